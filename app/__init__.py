@@ -1,0 +1,1 @@
+"""Everything about HTTP and the command line."""

@@ -1,0 +1,60 @@
+"""The image as the computation needs it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reucid_core.eigenpatches import FloatArray
+from reucid_core.errors import ImageError
+from reucid_core.params import MIN_PATCH_SIZE, Precision
+
+
+def check_image(image: NDArray[Any]) -> None:
+    """Refuse what is not one real, two-dimensional image.
+
+    Raises
+    ------
+    ImageError
+    """
+    if image.dtype.kind not in "iuf":
+        raise ImageError(f"got an image of {image.dtype}, expected integers or floats")
+    if image.ndim != 2:
+        raise ImageError(
+            f"got an array of shape {image.shape}, expected the rows and columns of one "
+            "single-channel image"
+        )
+    if min(image.shape) < MIN_PATCH_SIZE:
+        raise ImageError(
+            f"got an image of {image.shape[0]} x {image.shape[1]} px, expected at least "
+            f"{MIN_PATCH_SIZE} x {MIN_PATCH_SIZE} px, the smallest patch"
+        )
+
+
+def working_copy(image: NDArray[Any], precision: Precision) -> FloatArray:
+    """A C-contiguous floating-point copy, shape (m, n).
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, n), integer or floating, any byte order
+    precision : {"auto", "float32", "float64"}
+        `auto` is float32 where that holds every value of the image's type.
+
+    Raises
+    ------
+    ImageError
+        When the image is not 2-D, real and finite (also: overflows `precision`), or is too small.
+    """
+    check_image(image)
+    if precision == "auto":
+        fits = image.dtype.itemsize <= 2 or image.dtype == np.float32
+        precision = "float32" if fits else "float64"
+    with np.errstate(over="ignore"):
+        working = image.astype(precision, order="C", copy=True)
+    broken = working.size - int(np.count_nonzero(np.isfinite(working)))
+    if broken:
+        raise ImageError(
+            f"got {broken} pixels that are NaN or infinite in {precision}, expected none: replace "
+            "them or crop the image first"
+        )
+    return working

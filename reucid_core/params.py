@@ -1,0 +1,104 @@
+"""The parameters of a denoising, validated once."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from reucid_core.errors import ParameterError
+
+Engine = Literal["auto", "stacked"]
+Precision = Literal["auto", "float32", "float64"]
+
+MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
+MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseParams:
+    """Parameters of `reucid_core.denoise`.
+
+    Parameters
+    ----------
+    engine : {"auto", "stacked"}
+        How the result is computed; `stacked` is Algorithm 1 of the paper.
+    patch_size : int, optional
+        Side of a patch in px, odd. By default the diameter of the point-spread function, found in
+        the image's autocorrelation.
+    stacks : int, optional
+        Number of patch stacks d. By default as few as the memory allows.
+    components : int, optional
+        Eigenpatches per stack offered to the classifier. By default ``min(p**2, max(64, 4 * p))``.
+    threshold : float, optional
+        Utility in [0, 1] from which an eigenpatch is kept. By default the one stored with the
+        classifier.
+    seed : int
+        Seed of the random assignment of patches to stacks and of the randomised SVD.
+    precision : {"auto", "float32", "float64"}
+        Floating-point type of the computation and of the result. `auto` is float32 for images of
+        16 or fewer bits per pixel and float32 ones, float64 for all others.
+    deadline : float, optional
+        Seconds after which no further stack is begun. The first stack is always finished.
+    memory_budget : int, optional
+        Bytes this computation may use beside its input. By default what the machine, the control
+        group and the process leave free.
+    threads : int, optional
+        Threads for linear algebra and FFT. By default the libraries' own choice.
+
+    Raises
+    ------
+    ParameterError
+        When a value is out of its range; the error names the field.
+    """
+
+    engine: Engine = "auto"
+    patch_size: int | None = None
+    stacks: int | None = None
+    components: int | None = None
+    threshold: float | None = None
+    seed: int = 0
+    precision: Precision = "auto"
+    deadline: float | None = None
+    memory_budget: int | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_choice("engine", self.engine, get_args(Engine))
+        _check_choice("precision", self.precision, get_args(Precision))
+        _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
+        _check_integer("stacks", self.stacks, 1)
+        _check_integer("components", self.components, 1)
+        _check_integer("memory_budget", self.memory_budget, 1)
+        _check_integer("threads", self.threads, 1)
+        _check_integer("seed", self.seed, 0, MAX_SEED)
+        _check_number("threshold", self.threshold, 0.0, 1.0)
+        _check_number("deadline", self.deadline, 0.0, float("inf"))
+        if self.patch_size is not None and self.patch_size % 2 == 0:
+            raise ParameterError(
+                "patch_size",
+                f"got {self.patch_size}, which is even; a patch needs a centre: use "
+                f"{self.patch_size - 1} or {self.patch_size + 1}",
+            )
+
+
+def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ParameterError(field, f"got {value!r}, expected one of {', '.join(choices)}")
+
+
+def _check_integer(field: str, value: object, low: int, high: int | None = None) -> None:
+    if value is None:
+        return
+    limits = f"at least {low}" if high is None else f"between {low} and {high}"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ParameterError(field, f"got {value!r}, expected an integer, {limits}")
+    if value < low or (high is not None and value > high):
+        raise ParameterError(field, f"got {value}, expected {limits}")
+
+
+def _check_number(field: str, value: object, low: float, high: float) -> None:
+    if value is None:
+        return
+    limits = f"a number between {low:g} and {high:g}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ParameterError(field, f"got {value!r}, expected {limits}")
+    if not low <= value <= high:  # also refuses NaN
+        raise ParameterError(field, f"got {value}, expected {limits}")

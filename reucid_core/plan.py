@@ -1,0 +1,63 @@
+"""What has to be decided before the first patch is cut: patch size, stacks, components."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reucid_core import patches, psf
+from reucid_core.eigenpatches import FloatArray
+from reucid_core.memory import available_memory
+from reucid_core.params import DenoiseParams
+
+StacksOrigin = Literal["given", "memory"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decisions, and where each came from."""
+
+    patch_size: psf.PatchSize
+    stacks: int  # d
+    stacks_origin: StacksOrigin
+    components: int  # eigenpatches offered to the classifier
+    engine_reason: str
+
+    @property
+    def p(self) -> int:
+        return self.patch_size.size
+
+
+def make_plan(noisy: FloatArray, params: DenoiseParams) -> Plan:
+    """PSF -> patch size, RAM -> number of stacks (paper, "PSF estimation", "RAM estimation").
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (m, n), float32 or float64
+    params : DenoiseParams
+
+    Raises
+    ------
+    ParameterError
+        When a stated value does not fit the image.
+    MemoryBudgetError
+        When no number of stacks fits into the memory.
+    """
+    patch_size = (
+        psf.find_patch_size(noisy, threads=params.threads)
+        if params.patch_size is None
+        else psf.check_patch_size(params.patch_size, noisy.shape)
+    )
+    p = patch_size.size
+    return Plan(
+        patch_size=patch_size,
+        stacks=_stacks(noisy, p, params),
+        stacks_origin="memory" if params.stacks is None else "given",
+        components=min(p * p, params.components or max(64, 4 * p)),
+        engine_reason="stated" if params.engine == "stacked" else "the only engine",
+    )
+
+
+def _stacks(noisy: FloatArray, p: int, params: DenoiseParams) -> int:
+    if params.stacks is not None:
+        return patches.check_stacks(params.stacks, noisy.shape, p)
+    budget = params.memory_budget or available_memory()
+    return patches.stacks_for_memory(noisy.shape, p, noisy.itemsize, budget)

@@ -1,0 +1,87 @@
+"""The eigenpatch classification report: everything needed to understand and repeat a result."""
+
+import platform
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+from reucid_core.psf import Origin
+
+StoppedBy = Literal["request", "deadline"]
+
+
+@dataclass(frozen=True)
+class StackReport:
+    """What the classifier said of one stack. Lists run over the offered eigenpatches."""
+
+    stack: int  # from 1
+    n_patches: int
+    energy: float  # sum of all squared singular values, intensity squared
+    singular_values: list[float]  # intensity
+    relative_singular_values: list[float]  # s_k / s_0
+    energy_shares: list[float]  # s_k^2 / energy
+    utilities: list[float]  # [0, 1]
+    kept: list[bool]
+    nothing_useful: bool  # no utility reached the threshold, so the first eigenpatch was kept
+
+    @property
+    def n_kept(self) -> int:
+        """Number of eigenpatches kept."""
+        return sum(self.kept)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole of a denoising but its pixels.
+
+    The same image, `seed`, `patch_size`, `stacks`, `components`, `threshold`, `precision` and
+    model give the same result.
+    """
+
+    engine: str
+    engine_reason: str
+    shape: tuple[int, int]  # rows, columns
+    input_dtype: str
+    precision: str
+    patch_size: int  # px
+    patch_size_origin: Origin
+    psf_radius: int | None  # px
+    psf_profile: list[float]  # radial mean of the autocorrelation at lags 0, 1, ... px
+    stacks: int
+    stacks_origin: str
+    stacks_done: int
+    stopped_by: StoppedBy | None
+    uncovered_pixels: int  # they hold the raw value
+    components: int  # offered per stack
+    threshold: float
+    model: str | None
+    seed: int
+    seconds: dict[str, float]
+    stack_reports: list[StackReport]
+    warnings: list[str]
+    versions: dict[str, str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every patch of the image is in the result."""
+        return self.stacks_done == self.stacks
+
+    def to_dict(self) -> dict[str, Any]:
+        """As dicts, lists, strings and finite numbers, ready for JSON."""
+        return asdict(self) | {"complete": self.complete}
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    return {"python": platform.python_version()} | {
+        name: _version(name) for name in ("reucid", "numpy", "scipy", "torch")
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"

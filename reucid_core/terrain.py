@@ -1,0 +1,29 @@
+"""The patch terrain: how many patches overlap each pixel (paper, "Patch terrain calculation")."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def terrain(processed: NDArray[np.bool_], p: int) -> NDArray[np.int32]:
+    """Number of processed patches over each pixel, by a rolling sum along both axes.
+
+    Parameters
+    ----------
+    processed : ndarray, shape (m - q, n - q), bool
+        The binarised assignment: which origins' patches are on the canvas.
+    p : int
+        Patch size in px.
+
+    Returns
+    -------
+    ndarray, shape (m, n), int32
+        Cost O(mn), whatever p is.
+    """
+    return _rolling_sum(_rolling_sum(processed.astype(np.int32), p).T, p).T
+
+
+def _rolling_sum(values: NDArray[np.int32], p: int) -> NDArray[np.int32]:
+    """Sum over the last p rows at every row, the array bordered with zeros; p - 1 rows longer."""
+    bordered = np.pad(values, ((p, p - 1), (0, 0)))
+    running = np.cumsum(bordered, axis=0, dtype=np.int32)
+    return running[p:] - running[:-p]  # what entered less what has left

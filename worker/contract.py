@@ -1,0 +1,144 @@
+"""What the API, the dispatcher and the workers say to each other.
+
+Small frozen dataclasses and names; no behaviour, no I/O.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+QUEUE = "reucid"
+JOB_FUNCTION = "worker.jobs.run"
+WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
+
+
+class State(StrEnum):
+    """Where a job stands. The last three are terminal and never left."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+class Stage(StrEnum):
+    """What a running job is doing."""
+
+    LOADING = "loading"
+    DENOISING = "denoising"
+    SAVING = "saving"
+
+
+class Priority(StrEnum):
+    """`interactive` jobs are dispatched before any `batch` job."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
+class EventType(StrEnum):
+    """The kinds of ledger events, which are also the names of the server-sent events."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    STAGE = "stage"
+    INTERIM = "interim"
+    WARNING = "warning"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What decoding found in a file: everything a result needs beside the pixels."""
+
+    format: str  # "tiff", "png" or "npy"
+    shape: tuple[int, int]  # rows, columns
+    dtype: str  # of the source, as numpy spells it: "uint16"
+    pixel_size: tuple[float, float] | None = None  # height, width of a pixel in `unit`
+    unit: str | None = None  # "nm", "µm", ...; None when uncalibrated
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One file of a finished attempt, as the ledger vouches for it."""
+
+    name: str
+    sha256: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: a stable code for programs and a sentence for people."""
+
+    code: str  # "invalid_input", "worker_lost", "timeout", "internal", ...
+    detail: str
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A job as its client asked for it, before the ledger gives it an id."""
+
+    owner: str
+    image_id: str
+    params: Mapping[str, Any]  # DenoiseParams, as JSON
+    priority: Priority = Priority.INTERACTIVE
+    external_id: str | None = None
+    sample_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    retry_of: str | None = None
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """A job as the ledger holds it. Times are seconds since the epoch, by the database's clock."""
+
+    id: str
+    request: JobRequest
+    state: State
+    attempt: int  # 1 for the first; counted up when a lease is lost
+    created_at: float
+    stage: Stage | None = None
+    stacks_done: int = 0
+    stacks: int | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    expires_at: float | None = None
+    finish_requested: bool = False
+    failure: Failure | None = None
+    artifacts: tuple[Artifact, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """An accepted image as the ledger holds it."""
+
+    id: str
+    owner: str
+    name: str  # the client's file name: shown, never used as a path
+    sha256: str  # of the bytes that were sent
+    size: int  # bytes
+    created_at: float
+    info: ImageInfo
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a job's history; `id` grows over the whole ledger, so a reader can resume."""
+
+    id: int
+    job_id: str
+    attempt: int
+    type: EventType
+    data: Mapping[str, Any]
+    created_at: float

@@ -1,0 +1,68 @@
+"""The one place where the environment is read."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 2**20
+
+
+class Settings(BaseSettings):
+    """Settings of a server, each from `REUCID_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="REUCID_", frozen=True)
+
+    data_dir: Path = Field(
+        default=Path.home() / ".local" / "share" / "reucid",
+        description="Folder of the ledger, the inputs and the results.",
+    )
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL of the ledger; SQLite in `data_dir` when unset."
+    )
+    redis_url: str | None = Field(
+        default=None, description="Redis or Valkey to use; an embedded Valkey when unset."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    workers: int = Field(default=1, ge=1, description="Worker processes.")
+    threads: int = Field(default=1, ge=1, description="Threads of one worker (BLAS, FFT, torch).")
+    memory_budget_mib: int | None = Field(
+        default=None,
+        ge=1,
+        description="Working memory of one job; found from the machine if unset.",
+    )
+    model: Path | None = Field(
+        default=None, description="Classifier weights (safetensors); the bundled ones when unset."
+    )
+    max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
+    max_pixels: int = Field(default=2**28, ge=9, description="Largest accepted image, in pixels.")
+    decode_timeout_s: float = Field(
+        default=30.0, gt=0, description="Time limit of decoding a file."
+    )
+    job_timeout_s: int = Field(default=3600, ge=1, description="Time limit of one attempt.")
+    lease_s: float = Field(
+        default=15.0,
+        gt=2,
+        description="A running job silent for this long is given to another worker.",
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, description="Attempts lost with their worker before a job fails."
+    )
+    result_days: float = Field(default=30.0, gt=0, description="Days until a result expires.")
+    log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
+
+    @cached_property
+    def ledger_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+
+    @property
+    def memory_budget(self) -> int | None:
+        """Working memory of one job in bytes, None to find it from the machine."""
+        return None if self.memory_budget_mib is None else self.memory_budget_mib * MIB
+
+    @property
+    def max_upload(self) -> int:
+        """Largest accepted file in bytes."""
+        return self.max_upload_mib * MIB
