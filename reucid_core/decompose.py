@@ -80,7 +80,7 @@ def _triangle(patches: FloatArray, Q: FloatArray) -> FloatArray:
     """R of the QR decomposition of ``patches @ Q``, without ever holding that product."""
     R = np.empty((0, Q.shape[1]), dtype=patches.dtype)
     for block in _blocks(patches):
-        R = scipy.linalg.qr(np.vstack([R, block @ Q]), mode="r", overwrite_a=True)[0]
+        R = np.asarray(np.linalg.qr(np.vstack([R, block @ Q]), mode="r"))
     return R
 
 

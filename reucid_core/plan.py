@@ -61,3 +61,18 @@ def _stacks(noisy: FloatArray, p: int, params: DenoiseParams) -> int:
         return patches.check_stacks(params.stacks, noisy.shape, p)
     budget = params.memory_budget or available_memory()
     return patches.stacks_for_memory(noisy.shape, p, noisy.itemsize, budget)
+
+
+def check_fits(params: DenoiseParams, shape: tuple[int, int]) -> None:
+    """Refuse stated values that cannot fit an image of this shape, before it is worked on.
+
+    Raises
+    ------
+    ParameterError
+        What only the image's content can tell, such as the patch size that follows from its
+        autocorrelation, is checked by `make_plan`.
+    """
+    if params.patch_size is not None:
+        psf.check_patch_size(params.patch_size, shape)
+        if params.stacks is not None:
+            patches.check_stacks(params.stacks, shape, params.patch_size)

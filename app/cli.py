@@ -1,0 +1,330 @@
+"""The command line: `reucid serve | denoise | submit | residual | demo`.
+
+Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.client import Client, ClientError
+
+OUR_FAULT, BAD_INPUT = 1, 2
+
+console = Console(stderr=True)
+app = typer.Typer(
+    name="reucid",
+    help="Eigenpatch denoising of low-dose STEM/HAADF micrographs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class Engine(StrEnum):
+    """How a result is computed."""
+
+    AUTO = "auto"
+    STACKED = "stacked"
+
+
+def _number_or_auto(name: str) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        if text == "auto":
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            message = f"got {text!r}, expected 'auto' or an integer"
+            raise click.BadParameter(message, param_hint=name) from None
+
+    return parse
+
+
+InputFile = Annotated[Path, typer.Argument(help="A TIFF, PNG or NPY file.", metavar="FILE")]
+PatchSize = Annotated[
+    Any,
+    typer.Option(
+        "--patch-size",
+        metavar="auto|P",
+        parser=_number_or_auto("--patch-size"),
+        help="Side of a patch in px, odd; auto: the diameter of the point-spread function.",
+    ),
+]
+Stacks = Annotated[
+    Any,
+    typer.Option(
+        "--stacks",
+        metavar="auto|N",
+        parser=_number_or_auto("--stacks"),
+        help="Number of patch stacks; auto: as few as the memory allows.",
+    ),
+]
+EngineOption = Annotated[Engine, typer.Option("--engine", help="How the result is computed.")]
+Components = Annotated[
+    int | None,
+    typer.Option("--components", metavar="N", help="Eigenpatches offered to the classifier."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
+
+
+@app.command()
+def denoise(
+    file: InputFile,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The denoised image: .tif, .png or .npy.")
+    ],
+    residual: Annotated[
+        Path | None, typer.Option("--residual", help="Also write input minus output.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also write the classification report (JSON).")
+    ] = None,
+    interim_dir: Annotated[
+        Path | None, typer.Option("--interim-dir", help="Also write the result after each stack.")
+    ] = None,
+    engine: EngineOption = Engine.AUTO,
+    stacks: Stacks = "auto",
+    patch_size: PatchSize = "auto",
+    components: Components = None,
+    threshold: Threshold = None,
+    seed: Seed = 0,
+) -> None:
+    """Denoise one image here, without a server."""
+    local = import_module("worker.local")  # by name: it loads torch, which serving must not
+    core = import_module("reucid_core")
+    images = [path for path in (output, residual) if path is not None]
+    _check_outputs(file, images, [path for path in (report,) if path is not None])
+    params = core.DenoiseParams(
+        engine=engine.value,
+        patch_size=patch_size,
+        stacks=stacks,
+        components=components,
+        threshold=threshold,
+        seed=seed,
+    )
+    with _progress() as bar:
+        task = bar.add_task(file.name, total=None)
+
+        def on_stack(progress: Any, info: Any) -> None:
+            bar.update(task, completed=progress.stack, total=progress.stacks)
+            if interim_dir is not None:
+                interim_dir.mkdir(parents=True, exist_ok=True)
+                path = interim_dir / f"interim-{progress.stack:04d}.tif"
+                local.save_image(path, progress.image, info)
+
+        denoised = local.denoise_file(file, params, on_stack)
+    result = denoised.result
+    local.save_image(output, result.image, denoised.info)
+    if residual is not None:
+        local.save_image(residual, result.residual, denoised.info)
+    if report is not None:
+        report.write_text(json.dumps(result.report.to_dict(), indent=1))
+    for warning in result.report.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+    kept = " + ".join(str(stack.n_kept) for stack in result.report.stack_reports)
+    typer.echo(
+        f"{output}: patch size {result.report.patch_size} px ({result.report.patch_size_origin}), "
+        f"{result.report.stacks} stack(s), kept {kept} of {result.report.components} eigenpatches, "
+        f"{sum(result.report.seconds.values()):.2f} s"
+    )
+
+
+@app.command()
+def residual(file: InputFile) -> None:
+    """Test a residual: is it white, does a lattice peak stand out of its power spectrum?"""
+    local = import_module("worker.local")
+    metrics = import_module("reucid_core.metrics")
+    pixels, info = local.read_file(file)
+    white = metrics.whiteness(pixels)
+    peak = metrics.lattice_peak(pixels)
+    typer.echo(
+        f"whiteness: {'yes' if white.is_white else 'NO'}; largest autocorrelation outside lag 0 is "
+        f"{white.largest:.4f} at lag {white.lag} px, white noise stays below {white.bound:.4f} "
+        f"(99 %)"
+    )
+    length = f"{peak.period:.2f} px"
+    if info.pixel_size and info.unit and info.pixel_size[0] == info.pixel_size[1]:
+        length += f" = {peak.period * info.pixel_size[0]:.4g} {info.unit}"
+    typer.echo(
+        f"lattice peak: {'STANDS OUT' if peak.stands_out else 'none'}; highest peak of the power "
+        f"spectrum is {peak.height:.1f} times its ring's mean at period {length}, direction "
+        f"{peak.direction:.0f} degrees, white noise stays below {peak.bound:.1f} (99 %)"
+    )
+
+
+@app.command()
+def submit(
+    file: InputFile,
+    server: Annotated[
+        str, typer.Option("--server", help="The server's address.")
+    ] = "http://127.0.0.1:8000",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the job to its end.")] = False,
+    output_dir: Annotated[
+        Path | None,
+        typer.Option("-o", "--output-dir", help="With --wait: folder for everything it yields."),
+    ] = None,
+    engine: EngineOption = Engine.AUTO,
+    stacks: Stacks = "auto",
+    patch_size: PatchSize = "auto",
+    components: Components = None,
+    threshold: Threshold = None,
+    seed: Seed = 0,
+) -> None:
+    """Send an image to a server."""
+    if not file.is_file():
+        raise click.BadParameter(f"no file at {file}", param_hint="FILE")
+    if output_dir is not None and not wait:
+        raise click.UsageError("-o needs --wait: there is nothing to write before the job is done")
+    params = {
+        "engine": engine.value,
+        "patch_size": patch_size,
+        "stacks": stacks,
+        "components": components,
+        "threshold": threshold,
+        "seed": seed,
+    }
+    with Client(server) as client:
+        job_id = client.submit(file, params)
+        typer.echo(job_id)
+        if not wait:
+            return
+        follow(client, job_id, file.name)
+        job = client.job(job_id)
+        if job["state"] != "succeeded":
+            error = job["error"] or {"detail": f"the job was {job['state']}", "code": "canceled"}
+            raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
+        for path in client.fetch_all(job_id, output_dir) if output_dir else ():
+            typer.echo(path)
+
+
+INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")
+
+
+def follow(client: Client, job_id: str, title: str) -> None:
+    """Show a job's progress until it is terminal."""
+    with _progress() as bar:
+        task = bar.add_task(title, total=None)
+        for update in client.follow(job_id):
+            bar.update(
+                task,
+                completed=update.stacks_done,
+                total=update.stacks,
+                description=f"{title}: {update.stage or update.state}",
+            )
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of ledger and results.")] = None,
+) -> None:
+    """Run the server: queue, API, dispatcher and workers, in one group, until SIGTERM or Ctrl-C."""
+    from app.server import serve as run
+
+    stated = {"host": host, "port": port, "workers": workers, "data_dir": data_dir}
+    raise typer.Exit(run({name: value for name, value in stated.items() if value is not None}))
+
+
+@app.command()
+def demo(
+    output_dir: Annotated[
+        Path, typer.Option("-o", "--output-dir", help="Folder for everything the demo makes.")
+    ] = Path("demo-output"),
+) -> None:
+    """Denoise the bundled low-dose micrograph through a server of its own."""
+    from app.demo import run
+
+    run(output_dir)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("stacks"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=not console.is_terminal,
+    )
+
+
+def _check_outputs(source: Path, images: list[Path], others: list[Path]) -> None:
+    """Refuse what would fail after the work is done, or destroy the input."""
+    formats = import_module("worker.formats")
+    if not source.is_file():
+        raise click.BadParameter(f"no file at {source}", param_hint="FILE")
+    for path in images:
+        formats.format_of(path)
+    for path in images + others:
+        if path.resolve() == source.resolve():
+            raise click.BadParameter(f"{path} is the input, which is never overwritten")
+        if not path.resolve().parent.is_dir():
+            raise click.BadParameter(f"no folder {path.parent} to write {path.name} to")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"reucid {version('reucid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; every error is one line on stderr and an exit status."""
+    try:
+        status = app(standalone_mode=False)
+    except click.ClickException as error:
+        _die(error.format_message(), BAD_INPUT)
+    except click.Abort:
+        _die("interrupted", OUR_FAULT)
+    except ClientError as error:
+        _die(str(error), OUR_FAULT if error.ours else BAD_INPUT)
+    except Exception as error:  # noqa: BLE001
+        _die(*_explain(error))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    """What to say of an error from below, and whose fault it is."""
+    errors = import_module("reucid_core.errors")
+    formats = import_module("worker.formats")
+    if isinstance(error, errors.ModelError):
+        return str(error), OUR_FAULT
+    if isinstance(error, errors.ParameterError):
+        return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT
+    if isinstance(error, errors.ReucidError | formats.FormatError):
+        return str(error), BAD_INPUT
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}", OUR_FAULT
+    raise error
+
+
+def _die(message: str, status: int) -> None:
+    print(f"reucid: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    sys.exit(status)

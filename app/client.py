@@ -1,0 +1,130 @@
+"""A client of the API: submit a file, follow the job, fetch everything it yields."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+GLANCE = 0.25  # s of one long poll; short, for the sake of the progress display
+PATIENCE = httpx.Timeout(10.0, read=60.0, write=300.0)
+
+
+class ClientError(Exception):
+    """The server refused a request or cannot be reached; `ours` where the fault is not the user's."""
+
+    def __init__(self, message: str, *, ours: bool) -> None:
+        super().__init__(message)
+        self.ours = ours
+
+
+@dataclass(frozen=True)
+class Update:
+    """What a progress display needs to know."""
+
+    state: str
+    stage: str | None
+    stacks_done: int
+    stacks: int | None
+
+
+class Client:
+    """The jobs of one server."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=PATIENCE)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def submit(self, path: Path, params: Mapping[str, Any]) -> str:
+        """Send a file with its parameters; the id of the accepted job."""
+        with path.open("rb") as file:
+            response = self._request(
+                "POST",
+                "/v1/jobs",
+                files={"file": (path.name, file)},
+                data={"params": json.dumps(dict(params))},
+            )
+        return str(response.json()["id"])
+
+    def follow(self, job_id: str) -> Iterator[Update]:
+        """The job as it moves, the terminal state last; survives a lost connection."""
+        path = f"/v1/jobs/{job_id}"
+        etag = ""
+        while True:
+            response = self._request(
+                "GET", path, params={"wait": GLANCE}, headers={"If-None-Match": etag}
+            )
+            if response.status_code == 200:
+                job = response.json()
+                etag = response.headers["ETag"]
+                yield Update(job["state"], job["stage"], job["stacks_done"], job["stacks"])
+                if job["state"] not in ("queued", "running"):
+                    return
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as the server shows it."""
+        job: dict[str, Any] = self._request("GET", f"/v1/jobs/{job_id}").json()
+        return job
+
+    def fetch(self, job_id: str, part: str, path: Path, **query: Any) -> Path:
+        """Download one part of a succeeded job into a file, whole or not at all."""
+        temporary = path.with_name(f".{path.name}.part")
+        with self._http.stream("GET", f"/v1/jobs/{job_id}/{part}", params=query) as response:
+            if response.is_error:
+                response.read()
+                raise _refused(response)
+            with temporary.open("wb") as file:
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+        return temporary.replace(path)
+
+    def fetch_all(self, job_id: str, folder: Path) -> list[Path]:
+        """Download result, residual, coverage, interim results, report and eigenpatches."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stacks = int(self.job(job_id)["stacks_done"])
+        files = [
+            self.fetch(job_id, part, folder / f"{part}.tif", format="tiff")
+            for part in ("result", "residual", "coverage")
+        ]
+        files += [
+            self.fetch(job_id, f"interim/{n}", folder / f"interim-{n:04d}.tif", format="tiff")
+            for n in range(1, stacks + 1)
+        ]
+        files.append(self.fetch(job_id, "report", folder / "report.json"))
+        files.append(self.fetch(job_id, "eigenpatches.png", folder / "eigenpatches.png"))
+        return files
+
+    def ready(self) -> bool:
+        """Whether the server takes jobs and has a worker for them."""
+        try:
+            response = self._http.get("/readyz", timeout=2.0)
+        except httpx.TransportError:
+            return False
+        return response.status_code == 200 and response.json()["status"] == "ok"
+
+    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise ClientError(
+                f"cannot reach {self._http.base_url}: {error}; is `reucid serve` running there?",
+                ours=True,
+            ) from error
+        if response.is_error:
+            raise _refused(response)
+        return response
+
+
+def _refused(response: httpx.Response) -> ClientError:
+    try:
+        detail = response.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        detail = f"the server answered {response.status_code}"
+    return ClientError(str(detail), ours=response.status_code >= 500)

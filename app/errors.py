@@ -1,0 +1,146 @@
+"""Every error a client can see, as RFC 9457 problem+json; mapped here and nowhere else."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from app.requestid import request_id
+from reucid_core.errors import ParameterError, ReucidError
+from worker.formats import FormatError
+from worker.ledger import ConflictError, IdempotencyMismatchError, NotFoundError
+
+MEDIA_TYPE = "application/problem+json"
+
+log = structlog.get_logger()
+
+
+class FieldError(BaseModel):
+    """One field that was refused."""
+
+    field: str = Field(examples=["params.patch_size"])
+    message: str = Field(examples=["got 8, which is even; a patch needs a centre: use 7 or 9"])
+
+
+class ProblemBody(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str
+    code: str = Field(description="Stable name of the problem, for programs.")
+    request_id: str
+    errors: list[FieldError] = []
+
+
+class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
+    """An answer other than the one that was asked for."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+    def response(self) -> JSONResponse:
+        body = ProblemBody(
+            title=HTTPStatus(self.status).phrase,
+            status=self.status,
+            detail=self.detail,
+            code=self.code,
+            request_id=request_id(),
+            errors=self.errors,
+        )
+        return JSONResponse(body.model_dump(), self.status, self.headers, media_type=MEDIA_TYPE)
+
+
+def invalid(errors: Sequence[FieldError]) -> Problem:
+    """422 for fields that were refused."""
+    detail = "; ".join(f"{error.field}: {error.message}" for error in errors)
+    return Problem(422, "invalid_request", detail, errors=errors)
+
+
+def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> Problem:
+    """422 from pydantic's list of errors."""
+    return invalid(
+        [
+            FieldError(
+                field=prefix + ".".join(str(part) for part in error["loc"]), message=error["msg"]
+            )
+            for error in errors
+        ]
+    )
+
+
+def to_problem(error: Exception) -> Problem:
+    """The answer to an error raised anywhere below."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return invalid_fields(error.errors())
+        case HTTPException():
+            code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+            return Problem(error.status_code, code, str(error.detail), headers=error.headers)
+        case ParameterError():
+            return invalid([FieldError(field=f"params.{error.field}", message=error.reason)])
+        case ReucidError() | FormatError():
+            return Problem(422, error.code, str(error))
+        case NotFoundError():
+            return Problem(404, "not_found", str(error))
+        case ConflictError():
+            return Problem(409, "conflict", str(error))
+        case IdempotencyMismatchError():
+            return Problem(422, "idempotency_mismatch", str(error))
+        case _:
+            log.error("unhandled", exc_info=error)
+            return Problem(500, "internal", "a fault of the server; it was logged")
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+
+    def answer(_request: Request, error: Exception) -> JSONResponse:
+        return to_problem(error).response()
+
+    for kind in (
+        Problem,
+        RequestValidationError,
+        HTTPException,
+        ReucidError,
+        FormatError,
+        NotFoundError,
+        ConflictError,
+        IdempotencyMismatchError,
+        Exception,
+    ):
+        app.add_exception_handler(kind, answer)
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for the errors a route can answer with."""
+    return {
+        status: {
+            "model": ProblemBody,
+            "content": {MEDIA_TYPE: {}},
+            "description": HTTPStatus(status).phrase,
+        }
+        for status in statuses
+    }

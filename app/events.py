@@ -1,0 +1,96 @@
+"""Waiting for something to happen to a job.
+
+The ledger is the truth; Redis only says when to look again. Without Redis a waiter looks every
+`POLL` seconds and misses nothing.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from fastapi.concurrency import run_in_threadpool
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from worker.contract import WAKE_CHANNEL, Event, JobRecord
+from worker.ledger import Ledger
+
+POLL = 1.0  # s
+
+log = structlog.get_logger()
+
+
+class Wakes:
+    """One subscription to the wake channel, shared by all waiters of this process."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._url = redis_url
+        self._news = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator["Wakes"]:
+        """Listen in the background while the context lasts."""
+        task = asyncio.create_task(self._listen())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def wait(self, timeout: float) -> None:
+        """Wait for news of any job, at most this long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), timeout)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with Redis.from_url(self._url) as redis, redis.pubsub() as pubsub:
+                    await pubsub.subscribe(WAKE_CHANNEL)
+                    async for _ in pubsub.listen():
+                        self._tell()
+            except (RedisError, OSError) as error:
+                log.warning("wake_channel_lost", error=str(error))
+                await asyncio.sleep(POLL)
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> AsyncIterator[Event]:
+    """Every event of a job after a given one, as they happen, up to its terminal one."""
+    while True:
+        events = await run_in_threadpool(ledger.events, job_id, after=after)
+        for event in events:
+            yield event
+            after = event.id
+        if not events:
+            job = await run_in_threadpool(ledger.job, job_id)
+            if job.state.terminal:
+                return
+        await wakes.wait(POLL)
+
+
+async def until_terminal(
+    ledger: Ledger, wakes: Wakes, job_id: str, *, owner: str, seconds: float
+) -> JobRecord:
+    """The job once it is terminal, or as it stands after so many seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        job = await run_in_threadpool(ledger.job, job_id, owner=owner)
+        left = end - time.monotonic()
+        if job.state.terminal or left <= 0:
+            return job
+        await wakes.wait(min(POLL, left))
+
+
+def event_data(event: Event) -> dict[str, Any]:
+    """What a client sees of an event."""
+    return {"job_id": event.job_id, "attempt": event.attempt, "at": event.created_at} | dict(
+        event.data
+    )

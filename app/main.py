@@ -1,0 +1,71 @@
+"""The web application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi_offline import FastAPIOffline
+from redis import Redis
+
+from app import errors
+from app.deps import Services
+from app.events import Wakes
+from app.requestid import RequestIdMiddleware
+from app.routes import health, images, jobs, results
+from app.schemas import JobSpec
+from worker import decoder
+from worker.ledger import Ledger
+from worker.settings import Settings
+from worker.store import Store
+
+REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
+
+DESCRIPTION = """\
+Denoises low-dose STEM/HAADF micrographs by REUCID: the image is cut into patches of the size of the
+point-spread function, an SVD finds the eigenpatches they share, a small network says which of them
+are worth keeping, and the image is rebuilt from those. The result is a linear filter of what was
+measured.
+
+Submit a job with `POST /v1/jobs`, follow it with `GET /v1/jobs/{id}?wait=30` or its events, and
+fetch `/result`, `/residual`, `/report`.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application on a ledger, a store and a queue as set."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        redis_url = settings.redis_url or "redis://127.0.0.1:6379"
+        await run_in_threadpool(decoder.warm_up)
+        async with Wakes(redis_url).listening() as wakes:
+            app.state.services = services = Services(
+                settings=settings,
+                ledger=await run_in_threadpool(Ledger.open, settings.ledger_url),
+                store=Store(settings.data_dir),
+                redis=Redis.from_url(
+                    redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+                ),
+                wakes=wakes,
+            )
+            yield
+            services.redis.close()
+            services.ledger.close()
+
+    app = FastAPIOffline(
+        title="REUCID",
+        version=version("reucid"),
+        description=DESCRIPTION,
+        license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.add_middleware(RequestIdMiddleware)
+    errors.install(app)
+    for router in (images.router, jobs.router, results.router, health.router):
+        app.include_router(router, prefix="/v1")
+    app.include_router(health.router, include_in_schema=False)  # where orchestrators look
+    return app

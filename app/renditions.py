@@ -1,0 +1,179 @@
+"""What a client downloads: an artifact of the ledger in the format and type it asked for.
+
+Rendered once, checked against the digest that the ledger holds, and cached beside the job.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from fastapi import Request
+from numpy.typing import NDArray
+from starlette.responses import FileResponse, Response
+
+from app.deps import Services
+from app.errors import Problem
+from app.montage import montage
+from worker import formats
+from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
+from worker.store import sha256_of, write_atomic
+
+Format = Literal["tiff", "npy", "png"]
+Name = Literal["result", "residual", "coverage"]
+
+SUFFIX = {"tiff": "tif", "npy": "npy", "png": "png"}
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """A file to serve and what it is called."""
+
+    path: Path
+    etag: str
+    media_type: str
+    filename: str
+
+    def response(self, request: Request) -> Response:
+        """The file, a range of it, or 304 for a client that has it."""
+        headers = {
+            "ETag": f'"{self.etag}"',
+            "Vary": "Accept",
+            "Cache-Control": "private, no-cache",
+        }
+        if f'"{self.etag}"' in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return FileResponse(
+            self.path, media_type=self.media_type, filename=self.filename, headers=headers
+        )
+
+
+def negotiate(accept: str, stated: Format | None) -> Format:
+    """The format a client wants: stated, else the first it accepts, TIFF if it takes anything."""
+    if stated is not None:
+        return stated
+    wanted = [part.split(";")[0].strip().lower() for part in accept.split(",")]
+    for media_type in wanted:
+        for format_, offered in formats.MEDIA_TYPES.items():
+            if media_type == offered:
+                return format_  # type: ignore[return-value]
+        if media_type in ("", "*/*", "image/*", "application/*"):
+            return "tiff"
+    offers = ", ".join(formats.MEDIA_TYPES.values())
+    raise Problem(406, "not_acceptable", f"got Accept: {accept}, expected one of {offers}")
+
+
+def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artifact]:
+    """A file of a succeeded job, its bytes checked against the ledger."""
+    held = _require(job, name)
+    path = services.store.artifact(job.id, job.attempt, name)
+    if not path.exists() or sha256_of(path) != held.sha256:
+        raise Problem(
+            500, "damaged_artifact", f"{name} of this job is missing or damaged in the store"
+        )
+    return path, held
+
+
+def render(
+    services: Services, job: JobRecord, name: Name, format_: Format, *, source: bool
+) -> Rendition:
+    """Result, residual or coverage of a succeeded job."""
+    _require(job, "result.npy")
+    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    stem = f"{name}-source" if source else name
+    return _cached(
+        services,
+        job,
+        f"{stem}.{SUFFIX[format_]}",
+        formats.MEDIA_TYPES[format_],
+        lambda path: formats.write(
+            path, _pixels(services, job, image, name), image.info, format_, source=source
+        ),
+    )
+
+
+def render_interim(services: Services, job: JobRecord, n: int | None, format_: Format) -> Rendition:
+    """An interim result of the current attempt, the latest by default."""
+    interims = {
+        int(event.data["n"]): str(event.data["sha256"])
+        for event in services.ledger.events(job.id)
+        if event.type is EventType.INTERIM and event.attempt == job.attempt
+    }
+    n = max(interims, default=0) if n is None else n
+    if n not in interims:
+        if not job.state.terminal:
+            raise Problem(
+                409,
+                "not_ready",
+                f"got {len(interims)} interim results so far, expected more",
+                headers={"Retry-After": "1"},
+            )
+        raise Problem(404, "not_found", f"this job has {len(interims)} interim results")
+    path = services.store.interim(job.id, job.attempt, n)
+    if sha256_of(path) != interims[n]:
+        raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
+    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    return _cached(
+        services,
+        job,
+        f"interim-{job.attempt}-{n:04d}.{SUFFIX[format_]}",
+        formats.MEDIA_TYPES[format_],
+        lambda target: formats.write(target, np.load(path), image.info, format_),
+    )
+
+
+def render_eigenpatches(services: Services, job: JobRecord, report: dict[str, Any]) -> Rendition:
+    """The montage of all offered eigenpatches with the classifier's verdicts."""
+    path, _ = artifact(services, job, "eigenpatches.npz")
+
+    def draw(target: Path) -> None:
+        with np.load(path) as eigenpatches:
+            montage(eigenpatches, report["stack_reports"]).save(target, format="PNG")
+
+    return _cached(services, job, "eigenpatches.png", "image/png", draw)
+
+
+def _pixels(services: Services, job: JobRecord, image: ImageRecord, name: Name) -> NDArray[Any]:
+    if name == "coverage":
+        return _load(services, job, "coverage.npy")
+    result = _load(services, job, "result.npy")
+    if name == "result":
+        return result
+    noisy = np.load(services.store.pixels(image.id), mmap_mode="r")
+    return np.asarray(noisy.astype(result.dtype) - result)
+
+
+def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
+    path, held = artifact(services, job, name)
+    return np.load(path, mmap_mode="r")
+
+
+def _cached(
+    services: Services,
+    job: JobRecord,
+    filename: str,
+    media_type: str,
+    draw: Callable[[Path], None],
+) -> Rendition:
+    path = services.store.renditions(job.id) / filename
+    if not path.exists():
+        with write_atomic(path) as temporary:
+            draw(temporary)
+    return Rendition(path, sha256_of(path), media_type, f"{job.id[:8]}-{filename}")
+
+
+def _require(job: JobRecord, name: str) -> Artifact:
+    if not job.state.terminal:
+        raise Problem(
+            409,
+            "not_ready",
+            f"the job is {job.state}, its {name.split('.')[0]} is not there yet",
+            headers={"Retry-After": "1"},
+        )
+    if job.state is not State.SUCCEEDED:
+        raise Problem(409, "no_result", f"the job {job.state} and has no {name.split('.')[0]}")
+    for held in job.artifacts:
+        if held.name == name:
+            return held
+    raise Problem(404, "not_found", f"this job has no {name}")

@@ -1,0 +1,42 @@
+"""An id for each request: in its answer's header, in its problem document, in its log lines."""
+
+import re
+from contextvars import ContextVar
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADER = "X-Request-ID"
+ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_current: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def request_id() -> str:
+    """The id of the request being answered."""
+    return _current.get()
+
+
+class RequestIdMiddleware:
+    """Takes the client's id if it is harmless, else makes one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        current = given if ACCEPTABLE.fullmatch(given) else uuid4().hex
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[HEADER] = current
+            await send(message)
+
+        _current.set(current)
+        with structlog.contextvars.bound_contextvars(request_id=current):
+            await self._app(scope, receive, send_with_id)

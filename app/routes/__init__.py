@@ -1,0 +1,1 @@
+"""The REST surface, one noun a file."""

@@ -1,0 +1,177 @@
+"""What a job yields: images, the report, the eigenpatches."""
+
+import csv
+import io
+import json
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from app.deps import JobDep, Services, ServicesDep
+from app.errors import problems
+from app.renditions import (
+    Format,
+    Name,
+    artifact,
+    negotiate,
+    render,
+    render_eigenpatches,
+    render_interim,
+)
+from worker.contract import JobRecord
+from worker.formats import MEDIA_TYPES
+
+router = APIRouter(prefix="/jobs/{job_id}", tags=["results"])
+
+FormatQuery = Annotated[
+    Format | None, Query(alias="format", description="Goes before the Accept header.")
+]
+DtypeQuery = Annotated[
+    Literal["float", "source"],
+    Query(
+        description="`source`: the type of the uploaded image, rounded and clipped to its range."
+    ),
+]
+AcceptHeader = Annotated[str, Header(description="image/tiff, image/png or application/x-npy")]
+
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The image",
+        "content": {
+            media_type: {"schema": {"type": "string", "format": "binary"}}
+            for media_type in MEDIA_TYPES.values()
+        },
+    },
+    206: {"description": "The range that was asked for"},
+    304: {"description": "The client has it"},
+}
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The picture",
+        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    304: {"description": "The client has it"},
+}
+IMAGE_RESPONSES = FILES | problems(404, 406, 409, 416, 422, 500)
+
+
+def _serve(
+    services: Services,
+    request: Request,
+    job: JobRecord,
+    name: Name,
+    stated: Format | None,
+    accept: str,
+    dtype: str = "float",
+) -> Response:
+    format_ = negotiate(accept, stated)
+    return render(services, job, name, format_, source=dtype == "source").response(request)
+
+
+@router.get("/result", response_class=Response, responses=IMAGE_RESPONSES)
+def result(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    format_: FormatQuery = None,
+    dtype: DtypeQuery = "float",
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """The denoised image. TIFF is float32 and keeps pixel size and unit; NPY is exact."""
+    return _serve(services, request, job, "result", format_, accept, dtype)
+
+
+@router.get("/residual", response_class=Response, responses=IMAGE_RESPONSES)
+def residual(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    format_: FormatQuery = None,
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """The uploaded image minus the denoised one."""
+    return _serve(services, request, job, "residual", format_, accept)
+
+
+@router.get("/coverage", response_class=Response, responses=IMAGE_RESPONSES)
+def coverage(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    format_: FormatQuery = None,
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """How many patches overlap each pixel; where it is 0, the result holds the raw value."""
+    return _serve(services, request, job, "coverage", format_, accept)
+
+
+@router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
+def latest_interim(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    format_: FormatQuery = None,
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """The latest interim result."""
+    return render_interim(services, job, None, negotiate(accept, format_)).response(request)
+
+
+@router.get("/interim/{n}", response_class=Response, responses=IMAGE_RESPONSES)
+def interim(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    n: Annotated[int, Path(ge=1, description="Stacks it holds.")],
+    format_: FormatQuery = None,
+    accept: AcceptHeader = "*/*",
+) -> Response:
+    """The interim result after a number of stacks."""
+    return render_interim(services, job, n, negotiate(accept, format_)).response(request)
+
+
+@router.get(
+    "/report",
+    responses={200: {"content": {"text/csv": {}}, "description": "JSON, or CSV if accepted"}}
+    | problems(404, 409, 422, 500),
+)
+def report(
+    job: JobDep, services: ServicesDep, accept: AcceptHeader = "application/json"
+) -> dict[str, Any]:
+    """The eigenpatch classification report; with `Accept: text/csv`, one line per eigenpatch."""
+    content = _report(services, job)
+    if "text/csv" in accept:
+        return Response(_csv(content), media_type="text/csv")  # type: ignore[return-value]
+    return content
+
+
+@router.get(
+    "/eigenpatches.png", response_class=Response, responses=PNG | problems(404, 409, 422, 500)
+)
+def eigenpatches(request: Request, job: JobDep, services: ServicesDep) -> Response:
+    """All offered eigenpatches with their utilities, the kept ones framed green."""
+    return render_eigenpatches(services, job, _report(services, job)).response(request)
+
+
+def _report(services: Services, job: JobRecord) -> dict[str, Any]:
+    path, _ = artifact(services, job, "report.json")
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content
+
+
+def _csv(content: dict[str, Any]) -> str:
+    lists = {
+        "singular_value": "singular_values",
+        "relative_singular_value": "relative_singular_values",
+        "energy_share": "energy_shares",
+        "utility": "utilities",
+        "kept": "kept",
+    }
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["stack", "eigenpatch", *lists])
+    for stack in content["stack_reports"]:
+        columns = [stack[name] for name in lists.values()]
+        for index, row in enumerate(zip(*columns, strict=True), start=1):
+            writer.writerow([stack["stack"], index, *row])
+    return text.getvalue()

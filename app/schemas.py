@@ -1,0 +1,226 @@
+"""What the API takes and gives, flat enough to generate clients from."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reucid_core import DenoiseParams
+from reucid_core.params import MAX_SEED, MIN_PATCH_SIZE
+from worker.contract import ImageRecord, JobRecord, Priority, Stage, State
+
+ShortText = Annotated[str, Field(max_length=200)]
+
+
+class Strict(BaseModel):
+    """A body whose unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Params(Strict):
+    """Parameters of a denoising; every one may be left out."""
+
+    engine: Literal["auto", "stacked"] = Field("auto", description="How the result is computed.")
+    patch_size: int | None = Field(
+        None,
+        ge=MIN_PATCH_SIZE,
+        description="Side of a patch in px, odd; by default the diameter of the point-spread "
+        "function, found in the image's autocorrelation.",
+        examples=[11],
+    )
+    stacks: int | None = Field(
+        None, ge=1, description="Number of patch stacks; by default as few as the memory allows."
+    )
+    components: int | None = Field(
+        None, ge=1, description="Eigenpatches per stack offered to the classifier."
+    )
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Utility from which an eigenpatch is kept; by default the one stored with the "
+        "classifier.",
+    )
+    seed: int = Field(
+        0, ge=0, le=MAX_SEED, description="Same image, parameters and seed: same result."
+    )
+    precision: Literal["auto", "float32", "float64"] = Field(
+        "auto", description="Floating-point type of the computation."
+    )
+    deadline: float | None = Field(
+        None, ge=0, description="Seconds after which no further stack is begun."
+    )
+
+    def checked(self) -> DenoiseParams:
+        """As the core takes them; raises its ParameterError for what a schema cannot say."""
+        return DenoiseParams(**self.model_dump())
+
+
+class JobFields(Strict):
+    """What a client may attach to a job; echoed with it."""
+
+    priority: Priority = Priority.INTERACTIVE
+    external_id: ShortText | None = Field(
+        None, description="The job's name in the client's system."
+    )
+    sample_id: ShortText | None = Field(None, description="The specimen.")
+    labels: dict[ShortText, ShortText] = Field({}, max_length=32)
+    metadata: dict[str, Any] = Field({}, max_length=64)
+
+
+class JobSpec(JobFields):
+    """A job on an image that was uploaded before."""
+
+    image_id: str = Field(pattern="^[0-9a-f]{32}$", description="From `POST /v1/images`.")
+    params: Params = Params()
+
+
+class JobForm(JobFields):
+    """The fields beside `file` in a multipart submission; `params` and objects are JSON."""
+
+    params: Params = Params()
+
+
+class Image(BaseModel):
+    """An uploaded image."""
+
+    id: str
+    name: str
+    sha256: str = Field(description="Of the bytes that were sent.")
+    size: int = Field(description="Bytes.")
+    format: str
+    shape: tuple[int, int] = Field(description="Rows, columns.")
+    dtype: str
+    pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
+    unit: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, record: ImageRecord) -> "Image":
+        info = record.info
+        return cls(
+            id=record.id,
+            name=record.name,
+            sha256=record.sha256,
+            size=record.size,
+            format=info.format,
+            shape=info.shape,
+            dtype=info.dtype,
+            pixel_size=info.pixel_size,
+            unit=info.unit,
+            created_at=_time(record.created_at),
+        )
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class Job(BaseModel):
+    """A job and where it stands."""
+
+    id: str
+    state: State
+    stage: Stage | None = Field(description="What a running job is doing.")
+    progress: float = Field(ge=0, le=1)
+    stacks_done: int
+    stacks: int | None
+    eta_s: float | None = Field(description="Seconds until a running job is done, estimated.")
+    queue_position: int | None = Field(description="0 is next; null when not queued.")
+    attempt: int
+    image_id: str
+    params: dict[str, Any]
+    priority: Priority
+    external_id: str | None
+    sample_id: str | None
+    labels: dict[str, str]
+    metadata: dict[str, Any]
+    retry_of: str | None
+    finish_requested: bool
+    error: JobError | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, record: JobRecord, *, queue_position: int | None, now: float) -> "Job":
+        request = record.request
+        return cls(
+            id=record.id,
+            state=record.state,
+            stage=record.stage,
+            progress=_progress(record),
+            stacks_done=record.stacks_done,
+            stacks=record.stacks,
+            eta_s=_eta(record, now),
+            queue_position=queue_position,
+            attempt=record.attempt,
+            image_id=request.image_id,
+            params=dict(request.params),
+            priority=request.priority,
+            external_id=request.external_id,
+            sample_id=request.sample_id,
+            labels=dict(request.labels),
+            metadata=dict(request.metadata),
+            retry_of=request.retry_of,
+            finish_requested=record.finish_requested,
+            error=JobError(code=record.failure.code, detail=record.failure.detail)
+            if record.failure
+            else None,
+            created_at=_time(record.created_at),
+            started_at=_time(record.started_at),
+            finished_at=_time(record.finished_at),
+            expires_at=_time(record.expires_at),
+            links=_links(record.id),
+        )
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[Job]
+    next: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+class Version(BaseModel):
+    """What runs here."""
+
+    version: str
+
+
+class Health(BaseModel):
+    """Whether the server can serve."""
+
+    status: Literal["ok", "degraded", "down"]
+    problems: list[str] = []
+
+
+def _progress(record: JobRecord) -> float:
+    if record.state is State.SUCCEEDED:
+        return 1.0
+    # Saving is not counted: below 1 until the result is there.
+    return 0.99 * record.stacks_done / record.stacks if record.stacks else 0.0
+
+
+def _eta(record: JobRecord, now: float) -> float | None:
+    if record.state is not State.RUNNING or not record.stacks_done or record.started_at is None:
+        return None
+    assert record.stacks is not None
+    per_stack = (now - record.started_at) / record.stacks_done
+    return round(max(0.0, per_stack * (record.stacks - record.stacks_done)), 1)
+
+
+def _links(job_id: str) -> dict[str, str]:
+    here = f"/v1/jobs/{job_id}"
+    parts = ("events", "result", "residual", "coverage", "interim", "report", "eigenpatches.png")
+    return {"self": here} | {part.removesuffix(".png"): f"{here}/{part}" for part in parts}
+
+
+def _time(seconds: float | None) -> Any:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

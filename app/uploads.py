@@ -1,0 +1,258 @@
+"""Files on their way in: streamed to the store and hashed as they come, then decoded in a child."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.deps import Services
+from app.errors import FieldError, Problem, invalid
+from reucid_core import DenoiseParams
+from reucid_core.plan import check_fits
+from worker import decoder
+from worker.contract import ImageRecord
+from worker.settings import MIB, Settings
+
+ORIGINAL = "original"
+LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
+MOST_FIELDS = 32
+LONGEST_NAME = 255
+
+
+@dataclass
+class ReceivedFile:
+    """A file that lies, whole, in an upload folder."""
+
+    folder: Path
+    name: str
+    sha256: str
+    size: int
+
+    @property
+    def path(self) -> Path:
+        return self.folder / ORIGINAL
+
+
+@dataclass
+class Form:
+    """A multipart body: one file at most, and short text fields."""
+
+    file: ReceivedFile | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+
+
+def media_type(request: Request) -> str:
+    """The content type without its parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def receive_body(request: Request, folder: Path, settings: Settings) -> ReceivedFile:
+    """Store a raw request body."""
+    _check_length(request, settings)
+    sink = _Sink(folder, "image", settings.max_upload)
+    try:
+        async for chunk in request.stream():
+            await run_in_threadpool(sink.write, chunk)
+    finally:
+        sink.close()
+    return sink.received()
+
+
+async def receive_form(request: Request, folder: Path, settings: Settings) -> Form:
+    """Store a multipart body's file and collect its fields, in one pass and little memory."""
+    _check_length(request, settings)
+    _, options = parse_options_header(request.headers["content-type"])
+    reader = _FormReader(folder, settings.max_upload)
+    try:
+        parser = MultipartParser(options[b"boundary"], reader.callbacks())
+        async for chunk in request.stream():
+            await run_in_threadpool(parser.write, chunk)
+        if not reader.ended:
+            raise FormParserError("it ends before its last boundary")
+    except (KeyError, FormParserError) as error:
+        raise Problem(400, "malformed_form", f"the multipart form is malformed: {error}") from error
+    finally:
+        reader.close()
+    return reader.form
+
+
+async def read_json(request: Request) -> bytes:
+    """A short body, for a schema to validate."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MIB:
+            raise Problem(413, "too_large", f"got a JSON body of more than {MIB} bytes")
+    return body
+
+
+async def accept(
+    services: Services,
+    file: ReceivedFile | None,
+    *,
+    owner: str,
+    params: DenoiseParams | None = None,
+) -> tuple[ImageRecord, bool]:
+    """Decode a received file and enter it into store and ledger; the bool says if it is new.
+
+    Nothing is entered when `params` do not fit the image.
+    """
+    if file is None:
+        raise invalid([FieldError(field="file", message="got no file, expected one image file")])
+    return await run_in_threadpool(_accept, services, file, owner, params or DenoiseParams())
+
+
+def _accept(
+    services: Services, file: ReceivedFile, owner: str, params: DenoiseParams
+) -> tuple[ImageRecord, bool]:
+    known = services.ledger.image_by_digest(file.sha256, owner=owner)
+    if known is not None:
+        check_fits(params, known.info.shape)
+        return known, False
+    limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
+    info = decoder.decode(file.path, file.folder, limits)
+    check_fits(params, info.shape)
+    image_id = uuid4().hex
+    services.store.accept(file.folder, image_id)
+    record, created = services.ledger.add_image(
+        owner=owner,
+        name=file.name,
+        sha256=file.sha256,
+        size=file.size,
+        info=info,
+        image_id=image_id,
+    )
+    if not created:  # the same file came twice at once
+        services.store.remove_image(image_id)
+    return record, created
+
+
+@contextmanager
+def upload_folder(services: Services) -> Iterator[Path]:
+    """A folder for one request's file; what was not accepted goes with the request."""
+    folder = services.store.new_upload()
+    try:
+        yield folder
+    finally:
+        services.store.discard(folder)
+
+
+def _check_length(request: Request, settings: Settings) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > settings.max_upload + MIB:
+        raise _too_large(int(declared), settings.max_upload)
+
+
+def _too_large(size: int, limit: int) -> Problem:
+    return Problem(
+        413, "too_large", f"got {size} bytes or more, at most {limit} are accepted in one upload"
+    )
+
+
+class _Sink:
+    """A file being written and hashed."""
+
+    def __init__(self, folder: Path, name: str, limit: int) -> None:
+        self._folder = folder
+        self._name = name
+        self._limit = limit
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._file = (folder / ORIGINAL).open("xb")
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise _too_large(self._size, self._limit)
+        self._digest.update(data)
+        self._file.write(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def received(self) -> ReceivedFile:
+        self.close()
+        name = self._name[:LONGEST_NAME]
+        return ReceivedFile(self._folder, name, self._digest.hexdigest(), self._size)
+
+
+class _FormReader:
+    """Callbacks of the multipart parser: the part called `file` goes to disk, others to memory."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.form = Form()
+        self.ended = False
+        self._folder = folder
+        self._limit = limit
+        self._sink: _Sink | None = None
+        self._header = self._header_value = b""
+        self._disposition: dict[bytes, bytes] = {}
+        self._text = bytearray()
+
+    def callbacks(self) -> dict[str, Any]:
+        return {
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            _, self._disposition = parse_options_header(self._header_value)
+        self._header = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        self._text.clear()
+        if self._part_name() != "file":
+            return
+        if self.form.file is not None:
+            message = "got more than one file, expected one"
+            raise invalid([FieldError(field="file", message=message)])
+        name = self._disposition.get(b"filename", b"image").decode("utf-8", "replace")
+        self._sink = _Sink(self._folder, name, self._limit)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._sink is not None:
+            self._sink.write(data[start:end])
+            return
+        self._text += data[start:end]
+        if len(self._text) > LONGEST_FIELD:
+            message = f"got more than {LONGEST_FIELD} bytes"
+            raise invalid([FieldError(field=self._part_name(), message=message)])
+
+    def _on_part_end(self) -> None:
+        if self._sink is not None:
+            self.form.file, self._sink = self._sink.received(), None
+        elif len(self.form.fields) < MOST_FIELDS:
+            self.form.fields[self._part_name()] = self._text.decode("utf-8", "replace")
+        else:
+            raise Problem(422, "invalid_request", f"got more than {MOST_FIELDS} form fields")
+        self._disposition = {}
+
+    def _on_end(self) -> None:
+        self.ended = True
+
+    def _part_name(self) -> str:
+        return self._disposition.get(b"name", b"").decode("utf-8", "replace")

@@ -1,0 +1,378 @@
+"""The truth about images and jobs, as clients see and change it.
+
+What a running attempt writes is in `worker.attempt`, what the dispatcher does in `worker.backlog`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from worker.contract import (
+    Artifact,
+    Event,
+    EventType,
+    Failure,
+    ImageInfo,
+    ImageRecord,
+    JobRecord,
+    JobRequest,
+    Priority,
+    Stage,
+    State,
+)
+from worker.database import migrate, open_engine, reading, writing
+from worker.tables import Now, artifacts, events, images, jobs, workers
+
+ACTIVE = (State.QUEUED, State.RUNNING)
+
+
+class LedgerError(Exception):
+    """Base of what the ledger refuses.
+
+    ::
+
+        LedgerError
+        |-- NotFoundError              no such object, or another owner's
+        |-- ConflictError              the object is in use
+        `-- IdempotencyMismatchError   the key was used for something else
+    """
+
+
+class NotFoundError(LedgerError):
+    """No such object, or another owner's."""
+
+
+class ConflictError(LedgerError):
+    """The object is in use."""
+
+
+class IdempotencyMismatchError(LedgerError):
+    """The idempotency key was used for something else."""
+
+
+class Ledger:
+    """Images and jobs in a database.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy's; the schema must be up to date, see `Ledger.open`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+
+    @classmethod
+    def open(cls, url: str) -> "Ledger":
+        """Open a ledger, its schema brought up to date first."""
+        ledger = cls(url)
+        migrate(ledger.engine)
+        return ledger
+
+    def close(self) -> None:
+        """Close all connections; they open again when needed."""
+        self.engine.dispose()
+
+    def ping(self) -> None:
+        """Raise SQLAlchemy's error when the database cannot be read."""
+        with reading(self.engine) as connection:
+            connection.execute(select(func.max(jobs.c.serial)))
+
+    # --- images ---
+
+    def add_image(
+        self, *, image_id: str, owner: str, name: str, sha256: str, size: int, info: ImageInfo
+    ) -> tuple[ImageRecord, bool]:
+        """Enter an image; the owner's existing one and False if the same file was entered before."""
+        row = {
+            "id": image_id,
+            "owner": owner,
+            "name": name,
+            "sha256": sha256,
+            "size": size,
+            "info": asdict(info),
+            "created_at": Now(),
+        }
+        try:
+            with writing(self.engine) as connection:
+                connection.execute(insert(images).values(row))
+        except IntegrityError:
+            known = self.image_by_digest(sha256, owner=owner)
+            if known is None:
+                raise
+            return known, False
+        return self.image(image_id, owner=owner), True
+
+    def image(self, image_id: str, *, owner: str) -> ImageRecord:
+        """An image of this owner."""
+        with reading(self.engine) as connection:
+            row = connection.execute(
+                select(images).where(images.c.id == image_id, images.c.owner == owner)
+            ).one_or_none()
+        if row is None:
+            raise NotFoundError(f"no image {image_id}")
+        return _image(row)
+
+    def image_by_digest(self, sha256: str, *, owner: str) -> ImageRecord | None:
+        """The owner's image whose file has this SHA-256."""
+        with reading(self.engine) as connection:
+            row = connection.execute(
+                select(images).where(images.c.sha256 == sha256, images.c.owner == owner)
+            ).one_or_none()
+        return None if row is None else _image(row)
+
+    def delete_image(self, image_id: str, *, owner: str) -> None:
+        """Forget an image that no job refers to."""
+        self.image(image_id, owner=owner)
+        try:
+            with writing(self.engine) as connection:
+                connection.execute(delete(images).where(images.c.id == image_id))
+        except IntegrityError as error:
+            raise ConflictError(
+                f"image {image_id} is the input of at least one job: delete the jobs first"
+            ) from error
+
+    def image_ids(self) -> set[str]:
+        """Every image's id, whoever owns it."""
+        with reading(self.engine) as connection:
+            return set(connection.execute(select(images.c.id)).scalars())
+
+    # --- jobs ---
+
+    def submit(
+        self,
+        request: JobRequest,
+        *,
+        idempotency_key: str | None = None,
+        fingerprint: str | None = None,
+    ) -> tuple[JobRecord, bool]:
+        """Enter a job; the first one and False if its key was used for the same before."""
+        job_id = uuid4().hex
+        row = asdict(request) | {
+            "id": job_id,
+            "state": State.QUEUED,
+            "idempotency_key": idempotency_key,
+            "fingerprint": fingerprint,
+            "created_at": Now(),
+        }
+        try:
+            with writing(self.engine) as connection:
+                connection.execute(insert(jobs).values(row))
+                write_event(connection, job_id, 1, EventType.QUEUED)
+        except IntegrityError:
+            known = self._by_idempotency_key(request.owner, idempotency_key)
+            if known is None:
+                raise NotFoundError(f"no image {request.image_id}") from None
+            if known.fingerprint != fingerprint:
+                raise IdempotencyMismatchError(
+                    f"the Idempotency-Key {idempotency_key!r} was used for another submission"
+                ) from None
+            return self.job(known.id), False
+        return self.job(job_id), True
+
+    def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:
+        """A job, of this owner if one is given."""
+        query = select(jobs).where(jobs.c.id == job_id)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise NotFoundError(f"no job {job_id}")
+            held = connection.execute(
+                select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.name)
+            ).all()
+        return replace(_job(row), artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
+
+    def jobs(
+        self,
+        *,
+        owner: str,
+        state: State | None = None,
+        external_id: str | None = None,
+        label: tuple[str, str] | None = None,
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[JobRecord]:
+        """The owner's jobs, newest first, without their artifacts.
+
+        `before` is the id of the last job already seen.
+        """
+        query = select(jobs).where(jobs.c.owner == owner)
+        if state is not None:
+            query = query.where(jobs.c.state == state)
+        if external_id is not None:
+            query = query.where(jobs.c.external_id == external_id)
+        if label is not None:
+            query = query.where(jobs.c.labels[label[0]].as_string() == label[1])
+        if before is not None:
+            seen = select(jobs.c.serial).where(jobs.c.id == before).scalar_subquery()
+            query = query.where(jobs.c.serial < seen)
+        query = query.order_by(jobs.c.serial.desc()).limit(limit)
+        with reading(self.engine) as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def queue_position(self, job_id: str) -> int | None:
+        """How many queued jobs are dispatched before this one; None if it is not queued."""
+        line = in_fair_order().subquery()
+        here = select(line.c.position).where(line.c.id == job_id)
+        with reading(self.engine) as connection:
+            position = connection.execute(here).scalar_one_or_none()
+        return None if position is None else int(position) - 1
+
+    def cancel(self, job_id: str, *, owner: str) -> JobRecord:
+        """End a queued or running job without a result; its running attempt is fenced off."""
+        with writing(self.engine) as connection:
+            changed = connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
+                .values(state=State.CANCELED, stage=None, finished_at=Now())
+                .returning(jobs.c.attempt)
+            ).scalar_one_or_none()
+            if changed is not None:
+                write_event(connection, job_id, changed, EventType.CANCELED)
+        return self.job(job_id, owner=owner)
+
+    def request_finish(self, job_id: str, *, owner: str) -> JobRecord:
+        """Ask for no further stack: the result is made of those that are done."""
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
+                .values(finish_requested=True)
+            )
+        return self.job(job_id, owner=owner)
+
+    def delete_job(self, job_id: str, *, owner: str) -> None:
+        """Forget an ended job and its history."""
+        with writing(self.engine) as connection:
+            gone = connection.execute(
+                delete(jobs)
+                .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.not_in(ACTIVE))
+                .returning(jobs.c.id)
+            ).scalar_one_or_none()
+        if gone is None:
+            job = self.job(job_id, owner=owner)
+            raise ConflictError(f"job {job_id} is {job.state}: cancel it before deleting it")
+
+    def events(self, job_id: str, *, after: int = 0) -> list[Event]:
+        """The job's history after an event, oldest first."""
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id, events.c.id > after)
+            .order_by(events.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [_event(row) for row in connection.execute(query)]
+
+    # --- workers ---
+
+    def beat(self, worker: str) -> None:
+        """Note that a worker is alive; forget those silent for a day."""
+        with writing(self.engine) as connection:
+            seen = connection.execute(
+                update(workers).where(workers.c.name == worker).values(seen_at=Now())
+            )
+            if not seen.rowcount:
+                connection.execute(insert(workers).values(name=worker, seen_at=Now()))
+                connection.execute(delete(workers).where(workers.c.seen_at < Now() - 86400.0))
+
+    def leave(self, worker: str) -> None:
+        """Note that a worker has stopped."""
+        with writing(self.engine) as connection:
+            connection.execute(delete(workers).where(workers.c.name == worker))
+
+    def live_workers(self, *, within_s: float) -> int:
+        """Number of workers heard of within so many seconds."""
+        with reading(self.engine) as connection:
+            return connection.execute(
+                select(func.count()).where(workers.c.seen_at >= Now() - within_s)
+            ).scalar_one()
+
+    def _by_idempotency_key(self, owner: str, key: str | None) -> Row[Any] | None:
+        if key is None:
+            return None
+        with reading(self.engine) as connection:
+            return connection.execute(
+                select(jobs.c.id, jobs.c.fingerprint).where(
+                    jobs.c.owner == owner, jobs.c.idempotency_key == key
+                )
+            ).one_or_none()
+
+
+def in_fair_order() -> Select[Any]:
+    """Queued jobs with their position, from 1: interactive first, owners in turn, oldest first."""
+    turn = func.row_number().over(
+        partition_by=(jobs.c.priority, jobs.c.owner), order_by=jobs.c.serial
+    )
+    queued = select(jobs, turn.label("turn")).where(jobs.c.state == State.QUEUED).subquery()
+    urgency = queued.c.priority != Priority.INTERACTIVE
+    order = (urgency, queued.c.turn, queued.c.serial)
+    return select(queued, func.row_number().over(order_by=order).label("position"))
+
+
+def write_event(
+    connection: Connection,
+    job_id: str,
+    attempt: int,
+    type_: EventType,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Add a line to a job's history, within the transaction that makes it true."""
+    connection.execute(
+        insert(events).values(
+            job_id=job_id, attempt=attempt, type=type_, data=dict(data or {}), created_at=Now()
+        )
+    )
+
+
+def _image(row: Row[Any]) -> ImageRecord:
+    info = dict(row.info)
+    info["shape"] = tuple(info["shape"])
+    info["pixel_size"] = tuple(info["pixel_size"]) if info["pixel_size"] else None
+    return ImageRecord(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        sha256=row.sha256,
+        size=row.size,
+        created_at=row.created_at,
+        info=ImageInfo(**info),
+    )
+
+
+def _job(row: Row[Any]) -> JobRecord:
+    request = JobRequest(
+        owner=row.owner,
+        image_id=row.image_id,
+        params=row.params,
+        priority=Priority(row.priority),
+        external_id=row.external_id,
+        sample_id=row.sample_id,
+        labels=row.labels,
+        metadata=row.metadata,
+        retry_of=row.retry_of,
+    )
+    return JobRecord(
+        id=row.id,
+        request=request,
+        state=State(row.state),
+        attempt=row.attempt,
+        created_at=row.created_at,
+        stage=Stage(row.stage) if row.stage else None,
+        stacks_done=row.stacks_done,
+        stacks=row.stacks,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        expires_at=row.expires_at,
+        finish_requested=row.finish_requested,
+        failure=Failure(row.failure_code, row.failure_detail) if row.failure_code else None,
+    )
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(row.id, row.job_id, row.attempt, EventType(row.type), row.data, row.created_at)

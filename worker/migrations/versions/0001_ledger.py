@@ -1,0 +1,96 @@
+"""The first ledger: images, jobs, artifacts, events, workers."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+ID = sa.String(32)
+SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "images",
+        sa.Column("id", ID, nullable=False),
+        sa.Column("owner", sa.String(200), nullable=False),
+        sa.Column("name", sa.String(255), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("info", sa.JSON, nullable=False),
+        sa.Column("created_at", sa.Float, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_images"),
+        sa.UniqueConstraint("owner", "sha256", name="uq_images_owner"),
+    )
+    op.create_table(
+        "jobs",
+        sa.Column("serial", SERIAL, nullable=False, autoincrement=True),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("owner", sa.String(200), nullable=False),
+        sa.Column("image_id", ID, nullable=False),
+        sa.Column("params", sa.JSON, nullable=False),
+        sa.Column("priority", sa.String(16), nullable=False),
+        sa.Column("external_id", sa.String(200)),
+        sa.Column("sample_id", sa.String(200)),
+        sa.Column("labels", sa.JSON, nullable=False),
+        sa.Column("metadata", sa.JSON, nullable=False),
+        sa.Column("retry_of", ID),
+        sa.Column("idempotency_key", sa.String(200)),
+        sa.Column("fingerprint", sa.String(64)),
+        sa.Column("state", sa.String(16), nullable=False),
+        sa.Column("stage", sa.String(16)),
+        sa.Column("stacks_done", sa.Integer, nullable=False),
+        sa.Column("stacks", sa.Integer),
+        sa.Column("finish_requested", sa.Boolean, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("lost", sa.Integer, nullable=False),
+        sa.Column("dispatch", sa.Integer, nullable=False),
+        sa.Column("dispatched_at", sa.Float),
+        sa.Column("worker", sa.String(64)),
+        sa.Column("lease_until", sa.Float),
+        sa.Column("failure_code", sa.String(64)),
+        sa.Column("failure_detail", sa.Text),
+        sa.Column("created_at", sa.Float, nullable=False),
+        sa.Column("started_at", sa.Float),
+        sa.Column("finished_at", sa.Float),
+        sa.Column("expires_at", sa.Float),
+        sa.PrimaryKeyConstraint("serial", name="pk_jobs"),
+        sa.UniqueConstraint("id", name="uq_jobs_id"),
+        sa.UniqueConstraint("owner", "idempotency_key", name="uq_jobs_owner"),
+        sa.ForeignKeyConstraint(["image_id"], ["images.id"], name="fk_jobs_image_id_images"),
+    )
+    op.create_index("ix_jobs_state", "jobs", ["state", "priority", "serial"])
+    op.create_index("ix_jobs_owner", "jobs", ["owner", "serial"])
+    op.create_table(
+        "artifacts",
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "name", name="pk_artifacts"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name="fk_artifacts_job_id_jobs", ondelete="CASCADE"
+        ),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", SERIAL, nullable=False, autoincrement=True),
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("attempt", sa.Integer, nullable=False),
+        sa.Column("type", sa.String(16), nullable=False),
+        sa.Column("data", sa.JSON, nullable=False),
+        sa.Column("created_at", sa.Float, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_events"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name="fk_events_job_id_jobs", ondelete="CASCADE"
+        ),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_events_job", "events", ["job_id", "id"])
+    op.create_table(
+        "workers",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("seen_at", sa.Float, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_workers"),
+    )

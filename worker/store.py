@@ -1,0 +1,161 @@
+"""The files of images and jobs, and the only owner of their paths.
+
+::
+
+    uploads/<id>/original, pixels.npy           being received and decoded
+    images/<id>/original, pixels.npy            accepted
+    jobs/<id>/attempts/<n>/result.npy, ...      an attempt's, served once the ledger vouches for them
+    jobs/<id>/renditions/                       what clients have asked for, in their formats
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from worker.contract import Artifact
+
+ID = re.compile(r"[0-9a-f]{32}")
+CHUNK = 2**20
+
+
+class Store:
+    """Files under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        for folder in (self._uploads, self._images, self._jobs):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def ping(self) -> None:
+        """Raise OSError when nothing can be written."""
+        self.discard(self.new_upload())
+
+    # --- images ---
+
+    def new_upload(self) -> Path:
+        """A fresh folder for one upload."""
+        folder = self._uploads / uuid4().hex
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def accept(self, upload: Path, image_id: str) -> None:
+        """Make an upload an image, on disk before this returns."""
+        for path in upload.iterdir():
+            _sync(path)
+        _sync(upload)
+        upload.rename(self._images / _checked(image_id))
+        _sync(self._images)
+
+    def discard(self, upload: Path) -> None:
+        """Remove an upload folder, if it was not accepted."""
+        shutil.rmtree(upload, ignore_errors=True)
+
+    def pixels(self, image_id: str) -> Path:
+        """The decoded image, a C-ordered .npy file."""
+        return self._images / _checked(image_id) / "pixels.npy"
+
+    def original(self, image_id: str) -> Path:
+        """The file as it was sent."""
+        return self._images / _checked(image_id) / "original"
+
+    def remove_image(self, image_id: str) -> None:
+        """Remove an image's files."""
+        shutil.rmtree(self._images / _checked(image_id), ignore_errors=True)
+
+    def sweep(self, known_images: Collection[str], *, older_than_s: float) -> None:
+        """Remove uploads and images that no ledger row knows, unless they are recent."""
+        strays = [
+            *self._uploads.iterdir(),
+            *(path for path in self._images.iterdir() if path.name not in known_images),
+        ]
+        for path in strays:
+            if path.stat().st_mtime < time.time() - older_than_s:
+                shutil.rmtree(path, ignore_errors=True)
+
+    # --- jobs ---
+
+    def attempt(self, job_id: str, attempt: int) -> Path:
+        """The folder of an attempt, made if need be."""
+        return _made(self._jobs / _checked(job_id) / "attempts" / str(int(attempt)))
+
+    def artifact(self, job_id: str, attempt: int, name: str) -> Path:
+        """A file of an attempt."""
+        return self._jobs / _checked(job_id) / "attempts" / str(int(attempt)) / name
+
+    def interim(self, job_id: str, attempt: int, n: int) -> Path:
+        """The interim result after n stacks."""
+        return self.artifact(job_id, attempt, f"interim-{n:04d}.npy")
+
+    def seal(self, job_id: str, attempt: int, names: Sequence[str]) -> list[Artifact]:
+        """Bring an attempt's files to disk and say what they are."""
+        folder = self.attempt(job_id, attempt)
+        for name in names:
+            _sync(folder / name)
+        _sync(folder)
+        return [
+            Artifact(name, sha256_of(folder / name), (folder / name).stat().st_size)
+            for name in names
+        ]
+
+    def renditions(self, job_id: str) -> Path:
+        """The folder of a job's renditions, made if need be."""
+        return _made(self._jobs / _checked(job_id) / "renditions")
+
+    def remove_job(self, job_id: str) -> None:
+        """Remove all files of a job."""
+        shutil.rmtree(self._jobs / _checked(job_id), ignore_errors=True)
+
+    @property
+    def _uploads(self) -> Path:
+        return self._root / "uploads"
+
+    @property
+    def _images(self) -> Path:
+        return self._root / "images"
+
+    @property
+    def _jobs(self) -> Path:
+        return self._root / "jobs"
+
+
+@contextmanager
+def write_atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place, on disk, when the block succeeds."""
+    temporary = path.with_name(f".{uuid4().hex}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _checked(id_: str) -> str:
+    if not ID.fullmatch(id_):
+        raise ValueError(f"got the id {id_!r}, expected 32 hexadecimal digits")
+    return id_

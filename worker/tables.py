@@ -1,0 +1,131 @@
+"""The ledger's tables, and the database's own clock."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+ID = String(32)
+SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("info", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    UniqueConstraint("owner", "sha256"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("serial", SERIAL, primary_key=True, autoincrement=True),  # order of acceptance
+    Column("id", ID, nullable=False, unique=True),
+    Column("owner", String(200), nullable=False),
+    Column("image_id", ID, ForeignKey("images.id"), nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("priority", String(16), nullable=False),
+    Column("external_id", String(200)),
+    Column("sample_id", String(200)),
+    Column("labels", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("retry_of", ID),
+    Column("idempotency_key", String(200)),
+    Column("fingerprint", String(64)),
+    Column("state", String(16), nullable=False),
+    Column("stage", String(16)),
+    Column("stacks_done", Integer, nullable=False, default=0),
+    Column("stacks", Integer),
+    Column("finish_requested", Boolean, nullable=False, default=False),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("lost", Integer, nullable=False, default=0),  # attempts whose worker died
+    Column("dispatch", Integer, nullable=False, default=0),
+    Column("dispatched_at", Float),
+    Column("worker", String(64)),
+    Column("lease_until", Float),
+    Column("failure_code", String(64)),
+    Column("failure_detail", Text),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("expires_at", Float),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index("ix_jobs_state", "state", "priority", "serial"),
+    Index("ix_jobs_owner", "owner", "serial"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("job_id", ID, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("job_id", ID, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Index("ix_events_job", "job_id", "id"),
+    sqlite_autoincrement=True,  # an id is never used twice, so a reader can resume after it
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("seen_at", Float, nullable=False),
+)
+
+
+class Now(FunctionElement[float]):
+    """Seconds since the epoch by the database's clock, the only one all processes share."""
+
+    type = Float()
+    inherit_cache = True
+    name = "now"
+
+
+@compiles(Now, "sqlite")
+def _sqlite(_element: Now, _compiler: Any, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(Now, "postgresql")
+def _postgresql(_element: Now, _compiler: Any, **_: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"

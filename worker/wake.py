@@ -1,0 +1,14 @@
+"""Telling whoever waits that a job has moved."""
+
+import contextlib
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.contract import WAKE_CHANNEL
+
+
+def wake(redis: Redis, job_id: str) -> None:
+    """Wake dispatcher and readers. Nothing is lost when it fails: they look again by themselves."""
+    with contextlib.suppress(RedisError, OSError):
+        redis.publish(WAKE_CHANNEL, job_id)
