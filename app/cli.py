@@ -146,7 +146,7 @@ def denoise(
 
 @app.command()
 def residual(file: InputFile) -> None:
-    """Test a residual: is it white, does a lattice peak stand out of its power spectrum?"""
+    """Say whether a residual is white, and whether a lattice peak stands out of its spectrum."""
     local = import_module("worker.local")
     metrics = import_module("reucid_core.metrics")
     pixels, info = local.read_file(file)
@@ -239,7 +239,7 @@ def serve(
     from app.server import serve as run
 
     stated = {"host": host, "port": port, "workers": workers, "data_dir": data_dir}
-    raise typer.Exit(run({name: value for name, value in stated.items() if value is not None}))
+    run({name: value for name, value in stated.items() if value is not None})
 
 
 @app.command()
@@ -305,7 +305,7 @@ def main() -> None:
         _die("interrupted", OUR_FAULT)
     except ClientError as error:
         _die(str(error), OUR_FAULT if error.ours else BAD_INPUT)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         _die(*_explain(error))
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -13,7 +13,7 @@ PATIENCE = httpx.Timeout(10.0, read=60.0, write=300.0)
 
 
 class ClientError(Exception):
-    """The server refused a request or cannot be reached; `ours` where the fault is not the user's."""
+    """The server refused or cannot be reached; `ours` where the fault is not the user's."""
 
     def __init__(self, message: str, *, ours: bool) -> None:
         super().__init__(message)

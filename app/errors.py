@@ -134,9 +134,12 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` for the errors a route can answer with."""
-    return {
+Responses = dict[int | str, dict[str, Any]]
+
+
+def problems(*statuses: int, also: Responses | None = None) -> Responses:
+    """OpenAPI's `responses` for the errors a route can answer with, and other answers."""
+    return (also or {}) | {
         status: {
             "model": ProblemBody,
             "content": {MEDIA_TYPE: {}},

@@ -14,7 +14,6 @@ from app.deps import Services
 from app.events import Wakes
 from app.requestid import RequestIdMiddleware
 from app.routes import health, images, jobs, results
-from app.schemas import JobSpec
 from worker import decoder
 from worker.ledger import Ledger
 from worker.settings import Settings

@@ -145,8 +145,8 @@ def _pixels(services: Services, job: JobRecord, image: ImageRecord, name: Name) 
 
 
 def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
-    path, held = artifact(services, job, name)
-    return np.load(path, mmap_mode="r")
+    path, _ = artifact(services, job, name)
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def _cached(

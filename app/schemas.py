@@ -209,9 +209,10 @@ def _progress(record: JobRecord) -> float:
 
 
 def _eta(record: JobRecord, now: float) -> float | None:
-    if record.state is not State.RUNNING or not record.stacks_done or record.started_at is None:
+    if record.state is not State.RUNNING or record.started_at is None:
         return None
-    assert record.stacks is not None
+    if not record.stacks_done or record.stacks is None:
+        return None
     per_stack = (now - record.started_at) / record.stacks_done
     return round(max(0.0, per_stack * (record.stacks - record.stacks_done)), 1)
 

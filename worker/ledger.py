@@ -87,7 +87,7 @@ class Ledger:
     def add_image(
         self, *, image_id: str, owner: str, name: str, sha256: str, size: int, info: ImageInfo
     ) -> tuple[ImageRecord, bool]:
-        """Enter an image; the owner's existing one and False if the same file was entered before."""
+        """Enter an image; the owner's known one and False if the same file was entered before."""
         row = {
             "id": image_id,
             "owner": owner,
@@ -293,7 +293,7 @@ class Ledger:
                 select(func.count()).where(workers.c.seen_at >= Now() - within_s)
             ).scalar_one()
 
-    def _by_idempotency_key(self, owner: str, key: str | None) -> Row[Any] | None:
+    def _by_idempotency_key(self, owner: str, key: str | None) -> Any:
         if key is None:
             return None
         with reading(self.engine) as connection:

@@ -53,6 +53,11 @@ class Settings(BaseSettings):
     result_days: float = Field(default=30.0, gt=0, description="Days until a result expires.")
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 
+    def as_environment(self) -> dict[str, str]:
+        """The environment in which another process has these settings."""
+        stated = self.model_dump(mode="json", exclude_none=True)
+        return {f"REUCID_{name.upper()}": str(value) for name, value in stated.items()}
+
     @cached_property
     def ledger_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"

@@ -4,7 +4,7 @@
 
     uploads/<id>/original, pixels.npy           being received and decoded
     images/<id>/original, pixels.npy            accepted
-    jobs/<id>/attempts/<n>/result.npy, ...      an attempt's, served once the ledger vouches for them
+    jobs/<id>/attempts/<n>/result.npy, ...      served once the ledger vouches for them
     jobs/<id>/renditions/                       what clients have asked for, in their formats
 """
 

@@ -31,8 +31,9 @@ UPLOAD: dict[str, Any] = {
     status_code=201,
     response_model=Image,
     openapi_extra=UPLOAD,
-    responses={200: {"model": Image, "description": "Uploaded before"}}
-    | problems(400, 413, 422, 500),
+    responses=problems(
+        400, 413, 422, 500, also={200: {"model": Image, "description": "Uploaded before"}}
+    ),
 )
 async def upload(
     request: Request, response: Response, services: ServicesDep, owner: OwnerDep

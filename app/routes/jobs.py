@@ -68,8 +68,15 @@ Prefer = Annotated[
     status_code=202,
     response_model=Job,
     openapi_extra=SUBMISSION,
-    responses={200: {"model": Job, "description": "Done within `Prefer: wait`"}}
-    | problems(400, 404, 413, 415, 422, 500),
+    responses=problems(
+        400,
+        404,
+        413,
+        415,
+        422,
+        500,
+        also={200: {"model": Job, "description": "Done within `Prefer: wait`"}},
+    ),
 )
 async def submit(
     request: Request,
@@ -122,7 +129,7 @@ def index(
 @router.get(
     "/{job_id}",
     response_model=Job,
-    responses={304: {"description": "Nothing changed"}} | problems(404, 422, 500),
+    responses=problems(404, 422, 500, also={304: {"description": "Nothing changed"}}),
 )
 async def show(
     request: Request,

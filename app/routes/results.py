@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from app.deps import JobDep, Services, ServicesDep
-from app.errors import problems
+from app.errors import Responses, problems
 from app.renditions import (
     Format,
     Name,
@@ -34,7 +34,7 @@ DtypeQuery = Annotated[
 ]
 AcceptHeader = Annotated[str, Header(description="image/tiff, image/png or application/x-npy")]
 
-FILES: dict[int | str, dict[str, Any]] = {
+FILES: Responses = {
     200: {
         "description": "The image",
         "content": {
@@ -45,14 +45,14 @@ FILES: dict[int | str, dict[str, Any]] = {
     206: {"description": "The range that was asked for"},
     304: {"description": "The client has it"},
 }
-PNG: dict[int | str, dict[str, Any]] = {
+PNG: Responses = {
     200: {
         "description": "The picture",
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
     },
     304: {"description": "The client has it"},
 }
-IMAGE_RESPONSES = FILES | problems(404, 406, 409, 416, 422, 500)
+IMAGE_RESPONSES = problems(404, 406, 409, 416, 422, 500, also=FILES)
 
 
 def _serve(
@@ -132,8 +132,13 @@ def interim(
 
 @router.get(
     "/report",
-    responses={200: {"content": {"text/csv": {}}, "description": "JSON, or CSV if accepted"}}
-    | problems(404, 409, 422, 500),
+    responses=problems(
+        404,
+        409,
+        422,
+        500,
+        also={200: {"content": {"text/csv": {}}, "description": "JSON, or CSV if accepted"}},
+    ),
 )
 def report(
     job: JobDep, services: ServicesDep, accept: AcceptHeader = "application/json"
@@ -146,7 +151,7 @@ def report(
 
 
 @router.get(
-    "/eigenpatches.png", response_class=Response, responses=PNG | problems(404, 409, 422, 500)
+    "/eigenpatches.png", response_class=Response, responses=problems(404, 409, 422, 500, also=PNG)
 )
 def eigenpatches(request: Request, job: JobDep, services: ServicesDep) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""

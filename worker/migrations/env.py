@@ -1,6 +1,7 @@
 """Alembic's entry: runs the migrations on the connection it is given."""
 
 from alembic import context
+
 from worker.tables import metadata
 
 context.configure(

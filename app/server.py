@@ -1,0 +1,59 @@
+"""`reucid serve`: the whole server in one supervised group of processes."""
+
+import ipaddress
+import socket
+import sys
+from typing import Any
+
+import click
+import typer
+
+from worker import logs
+from worker.settings import Settings
+from worker.supervisor import Supervisor
+
+BACKLOG = 128  # connections waiting to be accepted
+
+
+def serve(stated: dict[str, Any]) -> None:
+    """Run until told to stop; what is stated goes before the environment."""
+    settings = Settings(**stated)
+    logs.configure(as_json=settings.log_json)
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    command = [
+        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
+        *("--fd", str(listener.fileno()), "--log-level", "warning", "--no-server-header"),
+        *("--timeout-graceful-shutdown", "5"),
+    ]
+
+    def announce() -> None:
+        typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")
+
+    # The supervisor holds the socket, so a restarted API loses no connection that waits.
+    Supervisor(settings, command, [listener.fileno()]).run(announce)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    if not _is_loopback(settings.host):
+        raise click.BadParameter(
+            f"got {settings.host}, expected a loopback address such as 127.0.0.1: there are no "
+            "keys yet, so nobody else may reach the server",
+            param_hint="--host",
+        )
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
+    except OSError as error:
+        message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        raise click.BadParameter(message, param_hint="--port") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,51 @@
+"""`python -m worker work` and `python -m worker dispatch`: one process of the server each."""
+
+import argparse
+import signal
+import threading
+
+from redis import Redis
+
+from worker import logs
+from worker.dispatch import Dispatcher
+from worker.horse import ReucidWorker
+from worker.ledger import Ledger
+from worker.settings import Settings
+from worker.store import Store
+
+
+def work(settings: Settings) -> None:
+    """Load libraries and weights once, then work until told to stop."""
+    from worker.jobs import classifier  # torch, which dispatching does not need
+
+    classifier()
+    connection = Redis.from_url(settings.redis_url or "")
+    ledger = Ledger.open(settings.ledger_url)
+    ReucidWorker(ledger, connection, settings).work(logging_level="WARNING")
+
+
+def dispatch(settings: Settings) -> None:
+    """Dispatch until told to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Dispatcher(
+        ledger=Ledger.open(settings.ledger_url),
+        store=Store(settings.data_dir),
+        redis=Redis.from_url(settings.redis_url or ""),
+        settings=settings,
+    ).run(stop)
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
+    parser.add_argument("role", choices=["work", "dispatch"])
+    role = parser.parse_args().role
+    settings = Settings()
+    logs.configure(as_json=settings.log_json)
+    {"work": work, "dispatch": dispatch}[role](settings)
+
+
+if __name__ == "__main__":
+    main()

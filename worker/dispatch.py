@@ -1,0 +1,97 @@
+"""From the ledger to the queue.
+
+Harmless to run many times over: the claim decides who works, the queue only says there is work.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from threading import Event
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.serializers import JSONSerializer
+
+from worker.backlog import Backlog, Waiting
+from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
+from worker.ledger import Ledger
+from worker.settings import Settings
+from worker.store import Store
+from worker.wake import wake
+
+PER_WORKER = 2  # jobs in the queue; the rest wait in the ledger, where their order can change
+GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
+IDLE = 0.5  # s between looks at the ledger without being woken
+SWEEP_INTERVAL = 600.0  # s
+STRAY_AGE = 3600.0  # s
+FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Feeds the queue with as many jobs as the workers need."""
+
+    ledger: Ledger
+    store: Store
+    redis: Redis
+    settings: Settings
+
+    def run(self, stop: Event) -> None:
+        """Dispatch until told to stop, whatever happens to Redis."""
+        next_sweep = time.monotonic()
+        while not stop.is_set():
+            try:
+                with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    pubsub.subscribe(WAKE_CHANNEL)
+                    while not stop.is_set():
+                        self.step()
+                        if time.monotonic() >= next_sweep:
+                            self.store.sweep(self.ledger.image_ids(), older_than_s=STRAY_AGE)
+                            next_sweep = time.monotonic() + SWEEP_INTERVAL
+                        pubsub.get_message(timeout=IDLE)
+            except (RedisError, OSError) as error:
+                log.warning("redis_away", error=type(error).__name__)
+                self._recover()  # leases run out while Redis is away, too
+                stop.wait(IDLE)
+
+    def step(self) -> None:
+        """Recover lost jobs, then top up the queue."""
+        self._recover()
+        queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
+        limit = PER_WORKER * self.settings.workers
+        in_queue = set(queue.get_job_ids())
+        for job in Backlog(self.ledger).waiting(limit):
+            if self._is_on_its_way(job, in_queue):
+                continue
+            self._enqueue(queue, job)
+
+    def _recover(self) -> None:
+        for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):
+            log.warning("lease_lost", job_id=job_id)
+            wake(self.redis, job_id)
+
+    def _is_on_its_way(self, job: Waiting, in_queue: set[str]) -> bool:
+        if job.dispatched_ago is None:
+            return False
+        return job.queue_id in in_queue or job.dispatched_ago < GRACE
+
+    def _enqueue(self, queue: Queue, waiting: Waiting) -> None:
+        job = Backlog(self.ledger).dispatch(waiting)
+        if job is None:
+            return
+        with contextlib.suppress(DuplicateJobError):  # another dispatcher was faster
+            queue.enqueue(
+                JOB_FUNCTION,
+                args=(job.job_id, job.attempt),
+                job_id=job.queue_id,
+                unique=True,
+                job_timeout=self.settings.job_timeout_s,
+                result_ttl=0,
+                failure_ttl=FAILURE_TTL,
+            )
+        log.info("dispatched", job_id=job.job_id, attempt=job.attempt, dispatch=job.dispatch)
