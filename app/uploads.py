@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 from uuid import uuid4
 
 from fastapi import Request
@@ -20,9 +20,6 @@ from reucid_core.plan import check_fits
 from worker import decoder
 from worker.contract import ImageRecord
 from worker.settings import MIB, Settings
-
-if TYPE_CHECKING:
-    from python_multipart.multipart import MultipartCallbacks
 
 ORIGINAL = "original"
 LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
@@ -200,7 +197,7 @@ class _FormReader:
         self._disposition: dict[bytes, bytes] = {}
         self._text = bytearray()
 
-    def callbacks(self) -> MultipartCallbacks:
+    def callbacks(self) -> Any:  # a TypedDict that exists for type checkers only
         return {
             "on_header_field": self._on_header_field,
             "on_header_value": self._on_header_value,

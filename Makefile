@@ -1,0 +1,65 @@
+# On a fresh machine: Python >= 3.11 with pip and venv, and make. Nothing else.
+#
+#   PYTHON=...      the interpreter to make the environment with
+#   PIP_ARGS=...    passed to every `pip install`, to choose where torch comes from for instance
+
+PYTHON ?= python3
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	--constraint constraints.txt $(PIP_ARGS)
+
+.PHONY: install demo serve test lint check bench weights openapi clean python
+
+demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
+	$(BIN)/reucid demo --output-dir demo-output
+
+serve: $(VENV)/.run ## run the server until Ctrl-C
+	$(BIN)/reucid serve
+
+install: $(VENV)/.dev ## everything development needs
+
+test: $(VENV)/.dev ## the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## formatting, style, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## what has to pass before a change lands
+
+bench: $(VENV)/.plots ## how fast the core is here
+	$(BIN)/python benchmarks/bench_core.py
+
+weights: $(VENV)/.dev ## train the bundled classifier anew
+	$(BIN)/python -m reucid_core.training fit
+
+openapi: $(VENV)/.run ## write openapi/openapi.json anew
+	$(BIN)/python -m app.openapi
+
+clean:
+	rm -rf $(VENV) demo-output
+
+$(VENV)/.run: pyproject.toml constraints.txt | python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing; torch is large, the first time takes minutes"
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.plots: $(VENV)/.run
+	$(INSTALL) --editable ".[plots]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.plots
+	$(INSTALL) --editable ".[dev,plots]"
+	@touch $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	"$(PYTHON) is missing or older than Python 3.11: install one (on Debian: apt install python3)," \
+	"or name another with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo \
+	"$(PYTHON) has no venv: install it (on Debian: apt install python3-venv)" >&2; exit 1; }

@@ -1,0 +1,179 @@
+"""Training of the network of Fig. 3, and the weights file that comes of it."""
+
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.nn import functional
+
+from reucid_core.classifier import ARCHITECTURE, Classifier, EigenpatchNet
+from reucid_core.training.dataset import N_AUGMENTED, Batch, Example, datapoints
+
+THRESHOLDS = np.arange(0.05, 0.96, 0.01).round(2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitOptions:
+    """How the network is trained.
+
+    Parameters
+    ----------
+    labels : {"image", "patch"}
+        Whose verdict is learned.
+    weight_cap, weight_floor : float
+        A datapoint weighs what a mistake on it costs, in dB, between these two.
+    epochs : int
+        At most; each shows every eigenpatch once, in one of its eight variants at random.
+    patience : int
+        Epochs without a lower validation loss after which to stop.
+    batch_size : int
+    learning_rate : float
+        Of Adam at first; falls to zero as a half cosine.
+    seed : int
+        Of the first weights, the order of the datapoints and their variants.
+    """
+
+    labels: str = "image"
+    weight_cap: float = 1.0
+    weight_floor: float = 0.01
+    epochs: int = 60
+    patience: int = 15
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Mean weighted cross-entropy after an epoch."""
+
+    number: int  # from 1
+    training_loss: float
+    validation_loss: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A trained network and how it came to be."""
+
+    network: EigenpatchNet
+    threshold: float
+    validation_loss_db: float  # mean PSNR lost against the image oracle at the threshold
+    epochs: list[Epoch]
+
+
+def fit(
+    training: Sequence[Example],
+    validation: Sequence[Example],
+    options: FitOptions | None = None,
+    *,
+    progress: Callable[[Epoch], None] | None = None,
+) -> Fit:
+    """Train a network on some micrographs, stop it and set its threshold on others.
+
+    The same examples and options give the same weights on one machine and number of threads.
+    """
+    options = options or FitOptions()
+    network, epochs = train(
+        datapoints(training, labels=options.labels),
+        datapoints(validation, labels=options.labels),
+        options,
+        progress=progress,
+    )
+    threshold, loss = calibrate(network, validation)
+    return Fit(network, threshold, loss, epochs)
+
+
+def train(
+    training: Batch,
+    validation: Batch,
+    options: FitOptions,
+    *,
+    progress: Callable[[Epoch], None] | None = None,
+) -> tuple[EigenpatchNet, list[Epoch]]:
+    """The network of the epoch with the lowest validation loss, and all epochs."""
+    network = new_network(options.seed)
+    generator = torch.Generator().manual_seed(options.seed)
+    optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
+    best, epochs = copy.deepcopy(network), list[Epoch]()
+    lowest, lowest_at = float("inf"), 0
+    for number in range(1, options.epochs + 1):
+        training_loss = _one_epoch(network, optimizer, training, options, generator)
+        schedule.step()
+        with torch.inference_mode():
+            validation_loss = float(loss(network, validation, options))
+        epochs.append(Epoch(number, training_loss, validation_loss))
+        if progress is not None:
+            progress(epochs[-1])
+        if validation_loss < lowest:
+            best, lowest, lowest_at = copy.deepcopy(network), validation_loss, number
+        if number - lowest_at >= options.patience:
+            break
+    return best.eval(), epochs
+
+
+def new_network(seed: int) -> EigenpatchNet:
+    """An untrained network; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return EigenpatchNet()
+
+
+def loss(network: EigenpatchNet, batch: Batch, options: FitOptions) -> Tensor:
+    """Cross-entropy, each eigenpatch weighted with what a mistake on it costs."""
+    weights = batch.costs.clamp(options.weight_floor, options.weight_cap)
+    entropy = functional.binary_cross_entropy_with_logits(
+        network(batch.eigenpatches, batch.eigenvalues), batch.labels, reduction="none"
+    )
+    return (weights * entropy).sum() / weights.sum()
+
+
+def _one_epoch(
+    network: EigenpatchNet,
+    optimizer: torch.optim.Optimizer,
+    training: Batch,
+    options: FitOptions,
+    generator: torch.Generator,
+) -> float:
+    """Show every datapoint once; the mean loss on the way."""
+    losses = []
+    for index in torch.randperm(len(training), generator=generator).split(options.batch_size):
+        variant = torch.randint(N_AUGMENTED, (len(index),), generator=generator)
+        value = loss(network, training.take(index).augmented(variant), options)
+        optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(value.detach()))
+    return float(np.mean(losses))
+
+
+def calibrate(network: EigenpatchNet, validation: Sequence[Example]) -> tuple[float, float]:
+    """Threshold of the least mean PSNR loss, and that loss in dB against the image oracle."""
+    classifier = as_classifier(network)
+    utilities = [classifier(example.decomposition) for example in validation]
+    losses = [
+        np.mean([e.loss(u >= threshold) for e, u in zip(validation, utilities, strict=True)])
+        for threshold in THRESHOLDS
+    ]
+    best = int(np.argmin(losses))
+    return float(THRESHOLDS[best]), float(losses[best])
+
+
+def as_classifier(network: EigenpatchNet, threshold: float = 0.5) -> Classifier:
+    """A network as the pipeline sees it."""
+    return Classifier(network, threshold=threshold, identity="in training", card={})
+
+
+def save(fitted: Fit, path: Path, card: Mapping[str, Any]) -> None:
+    """Write weights that `load_classifier` reads; the card becomes JSON in their metadata."""
+    card = {"architecture": ARCHITECTURE, "threshold": fitted.threshold, **card}
+    tensors = {name: tensor.contiguous() for name, tensor in fitted.network.state_dict().items()}
+    save_file(tensors, path, metadata={"card": json.dumps(card, sort_keys=True)})
