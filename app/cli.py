@@ -14,14 +14,12 @@ from typing import Annotated, Any
 
 import click
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.client import Client, ClientError
+from app.progress import console, follow, stacks_bar
 
 OUR_FAULT, BAD_INPUT = 1, 2
 
-console = Console(stderr=True)
 app = typer.Typer(
     name="reucid",
     help="Eigenpatch denoising of low-dose STEM/HAADF micrographs.",
@@ -117,7 +115,7 @@ def denoise(
         threshold=threshold,
         seed=seed,
     )
-    with _progress() as bar:
+    with stacks_bar() as bar:
         task = bar.add_task(file.name, total=None)
 
         def on_stack(progress: Any, info: Any) -> None:
@@ -215,19 +213,6 @@ def submit(
 INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")
 
 
-def follow(client: Client, job_id: str, title: str) -> None:
-    """Show a job's progress until it is terminal."""
-    with _progress() as bar:
-        task = bar.add_task(title, total=None)
-        for update in client.follow(job_id):
-            bar.update(
-                task,
-                completed=update.stacks_done,
-                total=update.stacks,
-                description=f"{title}: {update.stage or update.state}",
-            )
-
-
 @app.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
@@ -252,18 +237,6 @@ def demo(
     from app.demo import run
 
     run(output_dir)
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("stacks"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=not console.is_terminal,
-    )
 
 
 def _check_outputs(source: Path, images: list[Path], others: list[Path]) -> None:

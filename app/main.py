@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
+from pydantic.json_schema import models_json_schema
 from redis import Redis
 
 from app import errors
@@ -14,6 +16,7 @@ from app.deps import Services
 from app.events import Wakes
 from app.requestid import RequestIdMiddleware
 from app.routes import health, images, jobs, results
+from app.schemas import JobSpec
 from worker import decoder
 from worker.ledger import Ledger
 from worker.settings import Settings
@@ -67,4 +70,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in (images.router, jobs.router, results.router, health.router):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router, include_in_schema=False)  # where orchestrators look
+    app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
     return app
+
+
+def _with_request_schemas(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the bodies that routes read from the stream themselves."""
+    document = FastAPI.openapi(app)
+    _, definitions = models_json_schema(
+        [(JobSpec, "validation")], ref_template="#/components/schemas/{model}"
+    )
+    document["components"]["schemas"] |= definitions["$defs"]
+    return document

@@ -1,0 +1,5 @@
+"""`python -m app` is `reucid`."""
+
+from app.cli import main
+
+main()
