@@ -69,10 +69,10 @@ async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> A
         for event in events:
             yield event
             after = event.id
-        if not events:
-            job = await run_in_threadpool(ledger.job, job_id)
-            if job.state.terminal:
+            if event.type.terminal:
                 return
+        if not events and (await run_in_threadpool(ledger.job, job_id)).state.terminal:
+            return  # the reader had its last event before
         await wakes.wait(POLL)
 
 

@@ -4,10 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.patches import Origins, origins_of, scatter_add
+from reucid_core.patches import Origins, block_length, origins_of, scatter_add
 from reucid_core.terrain import terrain
-
-BLOCK = 8192  # patches reconstructed at a time: bounds the memory beside the patch matrix
 
 
 class Canvas:
@@ -44,8 +42,9 @@ class Canvas:
             Orthonormal.
         """
         E = useful.reshape(len(useful), -1)  # (k, p*p)
-        for start in range(0, len(patches), BLOCK):
-            block = slice(start, start + BLOCK)
+        length = block_length(E.shape[1])
+        for start in range(0, len(patches), length):
+            block = slice(start, start + length)
             coefficients = E @ patches[block].T  # (k, block)
             truncated = E.T @ coefficients  # (p*p, block)
             scatter_add(self._sum, truncated.T, origins[block], self._p)

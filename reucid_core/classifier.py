@@ -40,8 +40,9 @@ class EigenpatchNet(nn.Module):
 
     def forward(self, eigenpatches: Tensor, eigenvalues: Tensor) -> Tensor:
         """Logits, shape (k,), of eigenpatches (k, 1, 25, 25) and relative eigenvalues (k,)."""
-        x = functional.max_pool2d(functional.elu(self.conv1(eigenpatches)), 2)  # (k, 14, 11, 11)
-        x = functional.max_pool2d(functional.elu(self.conv2(x)), 2)  # (k, 15, 5, 5)
+        # ELU increases, so it may follow the pooling: the same numbers from a quarter of the ELUs.
+        x = functional.elu(functional.max_pool2d(self.conv1(eigenpatches), 2))  # (k, 14, 11, 11)
+        x = functional.elu(functional.max_pool2d(self.conv2(x), 2))  # (k, 15, 5, 5)
         x = torch.cat([x.mean(dim=(2, 3)), eigenvalues[:, None]], dim=1)  # (k, 16)
         logits: Tensor = self.fc4(functional.elu(self.fc3(x)))
         return logits[:, 0]

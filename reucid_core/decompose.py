@@ -10,10 +10,10 @@ import numpy as np
 import scipy.linalg
 
 from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.patches import block_length
 
 OVERSAMPLING = 10
 POWER_ITERATIONS = 2
-BLOCK = 8192  # patches multiplied at a time: bounds the memory beside the patch matrix
 
 
 def decompose(
@@ -57,7 +57,7 @@ def decompose(
         eigenpatches=eigenvectors.reshape(components, p, p),
         singular_values=singular_values[:components],
         n_patches=n_patches,
-        energy=sum(float(np.vdot(block, block)) for block in _blocks(patches)),
+        energy=_energy(patches),
     )
 
 
@@ -84,6 +84,14 @@ def _triangle(patches: FloatArray, Q: FloatArray) -> FloatArray:
     return R
 
 
+def _energy(patches: FloatArray) -> float:
+    """Squared Frobenius norm; by columns, which are contiguous, so that none is copied."""
+    return sum(
+        float(np.vdot(column, column)) for block in _blocks(patches) for column in block.T
+    )
+
+
 def _blocks(patches: FloatArray) -> Iterator[FloatArray]:
-    for start in range(0, len(patches), BLOCK):
-        yield patches[start : start + BLOCK]
+    length = block_length(patches.shape[1])
+    for start in range(0, len(patches), length):
+        yield patches[start : start + length]

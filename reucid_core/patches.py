@@ -14,9 +14,11 @@ from reucid_core.errors import MemoryBudgetError, ParameterError
 
 Origins = NDArray[np.intp]
 
-WORKING_FACTOR = 1.15  # patch matrix, its origins and the sketch beside it (measured, p = 5 to 31)
-IMAGE_FACTOR = 9  # image-sized arrays: working copy, canvas, interim, assignment, FFT of the image
-FIXED = 32 * 2**20  # bytes: blocks of patches under reconstruction, the classifier's batch
+MIN_STACK = 64  # patches; chance leaves no stack of this mean size empty
+MAX_BLOCK = 8192  # patches
+BLOCK_NUMBERS = 2**21  # pixels of all patches in a block
+
+FIXED = 40 * 2**20  # bytes
 MIB = 2**20
 
 
@@ -25,8 +27,28 @@ def origin_grid(shape: tuple[int, int], p: int) -> tuple[int, int]:
     return shape[0] - p + 1, shape[1] - p + 1
 
 
-def stacks_for_memory(shape: tuple[int, int], p: int, itemsize: int, budget: int) -> int:
-    """Number of stacks d so that each is processed within the budget (paper, "RAM estimation").
+def block_length(patch_pixels: int) -> int:
+    """Number of patches worked on at a time, which bounds the memory beside the patch matrix."""
+    return max(1, min(MAX_BLOCK, BLOCK_NUMBERS // patch_pixels))
+
+
+def working_memory(
+    shape: tuple[int, int], p: int, itemsize: int, *, components: int, stacks: int
+) -> int:
+    """Bytes that denoising takes at its peak beside the input (paper, "RAM estimation")."""
+    pixels = math.prod(shape)
+    n_patches = math.prod(origin_grid(shape, p)) / stacks
+    n_patches += 4 * math.sqrt(n_patches)  # a stack's size is random
+    decomposing = pixels * (2 * itemsize + 4) + n_patches * (p * p * itemsize + 8)
+    fusing = 0
+    kept = stacks * components * (p * p * itemsize + 160)
+    return math.ceil(max(decomposing, fusing) + kept) + FIXED
+
+
+def stacks_for_memory(
+    shape: tuple[int, int], p: int, itemsize: int, *, components: int, budget: int
+) -> int:
+    """Fewest stacks d so that the whole is processed within the budget.
 
     Parameters
     ----------
@@ -36,6 +58,8 @@ def stacks_for_memory(shape: tuple[int, int], p: int, itemsize: int, budget: int
         Patch size in px.
     itemsize : int
         Bytes of one number.
+    components : int
+        Eigenpatches per stack, all of which are kept for the result.
     budget : int
         Bytes that may be used beside the input.
 
@@ -49,23 +73,12 @@ def stacks_for_memory(shape: tuple[int, int], p: int, itemsize: int, budget: int
     MemoryBudgetError
         When no number of stacks is enough.
     """
-    fixed = FIXED + IMAGE_FACTOR * math.prod(shape) * itemsize
-    patch_matrix = math.prod(origin_grid(shape, p)) * p * p * itemsize
-    need = WORKING_FACTOR * patch_matrix
-    most = max_stacks(shape, p)
-    least = fixed + math.ceil(need / most)
-    if budget < least:
-        raise MemoryBudgetError(
-            f"an image of {shape[0]} x {shape[1]} px with patches of {p} px needs at least "
-            f"{math.ceil(least / MIB)} MiB of working memory, {budget // MIB} MiB may be used: "
-            "raise the memory budget or crop the image"
-        )
-    return min(most, max(1, math.ceil(need / (budget - fixed))))
+    raise NotImplementedError
 
 
 def max_stacks(shape: tuple[int, int], p: int) -> int:
     """Most stacks that still hold about as many patches as a patch has pixels."""
-    return max(1, math.prod(origin_grid(shape, p)) // (p * p))
+    return max(1, math.prod(origin_grid(shape, p)) // max(p * p, MIN_STACK))
 
 
 def check_stacks(stacks: int, shape: tuple[int, int], p: int) -> int:
@@ -100,10 +113,11 @@ def assign(
 
 def origins_of(members: NDArray[np.bool_], image_width: int) -> Origins:
     """Flat image indices of the origins marked in a (m - q, n - q) grid, ascending, shape (N,)."""
-    rows, columns = np.nonzero(members)
-    rows *= image_width
-    rows += columns
-    return rows
+    origins = np.flatnonzero(members)
+    rows = origins // members.shape[1]
+    rows *= image_width - members.shape[1]
+    origins += rows
+    return origins
 
 
 def gather(image: FloatArray, origins: Origins, p: int) -> FloatArray:

@@ -15,7 +15,7 @@ from reucid_core.params import MIN_PATCH_SIZE
 Origin = Literal["given", "minimum", "inflexion", "none"]
 
 SMALLEST_AUTO = 5  # px; below it the classifier sees too little to tell structure from noise
-SIGNIFICANCE = 5.0  # standard errors by which the profile must turn to count as turning
+SIGNIFICANCE = 6.0  # standard errors of a turn that counts
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PatchSize:
         Stated by the caller, or the feature of the autocorrelation that decided; "none" where it
         shows neither, as for white noise, and the smallest patch size is taken.
     radius : int or None
-        Lag of that feature in px, before rounding and clamping.
+        Lag of that feature in px: the diameter for a minimum, half of it for an inflexion.
     profile : ndarray, shape (r,), float64
         Radial mean of the normalised autocorrelation at lags 0, 1, ..., r - 1 px; empty when the
         size was given.
@@ -58,29 +58,70 @@ def autocorrelation(image: FloatArray, *, threads: int | None = None) -> FloatAr
     """
     centred = image - image.mean(dtype=np.float64).astype(image.dtype)
     spectrum = scipy.fft.rfft2(centred, workers=threads)
-    power = spectrum.real**2 + spectrum.imag**2
+    del centred  # every image-sized array counts against the memory budget
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    del spectrum
     correlation: FloatArray = scipy.fft.irfft2(power, s=image.shape, workers=threads)
-    peak = correlation[0, 0]
-    return correlation / peak if peak > 0 else np.zeros_like(correlation)
+    if correlation[0, 0] > 0:
+        correlation /= correlation[0, 0].copy()
+    else:
+        correlation[:] = 0
+    return correlation
 
 
 def radial_mean(correlation: FloatArray, radius: int) -> NDArray[np.float64]:
     """Mean of a circular correlation over rings one pixel wide, at lags 0 to `radius` px."""
     lags = np.arange(-radius, radius + 1)
-    window = correlation[np.ix_(lags, lags)]  # negative lags wrap around, as the FFT does
-    ring = np.rint(np.hypot(lags[:, None], lags)).astype(np.intp)
-    inside = ring <= radius
-    total = np.bincount(ring[inside], weights=window[inside].astype(np.float64))
-    return total / np.bincount(ring[inside])
+    total = np.zeros(radius + 1)
+    count = np.zeros(radius + 1)
+    for row in lags:  # by row: its rings are all that is held beside the correlation
+        ring = np.rint(np.hypot(row, lags)).astype(np.intp)
+        inside = ring <= radius
+        values = correlation[row, lags[inside]]  # negative lags wrap around, as the FFT does
+        total += np.bincount(ring[inside], weights=values, minlength=radius + 1)
+        count += np.bincount(ring[inside], minlength=radius + 1)
+    return total / count
 
 
-def psf_diameter(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | None, Origin]:
-    """Lag in px at which copies of the point-spread function stop overlapping.
+def standard_error(profile: NDArray[np.float64], n_pixels: int) -> NDArray[np.float64]:
+    """Standard error of a normalised radial mean, if nothing correlates from that lag on.
 
-    The first minimum of the autocorrelation's radial mean; the first inflexion where there is no
-    minimum (aperiodic image). Lag 0 holds the noise's own spike and takes no part. A turn counts
-    only when it exceeds what white noise would do: the standard error of a mean over the ~pi*r
-    independent lags of a ring, each known to 1 / sqrt(n_pixels).
+    Bartlett's formula (J. R. Stat. Soc. Suppl. 8, 27 (1946)): each lag of the autocorrelation of N
+    pixels is known to sqrt((1 + S) / N), where S sums the squared autocorrelation over the shorter
+    lags: a few large features make a profile rougher than white noise of as many pixels does. They
+    also make neighbouring lags err together, over ~2 sqrt(S) px, so fewer of the ~pi r lags in a
+    ring are independent. What has not decayed by the lag in question is background, which turns
+    nothing, and is left out of S.
+
+    Parameters
+    ----------
+    profile : ndarray, shape (r,)
+        At lags 1, 2, ..., r px.
+    n_pixels : int
+
+    Returns
+    -------
+    ndarray, shape (r,)
+        White noise: 1 / sqrt(pi r N).
+    """
+    lags = np.arange(1, len(profile) + 1)
+    ring = 2 * np.pi * lags  # number of lags in it
+    # Sums of ring * (profile - profile[r])**k over the lags before r, by expanding the square.
+    zeroth, first, second = (np.cumsum(ring * profile**k) - ring * profile**k for k in (0, 1, 2))
+    decayed = np.maximum(0.0, second - 2 * profile * first + profile**2 * zeroth)
+    error: NDArray[np.float64] = np.sqrt((1 + 2 * decayed**1.5) / (np.pi * lags * n_pixels))
+    return error
+
+
+def first_turn(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | None, Origin]:
+    """Lag in px of the feature that tells the point-spread function's size.
+
+    The first minimum of the autocorrelation's radial mean; the first inflexion, where the descent
+    is steepest, where there is no minimum (aperiodic image). Lag 0 holds the noise's own spike and
+    takes no part. A turn counts only when its prominence exceeds `SIGNIFICANCE` standard errors:
+    the correlations of an aperiodic image fade into a tail with minima by chance, at lags that
+    have nothing to do with the point-spread function.
 
     Parameters
     ----------
@@ -92,19 +133,44 @@ def psf_diameter(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | Non
     Returns
     -------
     lag : int or None
-        None where the profile shows neither feature.
+        None where the profile shows neither feature. For an inflexion, the lag after which the
+        descent is steepest.
     origin : {"minimum", "inflexion", "none"}
     """
-    lags = np.arange(1, len(profile))
     tail = profile[1:]
-    bound = SIGNIFICANCE / np.sqrt(n_pixels * np.pi * lags)
+    bound = SIGNIFICANCE * standard_error(tail, n_pixels)
+    if len(tail) < 3 or tail[0] < bound[0]:  # neighbouring pixels are unrelated: white noise
+        return None, "none"
     minima, _ = find_peaks(-tail, prominence=bound)
-    if len(minima):
-        return int(lags[minima[0]]), "minimum"
-    steepest, _ = find_peaks(-np.gradient(tail), prominence=bound) if len(tail) > 2 else ([], {})
-    if len(steepest):
-        return int(lags[steepest[0]]), "inflexion"
+    for index in minima:
+        if _ends_first_descent(index, tail, bound):
+            return int(index) + 1, "minimum"
+    steepest, _ = find_peaks(-np.diff(tail), prominence=bound[:-1])
+    for index in steepest:
+        if _ends_first_descent(index, tail, bound):
+            return int(index) + 1, "inflexion"
     return None, "none"
+
+
+def _ends_first_descent(
+    index: int, tail: NDArray[np.float64], bound: NDArray[np.float64]
+) -> bool:
+    """Whether the profile was still on its way down to a turn when it had half the lag behind it."""
+    down = int(np.argmax(tail <= tail[index] + bound[index]))
+    return 2 * (down + 1) >= index + 1
+
+
+def diameter(lag: int | None, origin: Origin) -> int:
+    """Diameter in px of the point-spread function, from where the autocorrelation turns.
+
+    At the first minimum the copies of the point-spread function no longer overlap: its lag is the
+    diameter. At the inflexion their overlap shrinks fastest, which is halfway: on lattices it lies
+    at half the minimum's lag, and for a Gaussian at 0.6 of the full width at half maximum. There
+    the diameter is twice the lag; the inflexion lies between `lag` and ``lag + 1``.
+    """
+    if lag is None:
+        return 0
+    return 2 * lag + 1 if origin == "inflexion" else lag
 
 
 def find_patch_size(image: FloatArray, *, threads: int | None = None) -> PatchSize:
@@ -125,11 +191,11 @@ def find_patch_size(image: FloatArray, *, threads: int | None = None) -> PatchSi
     """
     shortest = min(image.shape)
     profile = radial_mean(autocorrelation(image, threads=threads), (shortest - 1) // 2)
-    radius, origin = psf_diameter(profile, image.size)
+    lag, origin = first_turn(profile, image.size)
     largest = max(MIN_PATCH_SIZE, _odd_up_to(shortest // 4))
     smallest = min(SMALLEST_AUTO, largest)
-    nearest_odd = smallest if radius is None else 2 * (radius // 2) + 1
-    return PatchSize(int(np.clip(nearest_odd, smallest, largest)), origin, radius, profile)
+    nearest_odd = 2 * (diameter(lag, origin) // 2) + 1
+    return PatchSize(int(np.clip(nearest_odd, smallest, largest)), origin, lag, profile)
 
 
 def check_patch_size(size: int, shape: tuple[int, int]) -> PatchSize:

@@ -1,5 +1,8 @@
 """The patch terrain: how many patches overlap each pixel (paper, "Patch terrain calculation")."""
 
+import itertools
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,11 +22,13 @@ def terrain(processed: NDArray[np.bool_], p: int) -> NDArray[np.int32]:
     ndarray, shape (m, n), int32
         Cost O(mn), whatever p is.
     """
-    return _rolling_sum(_rolling_sum(processed.astype(np.int32), p).T, p).T
+    return _rolling_sum(_rolling_sum(processed, p).T, p).T
 
 
-def _rolling_sum(values: NDArray[np.int32], p: int) -> NDArray[np.int32]:
+def _rolling_sum(values: NDArray[Any], p: int) -> NDArray[np.int32]:
     """Sum over the last p rows at every row, the array bordered with zeros; p - 1 rows longer."""
-    bordered = np.pad(values, ((p, p - 1), (0, 0)))
-    running = np.cumsum(bordered, axis=0, dtype=np.int32)
+    running = np.zeros((len(values) + 2 * p - 1, values.shape[1]), dtype=np.int32)
+    running[p : p + len(values)] = values
+    for above, row in itertools.pairwise(running):
+        row += above
     return running[p:] - running[:-p]  # what entered less what has left

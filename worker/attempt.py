@@ -158,6 +158,7 @@ BACK_TO_QUEUE: dict[str, Any] = {
     "worker": None,
     "lease_until": None,
     "dispatched_at": None,
+    "started_at": None,
     "stacks_done": 0,
     "stacks": None,
 }

@@ -54,6 +54,10 @@ class EventType(StrEnum):
     FAILED = "failed"
     CANCELED = "canceled"
 
+    @property
+    def terminal(self) -> bool:
+        return self in (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED)
+
 
 @dataclass(frozen=True)
 class ImageInfo:

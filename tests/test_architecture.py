@@ -1,0 +1,31 @@
+"""What the import contracts in pyproject.toml say, seen at run time."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+
+
+@pytest.mark.parametrize(
+    "statement", ["from app.main import create_app; create_app()", "import app.cli"]
+)
+def test_api_and_command_line_load_no_torch(statement: str) -> None:
+    assert "torch" not in modules_after(statement)
+
+
+def test_core_loads_no_torch_and_nothing_of_the_service() -> None:
+    forbidden = {"torch", "fastapi", "starlette", "pydantic", "redis", "rq", "sqlalchemy"}
+    assert not forbidden & modules_after("import reucid_core")
+
+
+def test_decoding_loads_no_torch_and_no_server() -> None:
+    assert not {"torch", "fastapi", "rq"} & modules_after("import worker.decoder")
