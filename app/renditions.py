@@ -3,8 +3,10 @@
 Rendered once, checked against the digest that the ledger holds, and cached beside the job.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -171,6 +173,9 @@ def _require(job: JobRecord, name: str) -> Artifact:
             f"the job is {job.state}, its {name.split('.')[0]} is not there yet",
             headers={"Retry-After": "1"},
         )
+    if job.expires_at is not None and job.expires_at < time.time():
+        expired = datetime.fromtimestamp(job.expires_at, UTC).isoformat(timespec="seconds")
+        raise Problem(410, "expired", f"the results of this job expired at {expired}")
     if job.state is not State.SUCCEEDED:
         raise Problem(409, "no_result", f"the job {job.state} and has no {name.split('.')[0]}")
     for held in job.artifacts:

@@ -13,6 +13,8 @@ from worker.ledger import Ledger
 from worker.settings import Settings
 from worker.store import Store
 
+REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does not answer
+
 
 def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
@@ -32,7 +34,7 @@ def dispatch(settings: Settings) -> None:
     Dispatcher(
         ledger=Ledger.open(settings.ledger_url),
         store=Store(settings.data_dir),
-        redis=Redis.from_url(settings.redis_url or ""),
+        redis=Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT),
         settings=settings,
     ).run(stop)
 

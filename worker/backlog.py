@@ -8,7 +8,8 @@ from sqlalchemy import Row, select, update
 from worker.attempt import BACK_TO_QUEUE
 from worker.contract import EventType, Failure, State
 from worker.database import reading, writing
-from worker.ledger import Ledger, in_fair_order, write_event
+from worker.fairness import in_fair_order
+from worker.ledger import Ledger, write_event
 from worker.tables import Now, jobs
 
 WORKER_LOST = "worker_lost"

@@ -22,11 +22,12 @@ from worker.settings import Settings
 from worker.store import Store
 from worker.wake import wake
 
-PER_WORKER = 2  # jobs in the queue; the rest wait in the ledger, where their order can change
+PER_WORKER = 1  # jobs in the queue beside the running one; the rest can still be overtaken
 GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
 IDLE = 0.5  # s between looks at the ledger without being woken
 SWEEP_INTERVAL = 600.0  # s
 STRAY_AGE = 3600.0  # s
+SECONDS_PER_DAY = 86400.0
 FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
 
 log = structlog.get_logger()
@@ -51,8 +52,8 @@ class Dispatcher:
                     while not stop.is_set():
                         self.step()
                         if time.monotonic() >= next_sweep:
-                            self.store.sweep(self.ledger.image_ids(), older_than_s=STRAY_AGE)
                             next_sweep = time.monotonic() + SWEEP_INTERVAL
+                            self.sweep()
                         pubsub.get_message(timeout=IDLE)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
@@ -69,6 +70,14 @@ class Dispatcher:
             if self._is_on_its_way(job, in_queue):
                 continue
             self._enqueue(queue, job)
+
+    def sweep(self) -> None:
+        """Remove files that nobody will ask for again."""
+        self.store.sweep(self.ledger.has_image, self.ledger.has_job, older_than_s=STRAY_AGE)
+        remains_s = self.settings.result_days * SECONDS_PER_DAY
+        for job_id in self.ledger.expired(remains_s=remains_s):
+            self.store.remove_job(job_id)
+            self.ledger.mark_purged(job_id)
 
     def _recover(self) -> None:
         for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):

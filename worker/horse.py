@@ -6,11 +6,13 @@ RQ forks a work horse for each job and its worker watches the horse. Ours also
   kills the horse when the ledger says that the attempt is over;
 - takes the horse with it when it dies, by the parent-death signal;
 - survives Redis being away for any time: what RQ would tell Redis is of no importance to us;
-- gives the job back at once when the horse died or the worker was told to stop.
+- gives the job back at once when the horse died or the worker was told to stop;
+- ends a horse that is too deep in native code to notice the time limit.
 """
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -21,16 +23,20 @@ from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.utils import now
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker.attempt import Attempt
 from worker.backlog import Backlog
-from worker.contract import QUEUE
+from worker.contract import QUEUE, Failure
 from worker.ledger import Ledger
 from worker.process import die_with
 from worker.settings import Settings
 from worker.wake import wake
 
 MONITORING_INTERVAL = 1  # s
+BEAT_INTERVAL = 3.0  # s
+HANG_GRACE = 5.0  # s after the time limit
 
 log = structlog.get_logger()
 
@@ -52,44 +58,47 @@ class ReucidWorker(Worker):
         self._settings = settings
         self._pid = os.getpid()
         self._attempt: Attempt | None = None
+        self._late_at = 0.0
+        self._next_beat = 0.0
+        self._stop_at_once = False
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         job_id, number = job.args
         self._attempt = Attempt(self._ledger, job_id, number, worker=self.name)
+        self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
         self._ledger.close()  # no connection may be open across the fork
         try:
             with _redis_may_be_away():
                 super().execute_job(job, queue)
         finally:
-            # The horse has ended. If the job has not, the horse was killed or crashed.
-            if Backlog(self._ledger).lose(job_id, self.name, self._settings.max_attempts):
-                log.warning("horse_lost", job_id=job_id, attempt=number)
-                wake(self.connection, job_id)
+            self._settle(self._attempt)
             self._attempt = None
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        super().fork_work_horse(job, queue)
+        with contextlib.suppress(OSError):  # the horse does so too, but maybe not soon enough:
+            os.setpgid(self.horse_pid, self.horse_pid)  # killing its group must not kill ours
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with(self._pid)
         super().main_work_horse(job, queue)
 
     def maintain_heartbeats(self, job: Job, execution: Any) -> None:
-        if self._attempt is not None and not self._attempt.renew(self._settings.lease_s):
-            log.info("attempt_over", job_id=self._attempt.job_id)
+        if self._attempt is not None and self._must_end(self._attempt):
             self.kill_horse()
             return
-        self._ledger.beat(self.name)
         with _redis_may_be_away():
             super().maintain_heartbeats(job, execution)
 
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        try:
-            super().request_force_stop(signum, frame)
-        except SystemExit:
-            if self._attempt is not None:
-                self._attempt.hand_back()
-            raise
+    def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        """Asked again to stop: noted, because a handler may interrupt a write to the ledger."""
+        self._stop_at_once |= self._stopping_for() > 1.0  # sooner, it is the same request twice
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        self._ledger.beat(self.name)
+        if not self.is_horse and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_INTERVAL
+            with _ledger_may_be_away():
+                self._ledger.beat(self.name)
         with _redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
@@ -100,6 +109,10 @@ class ReucidWorker(Worker):
     def run_maintenance_tasks(self) -> None:
         with _redis_may_be_away():
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
+    def set_shutdown_requested_date(self) -> None:
+        with _redis_may_be_away():
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
     def check_for_suspension(self, burst: bool) -> None:
         """Suspension is not used, and asking Redis for it would end the worker when it is away."""
@@ -112,7 +125,50 @@ class ReucidWorker(Worker):
     @property
     def dequeue_timeout(self) -> int:
         """Wake up often enough to be seen alive in the ledger."""
-        return 5
+        return 2
+
+    @property
+    def connection_timeout(self) -> int:
+        """A Redis that hangs may not keep us from renewing the lease."""
+        return self.dequeue_timeout + 2
+
+    def _must_end(self, attempt: Attempt) -> bool:
+        """Renew the lease; whether the horse has to be killed instead."""
+        with _ledger_may_be_away():  # for as long as the lease lasts
+            if not attempt.renew(self._settings.lease_s):
+                log.info("attempt_over", job_id=attempt.job_id)
+                return True
+            if time.monotonic() > self._late_at:
+                limit = self._settings.job_timeout_s
+                attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
+                return True
+        return self._stop_at_once or self._stopping_for() > self._settings.stop_grace_s
+
+    def _settle(self, attempt: Attempt) -> None:
+        """The horse has ended: if the job has not, it goes back to the queue."""
+        with _ledger_may_be_away():  # then it goes back when the lease has run out
+            if self._stop_requested:
+                changed = attempt.hand_back()
+            else:
+                most = self._settings.max_attempts
+                changed = Backlog(self._ledger).lose(attempt.job_id, self.name, most)
+            if changed:
+                log.warning("horse_lost", job_id=attempt.job_id, attempt=attempt.number)
+        wake(self.connection, attempt.job_id)
+
+    def _stopping_for(self) -> float:
+        """Seconds since the worker was told to stop."""
+        if self._shutdown_requested_date is None:
+            return 0.0
+        return float((now() - self._shutdown_requested_date).total_seconds())
+
+
+@contextlib.contextmanager
+def _ledger_may_be_away() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        log.warning("ledger_away", error=type(error).__name__)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.contract import (
@@ -25,7 +25,8 @@ from worker.contract import (
     State,
 )
 from worker.database import migrate, open_engine, reading, writing
-from worker.tables import Now, artifacts, events, images, jobs, workers
+from worker.fairness import in_fair_order, next_turn
+from worker.tables import Now, artifacts, events, images, jobs, labels, workers
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 
@@ -136,10 +137,12 @@ class Ledger:
                 f"image {image_id} is the input of at least one job: delete the jobs first"
             ) from error
 
-    def image_ids(self) -> set[str]:
-        """Every image's id, whoever owns it."""
+    def has_image(self, image_id: str) -> bool:
+        """Whether anybody has this image."""
         with reading(self.engine) as connection:
-            return set(connection.execute(select(images.c.id)).scalars())
+            return bool(
+                connection.execute(select(exists().where(images.c.id == image_id))).scalar()
+            )
 
     # --- jobs ---
 
@@ -159,9 +162,14 @@ class Ledger:
             "fingerprint": fingerprint,
             "created_at": Now(),
         }
+        named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
         try:
             with writing(self.engine) as connection:
-                connection.execute(insert(jobs).values(row))
+                _check_owned(connection, request.image_id, request.owner)
+                turn = next_turn(connection, request)
+                connection.execute(insert(jobs).values(row | {"turn": turn}))
+                if named:
+                    connection.execute(insert(labels), named)
                 write_event(connection, job_id, 1, EventType.QUEUED)
         except IntegrityError:
             known = self._by_idempotency_key(request.owner, idempotency_key)
@@ -208,7 +216,12 @@ class Ledger:
         if external_id is not None:
             query = query.where(jobs.c.external_id == external_id)
         if label is not None:
-            query = query.where(jobs.c.labels[label[0]].as_string() == label[1])
+            name, value = label
+            query = query.where(
+                exists().where(
+                    labels.c.job_id == jobs.c.id, labels.c.name == name, labels.c.value == value
+                )
+            )
         if before is not None:
             seen = select(jobs.c.serial).where(jobs.c.id == before).scalar_subquery()
             query = query.where(jobs.c.serial < seen)
@@ -269,6 +282,25 @@ class Ledger:
         with reading(self.engine) as connection:
             return [_event(row) for row in connection.execute(query)]
 
+    def has_job(self, job_id: str) -> bool:
+        """Whether anybody has this job."""
+        with reading(self.engine) as connection:
+            return bool(connection.execute(select(exists().where(jobs.c.id == job_id))).scalar())
+
+    def expired(self, *, remains_s: float, limit: int = 100) -> list[str]:
+        """Ended jobs whose files are to go: results expired, remains of others after a while."""
+        until = func.coalesce(jobs.c.expires_at, jobs.c.finished_at + remains_s)
+        query = select(jobs.c.id).where(
+            jobs.c.state.not_in(ACTIVE), jobs.c.purged.is_(False), until < Now()
+        )
+        with reading(self.engine) as connection:
+            return list(connection.execute(query.limit(limit)).scalars())
+
+    def mark_purged(self, job_id: str) -> None:
+        """Note that a job's files are gone; its record stays."""
+        with writing(self.engine) as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(purged=True))
+
     # --- workers ---
 
     def beat(self, worker: str) -> None:
@@ -304,15 +336,10 @@ class Ledger:
             ).one_or_none()
 
 
-def in_fair_order() -> Select[Any]:
-    """Queued jobs with their position, from 1: interactive first, owners in turn, oldest first."""
-    turn = func.row_number().over(
-        partition_by=(jobs.c.priority, jobs.c.owner), order_by=jobs.c.serial
-    )
-    queued = select(jobs, turn.label("turn")).where(jobs.c.state == State.QUEUED).subquery()
-    urgency = queued.c.priority != Priority.INTERACTIVE
-    order = (urgency, queued.c.turn, queued.c.serial)
-    return select(queued, func.row_number().over(order_by=order).label("position"))
+def _check_owned(connection: Connection, image_id: str, owner: str) -> None:
+    image = select(images.c.id).where(images.c.id == image_id, images.c.owner == owner)
+    if connection.execute(image).one_or_none() is None:
+        raise NotFoundError(f"no image {image_id}")
 
 
 def write_event(

@@ -44,8 +44,13 @@ class Settings(BaseSettings):
     job_timeout_s: int = Field(default=3600, ge=1, description="Time limit of one attempt.")
     lease_s: float = Field(
         default=15.0,
-        gt=2,
+        ge=8,
         description="A running job silent for this long is given to another worker.",
+    )
+    stop_grace_s: float = Field(
+        default=8.0,
+        ge=0,
+        description="Time a job has to end when its worker is stopped, before it is given back.",
     )
     max_attempts: int = Field(
         default=3, ge=1, description="Attempts lost with their worker before a job fails."

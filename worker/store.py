@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -30,7 +30,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self._root = root
         for folder in (self._uploads, self._images, self._jobs):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def ping(self) -> None:
         """Raise OSError when nothing can be written."""
@@ -48,6 +48,7 @@ class Store:
         """Make an upload an image, on disk before this returns."""
         for path in upload.iterdir():
             _sync(path)
+        os.utime(upload)  # from now on it may wait for its row as long as any other
         _sync(upload)
         upload.rename(self._images / _checked(image_id))
         _sync(self._images)
@@ -68,16 +69,6 @@ class Store:
         """Remove an image's files."""
         shutil.rmtree(self._images / _checked(image_id), ignore_errors=True)
 
-    def sweep(self, known_images: Collection[str], *, older_than_s: float) -> None:
-        """Remove uploads and images that no ledger row knows, unless they are recent."""
-        strays = [
-            *self._uploads.iterdir(),
-            *(path for path in self._images.iterdir() if path.name not in known_images),
-        ]
-        for path in strays:
-            if path.stat().st_mtime < time.time() - older_than_s:
-                shutil.rmtree(path, ignore_errors=True)
-
     # --- jobs ---
 
     def attempt(self, job_id: str, attempt: int) -> Path:
@@ -97,7 +88,8 @@ class Store:
         folder = self.attempt(job_id, attempt)
         for name in names:
             _sync(folder / name)
-        _sync(folder)
+        for made in (folder, folder.parent, folder.parent.parent, self._jobs):
+            _sync(made)  # a file outlasts a power cut only with every folder above it
         return [
             Artifact(name, sha256_of(folder / name), (folder / name).stat().st_size)
             for name in names
@@ -110,6 +102,24 @@ class Store:
     def remove_job(self, job_id: str) -> None:
         """Remove all files of a job."""
         shutil.rmtree(self._jobs / _checked(job_id), ignore_errors=True)
+
+    def sweep(
+        self,
+        has_image: Callable[[str], bool],
+        has_job: Callable[[str], bool],
+        *,
+        older_than_s: float,
+    ) -> None:
+        """Remove what crashes left behind: folders no row knows, unless they are recent."""
+        folders: list[tuple[Path, Callable[[str], bool]]] = [
+            (self._uploads, lambda _: False),
+            (self._images, has_image),
+            (self._jobs, has_job),
+        ]
+        for parent, is_known in folders:
+            for path in parent.iterdir():
+                if _age(path) > older_than_s and not is_known(path.name):
+                    shutil.rmtree(path, ignore_errors=True)
 
     @property
     def _uploads(self) -> Path:
@@ -132,6 +142,7 @@ def write_atomic(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
+        _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -153,6 +164,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _age(folder: Path) -> float:
+    """Seconds since something was written into a folder; 0 when it is gone."""
+    try:
+        newest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except FileNotFoundError:
+        return 0.0
+    return time.time() - newest
 
 
 def _checked(id_: str) -> str:

@@ -29,6 +29,7 @@ GRACE = 10.0  # s a process has to end by itself
 POLL = 0.1  # s
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # s before a dead process is started again
 LONG_LIFE = 30.0  # s after which a process counts as healthy
+LONGEST_SOCKET_PATH = 107  # bytes, by the kernel
 
 log = structlog.get_logger()
 
@@ -118,15 +119,15 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         Ledger.open(self._settings.ledger_url).close()  # migrated before anybody needs it
-        folder = Path(tempfile.mkdtemp(prefix="reucid-", dir=os.environ.get("XDG_RUNTIME_DIR")))
-        queue, services = [], []
+        folder = _run_time_folder()
+        queue: list[Service] = []
+        services: list[Service] = []
         try:
             url = self._settings.redis_url
             if url is None:
                 url = f"unix://{folder / 'valkey.sock'}"
                 queue = [self._valkey(folder)]
-                queue[0].start()
-                self._await_queue(url)
+                self._await_queue(url, queue[0])
             services = self._services(url)
             for service in services:
                 service.start()
@@ -157,22 +158,42 @@ class Supervisor:
 
     @staticmethod
     def _valkey(folder: Path) -> Service:
-        command = (
-            f"{get_binary_path()} --port 0 --unixsocket {folder / 'valkey.sock'} "
-            f"--unixsocketperm 700 --dir {folder} --maxmemory-policy noeviction --appendonly no "
-            "--loglevel warning --logfile valkey.log"
-        )
-        return Service("valkey", [*command.split(), "--save", ""], dict(os.environ))
+        options = {
+            "port": "0",
+            "unixsocket": str(folder / "valkey.sock"),
+            "unixsocketperm": "700",
+            "dir": str(folder),
+            "save": "",
+            "appendonly": "no",
+            "maxmemory-policy": "noeviction",
+            "loglevel": "warning",
+            "logfile": "valkey.log",
+        }
+        command = [str(get_binary_path())]
+        for name, value in options.items():
+            command += [f"--{name}", value]
+        return Service("valkey", command, dict(os.environ))
 
-    def _await_queue(self, url: str) -> None:
-        with Redis.from_url(url) as redis:
+    def _await_queue(self, url: str, queue: Service) -> None:
+        with Redis.from_url(url, socket_timeout=1.0) as redis:
             while not self._stopping:
+                queue.keep_alive()
                 try:
                     redis.ping()
                 except (RedisError, OSError):
                     time.sleep(0.02)
                 else:
                     return
+
+
+def _run_time_folder() -> Path:
+    """A new private folder whose path leaves room for that of a socket."""
+    for parent in (os.environ.get("XDG_RUNTIME_DIR"), None, "/tmp"):  # noqa: S108  (private)
+        folder = Path(tempfile.mkdtemp(prefix="reucid-", dir=parent))
+        if len(os.fsencode(folder / "valkey.sock")) <= LONGEST_SOCKET_PATH:
+            return folder
+        folder.rmdir()
+    raise OSError(f"got no folder with a path short enough for a socket, last {folder}")
 
 
 def _end(services: Sequence[Service]) -> None:

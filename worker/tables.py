@@ -68,6 +68,7 @@ jobs = Table(
     Column("finish_requested", Boolean, nullable=False, default=False),
     Column("attempt", Integer, nullable=False, default=1),
     Column("lost", Integer, nullable=False, default=0),  # attempts whose worker died
+    Column("turn", Integer, nullable=False),  # round of the fair share; see worker.fairness
     Column("dispatch", Integer, nullable=False, default=0),
     Column("dispatched_at", Float),
     Column("worker", String(64)),
@@ -78,9 +79,20 @@ jobs = Table(
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("expires_at", Float),
+    Column("purged", Boolean, nullable=False, default=False),  # its files are gone
     UniqueConstraint("owner", "idempotency_key"),
-    Index("ix_jobs_state", "state", "priority", "serial"),
+    Index("ix_jobs_state", "state", "priority", "turn", "serial"),
     Index("ix_jobs_owner", "owner", "serial"),
+)
+
+# The same as `jobs.labels`, for searching: no path into JSON takes every name.
+labels = Table(
+    "labels",
+    metadata,
+    Column("job_id", ID, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("ix_labels_name", "name", "value"),
 )
 
 artifacts = Table(

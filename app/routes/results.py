@@ -52,7 +52,7 @@ PNG: Responses = {
     },
     304: {"description": "The client has it"},
 }
-IMAGE_RESPONSES = problems(404, 406, 409, 416, 422, 500, also=FILES)
+IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
 
 
 def _serve(
@@ -135,6 +135,7 @@ def interim(
     responses=problems(
         404,
         409,
+        410,
         422,
         500,
         also={200: {"content": {"text/csv": {}}, "description": "JSON, or CSV if accepted"}},
@@ -151,7 +152,9 @@ def report(
 
 
 @router.get(
-    "/eigenpatches.png", response_class=Response, responses=problems(404, 409, 422, 500, also=PNG)
+    "/eigenpatches.png",
+    response_class=Response,
+    responses=problems(404, 409, 410, 422, 500, also=PNG),
 )
 def eigenpatches(request: Request, job: JobDep, services: ServicesDep) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""

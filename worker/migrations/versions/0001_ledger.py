@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("finish_requested", sa.Boolean, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("lost", sa.Integer, nullable=False),
+        sa.Column("turn", sa.Integer, nullable=False),
         sa.Column("dispatch", sa.Integer, nullable=False),
         sa.Column("dispatched_at", sa.Float),
         sa.Column("worker", sa.String(64)),
@@ -55,13 +56,25 @@ def upgrade() -> None:
         sa.Column("started_at", sa.Float),
         sa.Column("finished_at", sa.Float),
         sa.Column("expires_at", sa.Float),
+        sa.Column("purged", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("serial", name="pk_jobs"),
         sa.UniqueConstraint("id", name="uq_jobs_id"),
         sa.UniqueConstraint("owner", "idempotency_key", name="uq_jobs_owner"),
         sa.ForeignKeyConstraint(["image_id"], ["images.id"], name="fk_jobs_image_id_images"),
     )
-    op.create_index("ix_jobs_state", "jobs", ["state", "priority", "serial"])
+    op.create_index("ix_jobs_state", "jobs", ["state", "priority", "turn", "serial"])
     op.create_index("ix_jobs_owner", "jobs", ["owner", "serial"])
+    op.create_table(
+        "labels",
+        sa.Column("job_id", ID, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("value", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "name", name="pk_labels"),
+        sa.ForeignKeyConstraint(
+            ["job_id"], ["jobs.id"], name="fk_labels_job_id_jobs", ondelete="CASCADE"
+        ),
+    )
+    op.create_index("ix_labels_name", "labels", ["name", "value"])
     op.create_table(
         "artifacts",
         sa.Column("job_id", ID, nullable=False),

@@ -1,0 +1,139 @@
+"""The command line without a server: exit status, files, messages."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+
+from app import cli
+
+
+def reucid(*arguments: object) -> int:
+    """Exit status of `reucid` with these arguments, run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["reucid", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            cli.main()
+    return int(exited.value.code or 0)
+
+
+def test_denoise_writes_everything_it_is_asked_for(
+    tiff: Path, micrograph: NDArray[np.uint16], tmp_path: Path
+) -> None:
+    paths = {name: tmp_path / name for name in ("out.tif", "residual.npy", "report.json")}
+    status = reucid(
+        "denoise",
+        tiff,
+        *("-o", paths["out.tif"], "--residual", paths["residual.npy"]),
+        *("--report", paths["report.json"], "--interim-dir", tmp_path / "interim"),
+        *("--stacks", 2, "--patch-size", 7, "--components", 9, "--threshold", 0.5, "--seed", 3),
+    )
+    assert status == 0
+    result = tifffile.imread(paths["out.tif"])
+    np.testing.assert_allclose(result + np.load(paths["residual.npy"]), micrograph, rtol=1e-5)
+    report = json.loads(paths["report.json"].read_text())
+    assert (report["patch_size"], report["stacks"], report["components"]) == (7, 2, 9)
+    interims = sorted((tmp_path / "interim").iterdir())
+    assert [path.name for path in interims] == ["interim-0001.tif", "interim-0002.tif"]
+    np.testing.assert_array_equal(tifffile.imread(interims[-1]), result)
+
+
+def test_residual_says_whether_it_is_white(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(2).normal(size=(128, 128))
+    stripes = noise + np.sin(2 * np.pi * np.arange(128) / 8)
+    for name, image, verdicts in (
+        ("noise", noise, ("whiteness: yes", "lattice peak: none")),
+        ("stripes", stripes, ("whiteness: NO", "STANDS OUT", "period 8.00 px")),
+    ):
+        np.save(tmp_path / f"{name}.npy", image)
+        assert reucid("residual", tmp_path / f"{name}.npy") == 0
+        printed = capsys.readouterr().out
+        for verdict in verdicts:
+            assert verdict in printed
+
+
+BAD: dict[str, tuple[list[Any], str]] = {
+    "no such file": (["no-such.tif", "-o", "out.tif"], "no-such.tif"),
+    "not an image": (["text.tif", "-o", "out.tif"], "expected a TIFF, PNG or NPY"),
+    "even patch size": (["IN", "-o", "out.tif", "--patch-size", "8"], "--patch-size"),
+    "patch size of text": (["IN", "-o", "out.tif", "--patch-size", "big"], "--patch-size"),
+    "patch larger than the image": (["IN", "-o", "out.tif", "--patch-size", "81"], "79 px"),
+    "threshold out of range": (["IN", "-o", "out.tif", "--threshold", "2"], "--threshold"),
+    "unknown option": (["IN", "-o", "out.tif", "--sharpen"], "--sharpen"),
+    "no output": (["IN"], "--output"),
+    "unknown output format": (["IN", "-o", "out.jpg"], "out.jpg"),
+    "no folder for the output": (["IN", "-o", "nowhere/out.tif"], "nowhere"),
+    "output is the input": (["IN", "-o", "IN"], "never overwritten"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_2(
+    name: str,
+    tiff: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments, reason = BAD[name]
+    monkeypatch.chdir(tmp_path)
+    Path("text.tif").write_text("dear diary")
+    before = tiff.read_bytes()
+    status = reucid("denoise", *(tiff if word == "IN" else word for word in arguments))
+    error = capsys.readouterr().err.strip().splitlines()
+    assert status == 2
+    assert len([line for line in error if line.startswith("reucid: ")]) == 1
+    assert reason in error[-1]
+    assert tiff.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["text.tif"]
+
+
+def test_damaged_weights_are_a_fault_of_ours(
+    tiff: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"not weights")
+    monkeypatch.setenv("REUCID_MODEL", str(tmp_path / "bad.safetensors"))
+    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif") == 1
+    assert "bad.safetensors is not a readable" in capsys.readouterr().err
+
+
+def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> None:
+    arguments = ("submit", tiff, "--server", server, "--wait", "-o", tmp_path, "--stacks", 2)
+    assert reucid(*arguments, "--patch-size", 7) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "coverage.tif",
+        "eigenpatches.png",
+        "interim-0001.tif",
+        "interim-0002.tif",
+        "report.json",
+        "residual.tif",
+        "result.tif",
+    ]
+
+
+def test_submit_says_what_the_server_refused(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.tif").write_text("dear diary")
+    assert reucid("submit", tmp_path / "text.tif", "--server", server) == 2
+    assert "expected a TIFF, PNG or NPY" in capsys.readouterr().err
+
+
+def test_no_server_is_not_the_users_fault(tiff: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert reucid("submit", tiff, "--server", "http://127.0.0.1:9") == 1
+    assert "reucid serve" in capsys.readouterr().err
+
+
+def test_only_loopback_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reucid("serve", "--host", "0.0.0.0") == 2  # noqa: S104
+    assert "loopback" in capsys.readouterr().err

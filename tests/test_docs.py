@@ -1,0 +1,36 @@
+"""Documentation that can be wrong is checked."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description
+    row = [
+        line
+        for line in (ROOT / "docs" / "operations.md").read_text().splitlines()
+        if line.startswith(f"| `REUCID_{name.upper()}` |")
+    ]
+    assert len(row) == 1
+    assert row[0].endswith(f"| {description} |")
+
+
+@pytest.mark.parametrize("package", ["reucid_core", "worker", "app"])
+def test_every_module_has_its_line_in_the_architecture(package: str) -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    modules = [path.name for path in (ROOT / package).glob("[a-z]*.py")]
+    assert [name for name in modules if name not in text] == []
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text()
+    targets = [part.split(")")[0] for part in text.split("](")[1:]]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []

@@ -1,0 +1,187 @@
+"""A real server without its API: Valkey, dispatcher and workers as processes of their own."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import psutil
+import pytest
+
+from worker.contract import EventType, ImageInfo, ImageRecord, JobRecord, JobRequest, State
+from worker.ledger import Ledger
+from worker.settings import Settings
+from worker.store import Store
+
+DEADLINE = 40.0  # s; generous: it is only used up by a failure
+OWNER = "someone"
+SUPERVISE = (
+    "from worker.settings import Settings; from worker.supervisor import Supervisor; "
+    "Supervisor(Settings()).run()"
+)
+LONG = {"patch_size": 7, "stacks": 1500, "components": 4}  # far longer than any test waits
+SHORT = {"patch_size": 7, "stacks": 2, "components": 16}
+
+
+def until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
+    """Wait for a condition; fail when it takes too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"nothing within {seconds} s"
+        time.sleep(0.02)
+
+
+def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER) -> ImageRecord:
+    """An accepted noisy lattice; without a store, its row alone."""
+    image_id = uuid4().hex
+    if store is not None:
+        rows, columns = np.mgrid[:320, :320]
+        lattice = 20 + 10 * np.cos(rows / 2) * np.cos(columns / 2)
+        upload = store.new_upload()
+        (upload / "original").write_bytes(image_id.encode())
+        np.save(upload / "pixels.npy", np.random.default_rng(1).poisson(lattice).astype(np.uint16))
+        store.accept(upload, image_id)
+    record, _ = ledger.add_image(
+        owner=owner,
+        name="lattice.tif",
+        sha256=image_id * 2,
+        size=1,
+        info=ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),
+        image_id=image_id,
+    )
+    return record
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights, so that these tests do not depend on trained ones."""
+    import torch
+    from safetensors.torch import save_file
+
+    from reucid_core.classifier import ARCHITECTURE, EigenpatchNet
+
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    card = {"architecture": ARCHITECTURE, "threshold": 0.5}
+    save_file(EigenpatchNet().state_dict(), path, metadata={"card": json.dumps(card)})
+    return path
+
+
+@dataclass
+class Server:
+    """A running supervisor and, beside it, a look into its ledger and store."""
+
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    ledger: Ledger
+    store: Store
+    log: Path
+
+    def submit(self, params: dict[str, object]) -> str:
+        image = add_image(self.ledger, self.store)
+        return self.ledger.submit(JobRequest(OWNER, image.id, params))[0].id
+
+    def job(self, job_id: str) -> JobRecord:
+        return self.ledger.job(job_id)
+
+    def wait(self, job_id: str) -> JobRecord:
+        until(lambda: self.job(job_id).state.terminal)
+        return self.job(job_id)
+
+    def wait_for_stack(self, job_id: str) -> None:
+        until(lambda: self.job(job_id).stacks_done > 0 or self.job(job_id).state.terminal)
+        job = self.job(job_id)
+        assert job.state is State.RUNNING, f"not a long job: {job}"
+
+    def events(self, job_id: str) -> list[str]:
+        """What happened, but for warnings: random weights find nothing useful."""
+        events = self.ledger.events(job_id)
+        return [str(event.type) for event in events if event.type is not EventType.WARNING]
+
+    def processes(self, role: str) -> list[psutil.Process]:
+        """All that descend from the supervisor and are called, or told to do, this."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if role in (process.name(), *process.cmdline()[-1:]):
+                    found.append(process)
+        return found
+
+    @property
+    def valkey(self) -> psutil.Process | None:
+        return next(iter(self.processes("valkey-server")), None)
+
+    @property
+    def workers(self) -> list[psutil.Process]:
+        return [each for each in self.processes("work") if each.ppid() == self.process.pid]
+
+    @property
+    def horses(self) -> list[psutil.Process]:
+        return [each for each in self.processes("work") if each.ppid() != self.process.pid]
+
+
+@pytest.fixture(scope="session")
+def serve(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Start a server; whoever does so stops it, and a failed test's one ends here."""
+    processes = []
+
+    def start(workers: int = 1, **stated: object) -> Server:
+        folder = tmp_path_factory.mktemp("server")
+        settings = Settings(
+            data_dir=folder / "data", model=model, workers=workers, **({"lease_s": 8.0} | stated)
+        )
+        run_time = folder / "run"
+        run_time.mkdir()
+        environment = os.environ | settings.as_environment() | {"XDG_RUNTIME_DIR": str(run_time)}
+        log = folder / "log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-c", SUPERVISE], env=environment, stdout=output, stderr=output
+            )
+        processes.append(process)
+        ledger = Ledger.open(settings.ledger_url)
+        server = Server(process, settings, ledger, Store(settings.data_dir), log)
+        until(lambda: ledger.live_workers(within_s=60) >= workers)
+        return server
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def stop(server: Server, how: signal.Signals = signal.SIGTERM) -> None:
+    """End a server and check that nothing of it is left running."""
+    family = psutil.Process(server.process.pid).children(recursive=True)
+    assert family
+    server.process.send_signal(how)
+    try:
+        server.process.wait(DEADLINE)
+    finally:
+        _, alive = psutil.wait_procs(family, timeout=5)
+        for process in alive:
+            process.kill()
+    server.ledger.close()
+    assert not alive, f"still alive: {alive}"
+
+
+@pytest.fixture(scope="module")
+def server(serve: Callable[..., Server]) -> Iterator[Server]:
+    server = serve(workers=2)
+    yield server
+    stop(server, signal.SIGKILL)  # after which the kernel alone can end the rest

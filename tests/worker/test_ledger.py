@@ -1,0 +1,373 @@
+"""The ledger keeps its promises whatever the order of calls."""
+
+import multiprocessing
+import tempfile
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import inspect
+
+from tests.worker.conftest import OWNER, add_image, until
+from worker.attempt import Attempt
+from worker.backlog import Backlog
+from worker.contract import Artifact, Failure, JobRequest, Priority, Stage, State
+from worker.ledger import ConflictError, IdempotencyMismatchError, Ledger, NotFoundError
+from worker.tables import metadata
+
+MADE = [Artifact("result.npy", "0" * 64, 1)]
+
+
+def submit(ledger: Ledger, owner: str = OWNER, **fields: object) -> str:
+    image = add_image(ledger, owner=owner)
+    return ledger.submit(JobRequest(owner, image.id, {}, **fields))[0].id  # type: ignore[arg-type]
+
+
+def claimed(ledger: Ledger, job_id: str, number: int = 1, lease_s: float = 60) -> Attempt:
+    attempt = Attempt(ledger, job_id, number, "worker")
+    assert attempt.claim(lease_s)
+    return attempt
+
+
+# Fencing
+
+
+def test_a_job_is_claimed_once(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    claimed(ledger, job_id)
+    assert Attempt(ledger, job_id, 1, "other").claim(60) is None
+
+
+def test_a_stale_attempt_changes_nothing(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    stale = claimed(ledger, job_id, lease_s=-1)
+    assert Backlog(ledger).recover(3) == [job_id]
+    fresh = claimed(ledger, job_id, 2)
+    before, events = ledger.job(job_id), ledger.events(job_id)
+    assert not stale.renew(60)
+    assert not stale.enter(Stage.SAVING)
+    assert not stale.stack_done(1, 2, {})
+    assert not stale.warn("late")
+    assert not stale.commit(MADE, expires_in_s=60)
+    assert not stale.fail(Failure("internal", "late"))
+    assert not stale.hand_back()
+    assert (ledger.job(job_id), ledger.events(job_id)) == (before, events)
+    assert fresh.commit(MADE, expires_in_s=60)
+    assert ledger.job(job_id).artifacts == tuple(MADE)
+
+
+def test_a_canceled_job_cannot_be_committed(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    attempt = claimed(ledger, job_id)
+    assert ledger.cancel(job_id, owner=OWNER).state is State.CANCELED
+    assert not attempt.renew(60)
+    assert not attempt.commit(MADE, expires_in_s=60)
+    assert ledger.job(job_id).artifacts == ()
+    assert ledger.cancel(job_id, owner=OWNER) == ledger.job(job_id)
+    assert [event.type for event in ledger.events(job_id)] == ["queued", "started", "canceled"]
+
+
+def test_an_unclaimed_attempt_is_not_over(ledger: Ledger) -> None:
+    """The worker renews from the fork on, which is before its horse has claimed."""
+    job_id = submit(ledger)
+    attempt = Attempt(ledger, job_id, 1, "worker")
+    assert attempt.renew(60)
+    ledger.cancel(job_id, owner=OWNER)
+    assert not attempt.renew(60)
+
+
+def test_a_job_lost_too_often_fails(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    for number in (1, 2, 3):
+        claimed(ledger, job_id, number, lease_s=-1)
+        Backlog(ledger).recover(3)
+    job = ledger.job(job_id)
+    assert job.failure is not None
+    assert (job.state, job.failure.code) == (State.FAILED, "worker_lost")
+
+
+def test_a_job_handed_back_is_not_counted_as_lost(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    for number in range(1, 6):
+        assert claimed(ledger, job_id, number).hand_back()
+    assert (ledger.job(job_id).state, ledger.job(job_id).attempt) == (State.QUEUED, 6)
+    assert ledger.job(job_id).started_at is None
+
+
+def test_a_live_lease_is_left_alone(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    attempt = claimed(ledger, job_id, lease_s=0.05)
+    assert attempt.renew(60)
+    assert Backlog(ledger).recover(3) == []
+    assert ledger.job(job_id).state is State.RUNNING
+
+
+class Lives(RuleBasedStateMachine):
+    """Any order of calls by owners, workers and dispatchers on one job."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = Ledger.open(f"sqlite:///{self.folder.name}/ledger.sqlite")
+        self.id = submit(self.ledger)
+        self.ended: object = None
+
+    def attempt(self, back: int) -> Attempt:
+        number = max(1, self.ledger.job(self.id).attempt - back)
+        return Attempt(self.ledger, self.id, number, "worker")
+
+    @rule(back=st.integers(0, 1), lease_s=st.sampled_from([-1.0, 60.0]))
+    def claim(self, back: int, lease_s: float) -> None:
+        self.attempt(back).claim(lease_s)
+
+    @rule(back=st.integers(0, 1))
+    def commit(self, back: int) -> None:
+        was = self.ledger.job(self.id)
+        made = self.attempt(back).commit(MADE, expires_in_s=60)
+        assert made == (was.state is State.RUNNING and (back == 0 or was.attempt == 1))
+
+    @rule(back=st.integers(0, 1))
+    def fail(self, back: int) -> None:
+        self.attempt(back).fail(Failure("internal", "x"))
+
+    @rule(back=st.integers(0, 1))
+    def write(self, back: int) -> None:
+        self.attempt(back).enter(Stage.DENOISING)
+        self.attempt(back).stack_done(1, 2, {})
+
+    @rule(back=st.integers(0, 1))
+    def hand_back(self, back: int) -> None:
+        self.attempt(back).hand_back()
+
+    @rule()
+    def recover(self) -> None:
+        Backlog(self.ledger).recover(3)
+
+    @rule()
+    def dispatch(self) -> None:
+        for waiting in Backlog(self.ledger).waiting(5):
+            Backlog(self.ledger).dispatch(waiting)
+
+    @rule()
+    def cancel(self) -> None:
+        self.ledger.cancel(self.id, owner=OWNER)
+
+    @rule()
+    def request_finish(self) -> None:
+        self.ledger.request_finish(self.id, owner=OWNER)
+
+    @invariant()
+    def a_terminal_job_never_changes(self) -> None:
+        now = (self.ledger.job(self.id), self.ledger.events(self.id))
+        if self.ended is not None:
+            assert now == self.ended
+        elif now[0].state.terminal:
+            self.ended = now
+
+    @invariant()
+    def artifacts_and_success_go_together(self) -> None:
+        job = self.ledger.job(self.id)
+        assert (job.state is State.SUCCEEDED) == bool(job.artifacts) == (job.expires_at is not None)
+        assert (job.state is State.FAILED) == (job.failure is not None)
+        assert job.state.terminal == (job.finished_at is not None)
+
+    @invariant()
+    def the_history_ends_as_the_job_stands(self) -> None:
+        events, job = self.ledger.events(self.id), self.ledger.job(self.id)
+        terminal = [event.type for event in events if State.__members__.get(event.type.name)]
+        terminal = [t for t in terminal if State(t).terminal]
+        assert terminal == ([job.state] if job.state.terminal else [])
+        assert [event.id for event in events] == sorted(event.id for event in events)
+        assert [event.attempt for event in events] == sorted(event.attempt for event in events)
+
+    def teardown(self) -> None:
+        if hasattr(self, "ledger"):
+            self.ledger.close()
+            self.folder.cleanup()
+
+
+TestLives = Lives.TestCase
+TestLives.settings = settings(
+    max_examples=12,
+    stateful_step_count=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+# Submission
+
+
+def test_a_repeated_submission_makes_no_second_job(ledger: Ledger) -> None:
+    request = JobRequest(OWNER, add_image(ledger).id, {"seed": 1})
+    first, created = ledger.submit(request, idempotency_key="k", fingerprint="f")
+    assert created
+    assert ledger.submit(request, idempotency_key="k", fingerprint="f") == (first, False)
+    with pytest.raises(IdempotencyMismatchError):
+        ledger.submit(request, idempotency_key="k", fingerprint="g")
+    other = add_image(ledger, owner="other")
+    assert ledger.submit(JobRequest("other", other.id, {}), idempotency_key="k", fingerprint="g")[
+        1
+    ], "keys are each owner's own"
+
+
+def test_another_owners_image_cannot_be_denoised(ledger: Ledger) -> None:
+    image = add_image(ledger, owner="other")
+    with pytest.raises(NotFoundError):
+        ledger.submit(JobRequest(OWNER, image.id, {}))
+
+
+def test_another_owners_things_are_not_found(ledger: Ledger) -> None:
+    job_id = submit(ledger, "other")
+    image_id = ledger.job(job_id).request.image_id
+    for look in (ledger.job, ledger.cancel, ledger.request_finish, ledger.delete_job):
+        with pytest.raises(NotFoundError):
+            look(job_id, owner=OWNER)
+    with pytest.raises(NotFoundError):
+        ledger.image(image_id, owner=OWNER)
+    with pytest.raises(NotFoundError):
+        ledger.delete_image(image_id, owner=OWNER)
+    assert ledger.job(job_id).state is State.QUEUED
+
+
+def test_images_are_known_by_digest_to_their_owner(ledger: Ledger) -> None:
+    image = add_image(ledger)
+    again = {"owner": OWNER, "name": "x", "sha256": image.sha256, "size": 1, "info": image.info}
+    assert ledger.add_image(image_id="f" * 32, **again) == (image, False)  # type: ignore[arg-type]
+    assert ledger.image_by_digest(image.sha256, owner=OWNER) == image
+    assert ledger.image_by_digest(image.sha256, owner="other") is None
+    assert ledger.image(image.id, owner=OWNER) == image
+
+
+def test_what_is_in_use_stays(ledger: Ledger) -> None:
+    job_id = submit(ledger)
+    image_id = ledger.job(job_id).request.image_id
+    with pytest.raises(ConflictError):
+        ledger.delete_job(job_id, owner=OWNER)
+    with pytest.raises(ConflictError):
+        ledger.delete_image(image_id, owner=OWNER)
+    ledger.cancel(job_id, owner=OWNER)
+    ledger.delete_job(job_id, owner=OWNER)
+    assert ledger.events(job_id) == []
+    ledger.delete_image(image_id, owner=OWNER)
+    with pytest.raises(NotFoundError):
+        ledger.image(image_id, owner=OWNER)
+
+
+def test_jobs_are_listed_newest_first_in_pages(ledger: Ledger) -> None:
+    ids = [submit(ledger, external_id=f"e{n % 2}") for n in range(5)][::-1]
+    assert [job.id for job in ledger.jobs(owner=OWNER)] == ids
+    assert [job.id for job in ledger.jobs(owner=OWNER, limit=2)] == ids[:2]
+    assert [job.id for job in ledger.jobs(owner=OWNER, before=ids[1], limit=2)] == ids[2:4]
+    assert [job.id for job in ledger.jobs(owner=OWNER, external_id="e0")] == ids[::2]
+    ledger.cancel(ids[3], owner=OWNER)
+    assert [job.id for job in ledger.jobs(owner=OWNER, state=State.CANCELED)] == [ids[3]]
+    assert ledger.jobs(owner="other") == []
+
+
+@pytest.mark.parametrize("name", ["sample", "a.b", 'a"b', "a'b", "$", "a b", "µ", "[0]"])
+def test_jobs_are_found_by_label(ledger: Ledger, name: str) -> None:
+    job_id = submit(ledger, labels={name: "v"})
+    submit(ledger, labels={name: "w", "other": "v"})
+    assert [job.id for job in ledger.jobs(owner=OWNER, label=(name, "v"))] == [job_id]
+
+
+# Order
+
+
+def run_all(ledger: Ledger) -> str:
+    """Run queued jobs one at a time; the initials of their owners in order."""
+    order = ""
+    while waiting := Backlog(ledger).waiting(1):
+        (job,) = waiting
+        assert ledger.queue_position(job.job_id) == 0
+        record = Attempt(ledger, job.job_id, job.attempt, "worker").claim(60)
+        assert record is not None
+        order += record.request.owner
+        Attempt(ledger, job.job_id, job.attempt, "worker").commit(MADE, expires_in_s=60)
+    return order
+
+
+def test_interactive_jobs_go_before_batch_jobs(ledger: Ledger) -> None:
+    batch = [submit(ledger, priority=Priority.BATCH) for _ in range(3)]
+    interactive = submit(ledger)
+    assert ledger.queue_position(interactive) == 0
+    assert [ledger.queue_position(job_id) for job_id in batch] == [1, 2, 3]
+    claimed(ledger, interactive)
+    assert ledger.queue_position(interactive) is None
+
+
+def test_owners_take_turns(ledger: Ledger) -> None:
+    for owner, count in (("a", 6), ("b", 6), ("c", 2)):
+        for _ in range(count):
+            submit(ledger, owner)
+    assert run_all(ledger) == "abcabcabababab"
+
+
+def test_a_late_owner_waits_for_one_round_only(ledger: Ledger) -> None:
+    for owner in "ab":
+        for _ in range(20):
+            submit(ledger, owner)
+    for _ in range(10):
+        (job,) = Backlog(ledger).waiting(1)
+        claimed(ledger, job.job_id).commit(MADE, expires_in_s=60)
+    late = submit(ledger, "c")
+    position = ledger.queue_position(late)
+    assert position is not None
+    assert position <= 2
+    assert Counter(run_all(ledger)[:3])["c"] == 1
+
+
+# Processes
+
+
+def _open(url: str) -> bool:
+    ledger = Ledger.open(url)
+    ledger.ping()
+    ledger.close()
+    return True
+
+
+def test_many_processes_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'new' / 'ledger.sqlite'}"
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        assert all(pool.map(_open, [url] * 8))
+
+
+def _claim(url: str, job_id: str) -> bool:
+    ledger = Ledger(url)
+    won = Attempt(ledger, job_id, 1, str(multiprocessing.current_process().pid)).claim(60)
+    ledger.close()
+    return won is not None
+
+
+def test_one_of_many_processes_claims(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    ledger = Ledger.open(url)
+    job_id = submit(ledger)
+    ledger.close()
+    with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
+        assert sum(pool.map(_claim, [url] * 16, [job_id] * 16)) == 1
+
+
+def test_the_migrations_make_the_tables_of_the_code(ledger: Ledger) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with ledger.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert {"jobs", "events"} <= set(inspect(connection).get_table_names())
+
+
+def test_workers_are_seen_until_they_leave(ledger: Ledger) -> None:
+    ledger.beat("one")
+    ledger.beat("two")
+    ledger.beat("two")
+    assert ledger.live_workers(within_s=60) == 2
+    ledger.leave("one")
+    assert ledger.live_workers(within_s=60) == 1
+    until(lambda: ledger.live_workers(within_s=0.01) == 0)

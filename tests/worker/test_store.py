@@ -1,0 +1,104 @@
+"""What is visible in the store is whole."""
+
+import hashlib
+import os
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from worker.store import Store, sha256_of, write_atomic
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "data")
+
+
+def test_an_accepted_upload_becomes_an_image(store: Store) -> None:
+    upload, image_id = store.new_upload(), uuid4().hex
+    (upload / "original").write_bytes(b"bytes")
+    (upload / "pixels.npy").write_bytes(b"pixels")
+    store.accept(upload, image_id)
+    assert not upload.exists()
+    assert store.original(image_id).read_bytes() == b"bytes"
+    assert store.pixels(image_id).read_bytes() == b"pixels"
+    store.discard(upload)  # as a request does at its end, accepted or not
+    store.remove_image(image_id)
+    assert not store.original(image_id).exists()
+
+
+def test_sealed_artifacts_carry_digest_and_size(store: Store) -> None:
+    job_id = uuid4().hex
+    (store.attempt(job_id, 2) / "result.npy").write_bytes(b"abc")
+    (sealed,) = store.seal(job_id, 2, ["result.npy"])
+    assert (sealed.name, sealed.size) == ("result.npy", 3)
+    assert sealed.sha256 == hashlib.sha256(b"abc").hexdigest()
+    assert store.artifact(job_id, 2, "result.npy").read_bytes() == b"abc"
+
+
+def test_an_atomic_write_shows_nothing_before_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with write_atomic(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_atomic_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail() -> None:
+        with write_atomic(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("bad", ["", "..", "../../etc", "x" * 32, "A" * 32, "a/b", "a" * 31])
+def test_ids_that_could_lead_out_are_refused(store: Store, bad: str) -> None:
+    for use in (store.pixels, store.original, store.remove_image, store.remove_job):
+        with pytest.raises(ValueError, match="hexadecimal"):
+            use(bad)
+    with pytest.raises(ValueError, match="hexadecimal"):
+        store.artifact(bad, 1, "result.npy")
+
+
+def test_sweeping_removes_only_old_strays(store: Store) -> None:
+    known, stray, recent = (uuid4().hex for _ in range(3))
+    for image_id in (known, stray, recent):
+        upload = store.new_upload()
+        (upload / "original").write_bytes(b"bytes")
+        store.accept(upload, image_id)
+    abandoned, receiving = store.new_upload(), store.new_upload()
+    for path in (store.original(known).parent, store.original(stray).parent, abandoned):
+        os.utime(path, (0, 0))
+        for file in path.iterdir():
+            os.utime(file, (0, 0))
+    store.sweep({known}.__contains__, lambda _: True, older_than_s=60)
+    assert store.original(known).exists()
+    assert store.original(recent).exists()
+    assert not store.original(stray).exists()
+    assert receiving.exists()
+    assert not abandoned.exists()
+
+
+def test_sweeping_spares_a_file_that_is_still_being_received(store: Store) -> None:
+    upload = store.new_upload()
+    (upload / "original").write_bytes(b"still growing")
+    os.utime(upload, (0, 0))  # its only entry was made long ago
+    store.sweep(lambda _: False, lambda _: False, older_than_s=60)
+    assert (upload / "original").exists()
+
+
+def test_digest_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 3_000_000)
+    assert sha256_of(path) == hashlib.sha256(b"x" * 3_000_000).hexdigest()
