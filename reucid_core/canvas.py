@@ -46,8 +46,7 @@ class Canvas:
         for start in range(0, len(patches), length):
             block = slice(start, start + length)
             coefficients = E @ patches[block].T  # (k, block)
-            truncated = E.T @ coefficients  # (p*p, block)
-            scatter_add(self._sum, truncated.T, origins[block], self._p)
+            scatter_add(self._sum, (E.T @ coefficients).T, origins[block], self._p)
         self._stacks_done += 1
 
     def coverage(self) -> NDArray[np.int32]:

@@ -86,9 +86,7 @@ def _triangle(patches: FloatArray, Q: FloatArray) -> FloatArray:
 
 def _energy(patches: FloatArray) -> float:
     """Squared Frobenius norm; by columns, which are contiguous, so that none is copied."""
-    return sum(
-        float(np.vdot(column, column)) for block in _blocks(patches) for column in block.T
-    )
+    return sum(float(np.vdot(column, column)) for block in _blocks(patches) for column in block.T)
 
 
 def _blocks(patches: FloatArray) -> Iterator[FloatArray]:

@@ -9,6 +9,8 @@ from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import ImageError
 from reucid_core.params import MIN_PATCH_SIZE, Precision
 
+LARGEST = {"float32": 1e12, "float64": 1e100}  # squares summed over all patches stay finite
+
 
 def check_image(image: NDArray[Any]) -> None:
     """Refuse what is not one real, two-dimensional image.
@@ -43,7 +45,8 @@ def working_copy(image: NDArray[Any], precision: Precision) -> FloatArray:
     Raises
     ------
     ImageError
-        When the image is not 2-D, real and finite (also: overflows `precision`), or is too small.
+        When the image is not 2-D, real and finite, is too small, or when its values or their
+        squares over- or underflow `precision`.
     """
     check_image(image)
     if precision == "auto":
@@ -56,5 +59,12 @@ def working_copy(image: NDArray[Any], precision: Precision) -> FloatArray:
         raise ImageError(
             f"got {broken} pixels that are NaN or infinite in {precision}, expected none: replace "
             "them or crop the image first"
+        )
+    largest = max(float(image.max()), -float(image.min()))
+    limit = LARGEST[precision]
+    if largest and not 1 / limit <= largest <= limit:
+        raise ImageError(
+            f"got a largest magnitude of {largest:.3g}, expected {1 / limit:g} to {limit:g} in "
+            f"{precision}, whose squares over- or underflow otherwise: rescale the image"
         )
     return working

@@ -110,7 +110,7 @@ def denoise(
     ParameterError
         When a parameter does not fit the image.
     MemoryBudgetError
-        When no number of stacks fits into the memory.
+        When no number of stacks, or not the stated one, fits into the memory.
 
     Notes
     -----

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from reucid_core import patches, psf
+from reucid_core import psf
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.memory import available_memory
 from reucid_core.params import DenoiseParams
+from reucid_core.workload import Workload, check_stacks
 
 StacksOrigin = Literal["given", "memory"]
 
@@ -39,7 +40,7 @@ def make_plan(noisy: FloatArray, params: DenoiseParams) -> Plan:
     ParameterError
         When a stated value does not fit the image.
     MemoryBudgetError
-        When no number of stacks fits into the memory.
+        When no number of stacks, or not the stated one, fits into the memory.
     """
     patch_size = (
         psf.find_patch_size(noisy, threads=params.threads)
@@ -47,20 +48,23 @@ def make_plan(noisy: FloatArray, params: DenoiseParams) -> Plan:
         else psf.check_patch_size(params.patch_size, noisy.shape)
     )
     p = patch_size.size
+    components = min(p * p, params.components or max(64, 4 * p))
     return Plan(
         patch_size=patch_size,
-        stacks=_stacks(noisy, p, params),
+        stacks=_stacks(Workload(noisy.shape, p, noisy.itemsize, components), params),
         stacks_origin="memory" if params.stacks is None else "given",
-        components=min(p * p, params.components or max(64, 4 * p)),
+        components=components,
         engine_reason="stated" if params.engine == "stacked" else "the only engine",
     )
 
 
-def _stacks(noisy: FloatArray, p: int, params: DenoiseParams) -> int:
-    if params.stacks is not None:
-        return patches.check_stacks(params.stacks, noisy.shape, p)
+def _stacks(workload: Workload, params: DenoiseParams) -> int:
     budget = params.memory_budget or available_memory()
-    return patches.stacks_for_memory(noisy.shape, p, noisy.itemsize, budget)
+    if params.stacks is None:
+        return workload.fewest_stacks(budget)
+    check_stacks(params.stacks, workload.shape, workload.p)
+    workload.check_memory(params.stacks, budget)
+    return params.stacks
 
 
 def check_fits(params: DenoiseParams, shape: tuple[int, int]) -> None:
@@ -75,4 +79,4 @@ def check_fits(params: DenoiseParams, shape: tuple[int, int]) -> None:
     if params.patch_size is not None:
         psf.check_patch_size(params.patch_size, shape)
         if params.stacks is not None:
-            patches.check_stacks(params.stacks, shape, params.patch_size)
+            check_stacks(params.stacks, shape, params.patch_size)

@@ -143,19 +143,20 @@ def first_turn(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | None,
         return None, "none"
     minima, _ = find_peaks(-tail, prominence=bound)
     for index in minima:
-        if _ends_first_descent(index, tail, bound):
+        if _ends_first_descent(int(index), tail, bound):
             return int(index) + 1, "minimum"
     steepest, _ = find_peaks(-np.diff(tail), prominence=bound[:-1])
     for index in steepest:
-        if _ends_first_descent(index, tail, bound):
+        if _ends_first_descent(int(index), tail, bound):
             return int(index) + 1, "inflexion"
     return None, "none"
 
 
-def _ends_first_descent(
-    index: int, tail: NDArray[np.float64], bound: NDArray[np.float64]
-) -> bool:
-    """Whether the profile was still on its way down to a turn when it had half the lag behind it."""
+def _ends_first_descent(index: int, tail: NDArray[np.float64], bound: NDArray[np.float64]) -> bool:
+    """Whether the profile was still on its way down to a turn halfway there.
+
+    What turns long after the descent is another feature, or the noise of the tail.
+    """
     down = int(np.argmax(tail <= tail[index] + bound[index]))
     return 2 * (down + 1) >= index + 1
 

@@ -87,9 +87,7 @@ def _tungsten_bronze(name: str, a: float, square: str, pentagon: str, metal: str
         (0.994, 0.344, ("O",)),
     )
     columns = {
-        (round(v % 1, 4), round(w % 1, 4)): column
-        for y, x, column in sites
-        for v, w in _p4gm(y, x)
+        (round(v % 1, 4), round(w % 1, 4)): column for y, x, column in sites for v, w in _p4gm(y, x)
     }
     atoms = tuple((*at, element) for at, column in columns.items() for element in column)
     return Crystal(name, "bronze", (a, a), atoms)
@@ -114,8 +112,8 @@ _STO = (
 # MgO          Hazen, Am. Mineral. 61, 266 (1976); half of it is the projection's period
 # CeO2         ICDD card 34-0394
 # WSe2         Schutte, De Boer, Jellinek, J. Solid State Chem. 70, 207 (1987)
-# BaNdTiO      an approximation: Ba(6-3x)Nd(8+2x)Ti18O54 is an orthorhombic superstructure, b = 12.2;
-#              this is the tungsten bronze of that period with Nd in the squares, Ba in the pentagons
+# BaNdTiO      an approximation: Ba(6-3x)Nd(8+2x)Ti18O54 is an orthorhombic superstructure with
+#              b = 12.2; a tetragonal bronze of that period, Nd in squares, Ba in pentagons
 CRYSTALS = {
     crystal.name: crystal
     for crystal in (

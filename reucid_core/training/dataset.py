@@ -41,8 +41,7 @@ class Recipe:
 
     Parameters
     ----------
-    crystal : str
-        Key of `CRYSTALS`.
+    crystal : Crystal
     view : View
     dose : float
         In e/A^2.
@@ -61,7 +60,7 @@ class Recipe:
         Of the noise, the defects and the randomised SVD.
     """
 
-    crystal: str
+    crystal: Crystal
     view: View
     dose: float
     read_noise: float = READ_NOISE
@@ -105,13 +104,14 @@ class Example:
     def costs(self) -> NDArray[np.float64]:
         """PSNR in dB that a wrong verdict on each eigenpatch alone would cost, shape (k,)."""
         rise = self.error.flips(self.image_labels) / self.error.squared_error(self.image_labels)
-        return 10 * np.log10(1 + np.maximum(rise, 0.0))
+        costs: NDArray[np.float64] = 10 * np.log10(1 + np.maximum(rise, 0.0))
+        return costs
 
 
 def micrograph(recipe: Recipe) -> tuple[FloatArray, FloatArray]:
     """Noisy image and truth of a recipe, each of shape (m, n), float64."""
     defect_rng, noise_rng = np.random.default_rng([recipe.seed, 0]).spawn(2)
-    columns = place_columns(CRYSTALS[recipe.crystal], recipe.view)
+    columns = place_columns(recipe.crystal, recipe.view)
     columns = with_vacancies(columns, recipe.vacancies, rng=defect_rng)
     columns = with_dopants(columns, recipe.dopants, gain=recipe.dopant_gain, rng=defect_rng)
     truth = expose(columns, recipe.view)
@@ -169,7 +169,7 @@ def draw_recipe(crystal: Crystal, *, rng: np.random.Generator) -> Recipe:
         background=sometimes(0.5, rng.uniform(0, 0.4)),
     )
     return Recipe(
-        crystal=crystal.name,
+        crystal=crystal,
         view=view,
         dose=_log_uniform(50, 20000, rng),
         read_noise=rng.uniform(0.0, 0.08),
@@ -182,16 +182,10 @@ def draw_recipe(crystal: Crystal, *, rng: np.random.Generator) -> Recipe:
     )
 
 
-def draw_recipes(crystals: Iterable[str], n_each: int, *, seed: int) -> list[Recipe]:
-    """Recipes of `n_each` micrographs of each crystal.
-
-    A crystal's recipes depend on its name and the seed, not on what other crystals are asked for.
-    """
-    return [
-        draw_recipe(CRYSTALS[name], rng=np.random.default_rng([seed, *name.encode(), index]))
-        for name in crystals
-        for index in range(n_each)
-    ]
+def draw_recipes(n_each: int, *, seed: int) -> list[Recipe]:
+    """Recipes of `n_each` micrographs of each crystal."""
+    rng = np.random.default_rng([seed, 4])
+    return [draw_recipe(crystal, rng=rng) for crystal in CRYSTALS.values() for _ in range(n_each)]
 
 
 def make_examples(
@@ -214,9 +208,9 @@ def split(
     The share is taken of each crystal, so that both sides hold all of them.
     """
     rng = np.random.default_rng([seed, 2])
-    training, validation = [], []
-    for name in sorted({example.recipe.crystal for example in examples}):
-        group = [example for example in examples if example.recipe.crystal == name]
+    training, validation = list[Example](), list[Example]()
+    for name in sorted({example.recipe.crystal.name for example in examples}):
+        group = [example for example in examples if example.recipe.crystal.name == name]
         order = rng.permutation(len(group))
         border = round(share * len(group))
         training += [group[i] for i in order[:border]]
@@ -224,10 +218,9 @@ def split(
     return training, validation
 
 
-def without(examples: Iterable[Example], crystal: str) -> list[Example]:
-    """The examples of all crystals that do not look like this one."""
-    family = CRYSTALS[crystal].family
-    return [e for e in examples if CRYSTALS[e.recipe.crystal].family != family]
+def without(examples: Iterable[Example], family: str) -> list[Example]:
+    """The examples of all crystals of other families."""
+    return [example for example in examples if example.recipe.crystal.family != family]
 
 
 @dataclass(frozen=True)

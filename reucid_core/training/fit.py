@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from reucid_core.classifier import ARCHITECTURE, Classifier, EigenpatchNet
+from reucid_core.classifier import Classifier, EigenpatchNet
 from reucid_core.training.dataset import N_AUGMENTED, Batch, Example, datapoints
 
 THRESHOLDS = np.arange(0.05, 0.96, 0.01).round(2)
@@ -30,7 +30,10 @@ class FitOptions:
     weight_cap, weight_floor : float
         A datapoint weighs what a mistake on it costs, in dB, between these two.
     epochs : int
-        At most; each shows every eigenpatch once, in one of its eight variants at random.
+        At most.
+    epoch_size : int
+        Datapoints drawn in an epoch, with probabilities proportional to their weights, each in
+        one of its eight variants.
     patience : int
         Epochs without a lower validation loss after which to stop.
     batch_size : int
@@ -43,7 +46,8 @@ class FitOptions:
     labels: str = "image"
     weight_cap: float = 1.0
     weight_floor: float = 0.01
-    epochs: int = 60
+    epochs: int = 40
+    epoch_size: int = 8192
     patience: int = 15
     batch_size: int = 128
     learning_rate: float = 4e-3
@@ -100,6 +104,8 @@ def train(
 ) -> tuple[EigenpatchNet, list[Epoch]]:
     """The network of the epoch with the lowest validation loss, and all epochs."""
     network = new_network(options.seed)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
+    importance = weights(validation, options)
     generator = torch.Generator().manual_seed(options.seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
@@ -109,7 +115,8 @@ def train(
         training_loss = _one_epoch(network, optimizer, training, options, generator)
         schedule.step()
         with torch.inference_mode():
-            validation_loss = float(loss(network, validation, options))
+            entropy = cross_entropy(network, validation)
+            validation_loss = float((entropy * importance).sum() / importance.sum())
         epochs.append(Epoch(number, training_loss, validation_loss))
         if progress is not None:
             progress(epochs[-1])
@@ -127,13 +134,15 @@ def new_network(seed: int) -> EigenpatchNet:
         return EigenpatchNet()
 
 
-def loss(network: EigenpatchNet, batch: Batch, options: FitOptions) -> Tensor:
-    """Cross-entropy, each eigenpatch weighted with what a mistake on it costs."""
-    weights = batch.costs.clamp(options.weight_floor, options.weight_cap)
-    entropy = functional.binary_cross_entropy_with_logits(
-        network(batch.eigenpatches, batch.eigenvalues), batch.labels, reduction="none"
-    )
-    return (weights * entropy).sum() / weights.sum()
+def weights(batch: Batch, options: FitOptions) -> Tensor:
+    """What a mistake on each datapoint weighs, shape (n,)."""
+    return batch.costs.clamp(options.weight_floor, options.weight_cap)
+
+
+def cross_entropy(network: EigenpatchNet, batch: Batch) -> Tensor:
+    """Of each datapoint, shape (n,)."""
+    logits = network(batch.eigenpatches, batch.eigenvalues)
+    return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
 
 
 def _one_epoch(
@@ -143,11 +152,14 @@ def _one_epoch(
     options: FitOptions,
     generator: torch.Generator,
 ) -> float:
-    """Show every datapoint once; the mean loss on the way."""
+    """Draw and learn an epoch's datapoints; the mean loss on the way."""
+    drawn = torch.multinomial(
+        weights(training, options), options.epoch_size, replacement=True, generator=generator
+    )
     losses = []
-    for index in torch.randperm(len(training), generator=generator).split(options.batch_size):
+    for index in torch.split(drawn, options.batch_size):
         variant = torch.randint(N_AUGMENTED, (len(index),), generator=generator)
-        value = loss(network, training.take(index).augmented(variant), options)
+        value = cross_entropy(network, training.take(index).augmented(variant)).mean()
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -172,8 +184,8 @@ def as_classifier(network: EigenpatchNet, threshold: float = 0.5) -> Classifier:
     return Classifier(network, threshold=threshold, identity="in training", card={})
 
 
-def save(fitted: Fit, path: Path, card: Mapping[str, Any]) -> None:
+def write(fitted: Fit, path: Path, card: Mapping[str, Any]) -> None:
     """Write weights that `load_classifier` reads; the card becomes JSON in their metadata."""
-    card = {"architecture": ARCHITECTURE, "threshold": fitted.threshold, **card}
     tensors = {name: tensor.contiguous() for name, tensor in fitted.network.state_dict().items()}
-    save_file(tensors, path, metadata={"card": json.dumps(card, sort_keys=True)})
+    # Not save_file, whose file nobody but its maker may read.
+    path.write_bytes(save(tensors, metadata={"card": json.dumps(card, sort_keys=True)}))

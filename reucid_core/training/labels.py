@@ -67,12 +67,10 @@ def patch_changes(
     sum_x c(x)^2 - 2 c(x) t(x), with the coefficients c of the noisy patches and t of the true
     ones. The eigenpatches are orthonormal, so each stands for itself.
     """
-    changes = []
-    for eigenpatch in decomposition.eigenpatches:
-        c = coefficients(noisy, eigenpatch)
-        t = coefficients(truth, eigenpatch)
-        changes.append(np.vdot(c, c - 2 * t))
-    return np.array(changes, dtype=np.float64)
+    c = coefficients(noisy, decomposition.eigenpatches)
+    t = coefficients(truth, decomposition.eigenpatches)
+    changes: NDArray[np.float64] = np.einsum("kyx,kyx->k", c, c - 2 * t)
+    return changes
 
 
 def patch_oracle(decomposition: Decomposition, noisy: FloatArray, truth: FloatArray) -> Kept:
@@ -80,9 +78,7 @@ def patch_oracle(decomposition: Decomposition, noisy: FloatArray, truth: FloatAr
     return patch_changes(decomposition, noisy, truth) < 0
 
 
-def subset_error(
-    decomposition: Decomposition, noisy: FloatArray, truth: FloatArray
-) -> SubsetError:
+def subset_error(decomposition: Decomposition, noisy: FloatArray, truth: FloatArray) -> SubsetError:
     """The squared error of every subset's image, as a quadratic form. Cost O(k mn (log mn + k))."""
     fused = fused_components(decomposition, noisy).reshape(len(decomposition.eigenpatches), -1)
     return SubsetError(
@@ -107,36 +103,31 @@ def image_oracle(error: SubsetError, start: Kept) -> Kept:
 
 
 def fused_components(decomposition: Decomposition, noisy: FloatArray) -> NDArray[np.float64]:
-    """Image fused from one eigenpatch alone, for each, shape (k, m, n)."""
-    q = decomposition.patch_size - 1
-    m, n = noisy.shape
-    overlaps = terrain(np.ones((m - q, n - q), dtype=np.bool_), q + 1)
-    return np.stack(
-        [
-            _spread(coefficients(noisy, eigenpatch), eigenpatch, noisy.shape) / overlaps
-            for eigenpatch in decomposition.eigenpatches
-        ]
-    )
+    """Image fused from one eigenpatch alone, for each, shape (k, m, n).
+
+    The sum of the eigenpatch at every origin, times its coefficient there, over the terrain.
+    """
+    c = coefficients(noisy, decomposition.eigenpatches)
+    overlaps = terrain(np.ones(c.shape[1:], dtype=np.bool_), decomposition.patch_size)
+    spectra = scipy.fft.rfft2(c, s=noisy.shape)
+    spectra *= _spectra(decomposition.eigenpatches, noisy.shape)
+    fused: NDArray[np.float64] = scipy.fft.irfft2(spectra, s=noisy.shape) / overlaps
+    return fused
 
 
-def coefficients(image: FloatArray, eigenpatch: FloatArray) -> NDArray[np.float64]:
-    """Inner product of an eigenpatch with every patch of the image, shape (m - q, n - q).
+def coefficients(image: FloatArray, eigenpatches: FloatArray) -> NDArray[np.float64]:
+    """Inner products of eigenpatches with every patch of the image, shape (k, m - q, n - q).
 
-    The circular correlation of the image's own size: its valid part never wraps around.
+    By circular correlation of the image's own size, whose valid part never wraps around.
     """
     m, n = image.shape
-    q = len(eigenpatch) - 1
-    spectrum = scipy.fft.rfft2(image.astype(np.float64))
-    kernel = scipy.fft.rfft2(eigenpatch.astype(np.float64), s=image.shape)
-    correlation: NDArray[np.float64] = scipy.fft.irfft2(spectrum * kernel.conj(), s=image.shape)
-    return correlation[: m - q, : n - q]
+    q = eigenpatches.shape[-1] - 1
+    spectra = _spectra(eigenpatches, image.shape).conj()
+    spectra *= scipy.fft.rfft2(image.astype(np.float64))
+    correlations: NDArray[np.float64] = scipy.fft.irfft2(spectra, s=image.shape)
+    return correlations[:, : m - q, : n - q]
 
 
-def _spread(
-    c: NDArray[np.float64], eigenpatch: FloatArray, shape: tuple[int, ...]
-) -> NDArray[np.float64]:
-    """Sum of the eigenpatch at every origin, times its coefficient there; fills the image."""
-    spectrum = scipy.fft.rfft2(c, s=shape)
-    kernel = scipy.fft.rfft2(eigenpatch.astype(np.float64), s=shape)
-    spread: NDArray[np.float64] = scipy.fft.irfft2(spectrum * kernel, s=shape)
-    return spread
+def _spectra(eigenpatches: FloatArray, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+    spectra: NDArray[np.complex128] = scipy.fft.rfft2(eigenpatches.astype(np.float64), s=shape)
+    return spectra

@@ -122,6 +122,14 @@ def with_dopants(
     return replace(columns, weights=columns.weights * np.where(doped, gain, 1.0))
 
 
+def with_defect(columns: Columns, place: tuple[float, float], *, gain: float) -> Columns:
+    """Multiply the weight of the column nearest to a place, y and x in angstrom."""
+    nearest = np.argmin(np.linalg.norm(columns.positions - place, axis=1))
+    weights = columns.weights.copy()
+    weights[nearest] *= gain
+    return replace(columns, weights=weights)
+
+
 def expose(columns: Columns, view: View) -> FloatImage:
     """Image of the columns at infinite dose, shape (m, n), peak 1.
 
@@ -178,13 +186,12 @@ def _deformation(view: View) -> NDArray[np.float64]:
 def _thickness(positions: NDArray[np.float64], view: View) -> NDArray[np.float64]:
     angle = np.radians(view.ramp_direction)
     along = (positions / view.extent - 0.5) @ np.array([np.sin(angle), np.cos(angle)])
-    return np.maximum(0.0, 1 + view.ramp * along)
+    thickness: NDArray[np.float64] = np.maximum(0.0, 1 + view.ramp * along)
+    return thickness
 
 
 def _profile(places: NDArray[np.float64], view: View, axis: int) -> NDArray[np.float64]:
     """The probe along one axis, centred on each column, shape (J, pixels)."""
     pixels = view.sampling * np.arange(view.shape[axis])
-    profile: NDArray[np.float64] = np.exp(
-        -((pixels - places[:, None]) ** 2) / (2 * view.sigma**2)
-    )
+    profile: NDArray[np.float64] = np.exp(-((pixels - places[:, None]) ** 2) / (2 * view.sigma**2))
     return profile

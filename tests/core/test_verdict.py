@@ -1,0 +1,86 @@
+"""How utilities become eigenpatches that are kept."""
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from reucid_core import Decomposition, DenoiseParams, ReucidError, denoise
+from tests.core.strategies import keep_none
+
+IMAGE = np.random.default_rng(0).normal(3, 1, (20, 20))
+PARAMS = DenoiseParams(patch_size=3, stacks=2)
+
+
+class Descending:
+    """Utilities that fall from 1 to 0."""
+
+    def __call__(self, decomposition: Decomposition) -> ArrayLike:
+        return np.linspace(1, 0, len(decomposition.singular_values))
+
+
+class WithThreshold(Descending):
+    threshold = 0.75
+    identity = "descending@1"
+
+
+def test_where_nothing_is_useful_the_first_eigenpatch_is_kept_and_a_warning_says_so() -> None:
+    report = denoise(IMAGE, PARAMS, classify=keep_none).report
+    assert [verdict.nothing_useful for verdict in report.stack_reports] == [True, True]
+    assert [verdict.n_kept for verdict in report.stack_reports] == [1, 1]
+    assert all(verdict.kept[0] for verdict in report.stack_reports)
+    assert [warning[:8] for warning in report.warnings] == ["stack 1:", "stack 2:"]
+
+
+def test_nothing_is_warned_of_where_all_is_well() -> None:
+    assert denoise(IMAGE, PARAMS, classify=Descending()).report.warnings == []
+
+
+@pytest.mark.parametrize(
+    "utilities",
+    [
+        lambda k: np.ones(k - 1),
+        lambda k: np.ones((k, 1)),
+        lambda _: 1.0,
+        lambda _: [],
+        lambda k: np.full(k, np.nan),
+        lambda k: [*[0.5] * (k - 1), np.inf],
+    ],
+)
+def test_utilities_must_be_finite_and_one_for_each_eigenpatch(utilities) -> None:  # type: ignore[no-untyped-def]
+    def classify(decomposition: Decomposition) -> ArrayLike:
+        return utilities(len(decomposition.singular_values))
+
+    with pytest.raises(ReucidError, match="expected 9 finite utilities"):
+        denoise(IMAGE, PARAMS, classify=classify)
+
+
+def test_the_callers_threshold_goes_before_the_classifiers_and_that_before_one_half() -> None:
+    stated = DenoiseParams(patch_size=3, threshold=0.25)
+    runs = {
+        0.25: denoise(IMAGE, stated, classify=WithThreshold()),
+        0.75: denoise(IMAGE, PARAMS, classify=WithThreshold()),
+        0.5: denoise(IMAGE, PARAMS, classify=Descending()),
+    }
+    for threshold, result in runs.items():
+        assert result.report.threshold == threshold
+        for verdict in result.report.stack_reports:
+            assert verdict.kept == [utility >= threshold for utility in verdict.utilities]
+
+
+def test_the_report_names_the_classifier() -> None:
+    assert denoise(IMAGE, PARAMS, classify=WithThreshold()).report.model == "descending@1"
+    assert denoise(IMAGE, PARAMS, classify=Descending()).report.model is None
+
+
+def test_the_classifier_sees_the_decomposition_and_no_more() -> None:
+    seen: list[Decomposition] = []
+
+    def classify(decomposition: Decomposition) -> ArrayLike:
+        seen.append(decomposition)
+        return Descending()(decomposition)
+
+    result = denoise(IMAGE, PARAMS, classify=classify)
+    assert [type(thing) for thing in seen] == [Decomposition, Decomposition]
+    assert vars(seen[0]).keys() == {"eigenpatches", "singular_values", "n_patches", "energy"}
+    assert sum(decomposition.n_patches for decomposition in seen) == 18 * 18
+    assert seen[0].eigenpatches is result.eigenpatches[0]

@@ -1,0 +1,103 @@
+"""The memory that was promised is the memory that is taken."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reucid_core import DenoiseParams, MemoryBudgetError, denoise
+from reucid_core.workload import MIB, Workload, max_stacks
+from tests.core.strategies import keep_first
+
+MEASURE = """
+import sys, threading
+import numpy as np, psutil
+from reucid_core import DenoiseParams, denoise
+
+side, p, dtype, budget = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+few = lambda decomposition: np.arange(len(decomposition.singular_values)) < 2
+make = lambda side: np.random.default_rng(0).normal(1000, 30, (side, side)).astype(dtype)
+params = lambda **more: DenoiseParams(patch_size=p, components=8, threads=1, **more)
+denoise(make(4 * p), params(), classify=few)  # libraries loaded, their buffers made
+image = make(side)
+
+process, peak, done = psutil.Process(), 0, threading.Event()
+def watch():
+    global peak
+    while not done.wait(0.001):
+        peak = max(peak, process.memory_info().rss)
+before = process.memory_info().rss
+watcher = threading.Thread(target=watch)
+watcher.start()
+two_stacks = lambda progress: progress.stack < 2
+result = denoise(image, params(memory_budget=budget), classify=few, on_stack=two_stacks)
+done.set()
+watcher.join()
+print(result.report.stacks, peak - before)
+"""
+
+workloads = st.builds(
+    Workload,
+    shape=st.tuples(st.integers(64, 2048), st.integers(64, 2048)),
+    p=st.sampled_from([3, 5, 11, 23, 31]),
+    itemsize=st.sampled_from([4, 8]),
+    components=st.integers(1, 128),
+)
+
+
+@given(workloads, st.integers(1, 4096))
+def test_the_fewest_stacks_are_enough_and_one_less_is_not(load: Workload, mib: int) -> None:
+    budget = mib * MIB
+    try:
+        stacks = load.fewest_stacks(budget)
+    except MemoryBudgetError:
+        assert min(load.memory(d) for d in range(1, max_stacks(load.shape, load.p) + 1)) > budget
+    else:
+        assert load.memory(stacks) <= budget
+        assert stacks == 1 or load.memory(stacks - 1) > budget
+
+
+@pytest.mark.parametrize(
+    ("side", "p", "dtype", "budget_mib"),
+    [(1024, 15, "float32", 96), (640, 11, "float64", 128), (400, 31, "float32", 96)],
+)
+def test_resident_memory_stays_within_the_budget(
+    side: int, p: int, dtype: str, budget_mib: int
+) -> None:
+    budget = budget_mib * MIB
+    output = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(side), str(p), dtype, str(budget)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    stacks, peak = map(int, output.split())
+    assert stacks > 1
+    assert 0.5 * budget < peak <= budget  # kept, and not wasted
+
+
+@pytest.mark.parametrize("stacks", [None, 1])
+def test_what_does_not_fit_is_refused(stacks: int | None) -> None:
+    params = DenoiseParams(patch_size=5, stacks=stacks, memory_budget=MIB)
+    with pytest.raises(MemoryBudgetError, match="1 MiB may be used"):
+        denoise(np.ones((64, 64)), params, classify=keep_first(1))
+
+
+def test_the_number_of_stacks_follows_from_the_budget_and_is_reported() -> None:
+    image = np.random.default_rng(0).normal(5, 1, (200, 200))
+    load = Workload(image.shape, 11, 8, 4)
+    budget = load.memory(3)
+    params = DenoiseParams(patch_size=11, components=4, memory_budget=budget)
+    report = denoise(image, params, classify=keep_first(2)).report
+    assert (report.stacks, report.stacks_origin) == (3, "memory")
+
+
+def test_no_stack_is_ever_empty() -> None:
+    image = np.random.default_rng(0).normal(5, 1, (60, 60))
+    most = max_stacks(image.shape, 3)
+    params = DenoiseParams(patch_size=3, stacks=most)
+    report = denoise(image, params, classify=keep_first(1)).report
+    assert min(stack.n_patches for stack in report.stack_reports) > 20
