@@ -50,7 +50,7 @@ def working_copy(image: NDArray[Any], precision: Precision) -> FloatArray:
     """
     check_image(image)
     if precision == "auto":
-        fits = image.dtype.itemsize <= 2 or image.dtype == np.float32
+        fits = image.dtype.itemsize <= (4 if image.dtype.kind == "f" else 2)
         precision = "float32" if fits else "float64"
     with np.errstate(over="ignore"):
         working = image.astype(precision, order="C", copy=True)

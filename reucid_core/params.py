@@ -68,7 +68,7 @@ class DenoiseParams:
         _check_integer("components", self.components, 1)
         _check_integer("memory_budget", self.memory_budget, 1)
         _check_integer("threads", self.threads, 1)
-        _check_integer("seed", self.seed, 0, MAX_SEED)
+        _check_integer("seed", self.seed, 0, MAX_SEED, optional=False)
         _check_number("threshold", self.threshold, 0.0, 1.0)
         _check_number("deadline", self.deadline, 0.0, float("inf"))
         if self.patch_size is not None and self.patch_size % 2 == 0:
@@ -84,8 +84,10 @@ def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:
         raise ParameterError(field, f"got {value!r}, expected one of {', '.join(choices)}")
 
 
-def _check_integer(field: str, value: object, low: int, high: int | None = None) -> None:
-    if value is None:
+def _check_integer(
+    field: str, value: object, low: int, high: int | None = None, *, optional: bool = True
+) -> None:
+    if value is None and optional:
         return
     limits = f"at least {low}" if high is None else f"between {low} and {high}"
     if isinstance(value, bool) or not isinstance(value, int):

@@ -116,6 +116,11 @@ def denoise(
     -----
     Given the eigenpatches, the result is a linear filter of the input. The same image and
     parameters give the same bits on one machine and number of threads.
+
+    Scaling the image scales the result. Adding an offset adds it to the result only when all
+    eigenpatches are kept: patches are not centred, so an offset draws the first eigenpatch towards
+    the constant patch, and the others give way. A large offset makes the first the constant one,
+    up to a share that falls like 1 / offset, and the result less the offset settles.
     """
     params = params or DenoiseParams()
     source = np.asarray(image)

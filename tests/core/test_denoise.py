@@ -90,12 +90,12 @@ def test_an_offset_changes_a_truncated_result_and_a_large_one_settles() -> None:
     params = DenoiseParams(patch_size=5, precision="float64")
 
     def less_offset(offset: float) -> Float64Image:
-        result = denoise(noisy_waves() + offset, params, classify=keep_first(4))
+        result = denoise(noisy_waves() - 2 + offset, params, classify=keep_first(4))
         return np.asarray(result.image - offset)
 
     changes = [
         np.abs(less_offset(2 * offset) - less_offset(offset)).max()
-        for offset in (1e0, 1e2, 1e3, 1e4)
+        for offset in (0.3, 1e2, 1e3, 1e4)
     ]
     assert changes[0] > 0.05  # in units of waves of amplitude 1
     # The first eigenpatch tends to the constant one like 1 / offset.
@@ -156,7 +156,7 @@ def test_a_read_only_image_is_accepted_and_none_is_modified() -> None:
     np.testing.assert_array_equal(result.residual, image - result.image)
 
 
-@given(noise_images(), seeds)
+@given(noise_images(st.tuples(st.integers(14, 30), st.integers(14, 30))), seeds)
 def test_the_same_seed_gives_the_same_bits(image: Float64Image, seed: int) -> None:
     params = DenoiseParams(patch_size=3, stacks=2, seed=seed)
     first, second = (denoise(image, params, classify=keep_first(2)) for _ in range(2))

@@ -25,7 +25,7 @@ def test_white_noise_stays_within_its_bounds() -> None:
     "residual",
     [
         gaussian_filter(white(0), 0.7),
-        white(0) + 0.5 * blob_lattice((96, 128), period=12, sigma=2),
+        white(0) + blob_lattice((96, 128), period=12, sigma=2),
         white(0) + white(1, (96, 1)),  # every row has its own offset: scan noise
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reucid_core import DenoiseParams, denoise, psf
+from reucid_core import denoise, psf
 from reucid_core.psf import autocorrelation, find_patch_size, radial_mean
 from tests.core.strategies import (
     Float64Image,

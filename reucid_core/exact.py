@@ -1,0 +1,150 @@
+"""The result of Algorithm 1 with one stack, without the patch matrix (engine `exact`).
+
+All patches are decomposed through their Gram matrix, and projected and fused by filters of the image.
+Four Fourier transforms of the image are most of the work, and the first two of them find the
+point-spread function as well. Everything is float64. Derivation: docs/algorithm.md.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+from numpy.typing import NDArray
+
+from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.fir import project_and_fuse
+from reucid_core.gram import gram_matrix
+from reucid_core.patches import gather, origin_grid
+
+Float64 = NDArray[np.float64]
+
+LARGEST_FULL = 1100  # order of a Gram matrix up to which LAPACK is faster than iterating
+OVERSAMPLING = 10
+ITERATIONS = 4
+SEED = 0  # of the iteration's start, which its result does not depend on
+
+
+@dataclass(frozen=True)
+class Transform:
+    """An image, its spectrum, and the autocorrelation of its deviation from the mean.
+
+    The mean is set apart because the rounding errors of the Fourier transform of a large offset
+    would drown the small eigenvalues.
+    """
+
+    image: Float64  # (m, n)
+    mean: float
+    spectrum: NDArray[np.complex128]  # (m, n // 2 + 1)
+    correlation: Float64  # (m, n), circular, not normalised
+
+    @classmethod
+    def of(cls, image: FloatArray, *, threads: int | None = None) -> "Transform":
+        """Transform an image, shape (m, n). Cost O(mn log mn)."""
+        image = image.astype(np.float64)
+        mean = float(image.mean())
+        spectrum = scipy.fft.rfft2(image - mean, workers=threads)
+        power = spectrum.real**2 + spectrum.imag**2
+        correlation = scipy.fft.irfft2(power, s=image.shape, workers=threads)
+        spectrum[0, 0] = mean * image.size
+        return cls(image, mean, spectrum, correlation)
+
+
+def decompose_all(transform: Transform, p: int, components: int) -> Decomposition:
+    """Leading eigenpatches of all patches.
+
+    Parameters
+    ----------
+    transform : Transform
+    p : int
+        Patch size in px.
+    components : int
+        Eigenpatches wanted; at most the number of patches and of pixels in one are found.
+
+    Returns
+    -------
+    Decomposition
+        float64. Cost O(p^3 (m + n) + p^6), with a partial eigensolver for large patches.
+    """
+    rows, columns = origin_grid(transform.image.shape, p)
+    G = _gram(transform, p)
+    eigenvalues, vectors = _leading(G, min(components, rows * columns, p * p))
+    return Decomposition(
+        eigenpatches=np.ascontiguousarray(vectors.T).reshape(-1, p, p),
+        singular_values=np.sqrt(np.maximum(eigenvalues, 0.0)),
+        n_patches=rows * columns,
+        energy=float(np.trace(G)),
+    )
+
+
+def reconstruct(
+    transform: Transform, useful: Float64, *, threads: int | None = None
+) -> tuple[Float64, NDArray[np.int32]]:
+    """All patches truncated to the useful eigenpatches, fused and divided by the terrain.
+
+    Parameters
+    ----------
+    transform : Transform
+    useful : ndarray, shape (k, p, p), float64
+    threads : int, optional
+
+    Returns
+    -------
+    image : ndarray, shape (m, n), float64
+    terrain : ndarray, shape (m, n), int32
+    """
+    p = useful.shape[-1]
+    canvas = project_and_fuse(transform.image, transform.spectrum, useful, threads=threads)
+    rows, columns = (_overlaps(length, p) for length in canvas.shape)
+    terrain = np.multiply.outer(rows, columns)
+    canvas /= terrain
+    return canvas, terrain
+
+
+def _gram(transform: Transform, p: int) -> Float64:
+    """Gram matrix of the patches of the image, from that of the mean-subtracted one."""
+    image, mean = transform.image, transform.mean
+    rows, columns = origin_grid(image.shape, p)
+    n_patches = rows * columns
+    if n_patches <= p * p:  # hardly anything but border
+        origins = (np.arange(rows)[:, None] * image.shape[1] + np.arange(columns)).ravel()
+        patches = gather(image, origins, p)
+        return np.asarray(patches.T @ patches)
+    centred = image - mean
+    G = gram_matrix(centred, transform.correlation, p)
+    # The mean times each pixel of a patch, summed over all patches.
+    sums = _window_sums(_window_sums(centred, rows).T, columns).T.ravel()  # (p*p,)
+    G += mean * (sums[:, None] + sums) + n_patches * mean**2
+    return G
+
+
+def _leading(G: Float64, k: int) -> tuple[Float64, Float64]:
+    """The k largest eigenvalues, descending, and their eigenvectors as columns."""
+    n = len(G)
+    if n <= LARGEST_FULL:
+        values, vectors = scipy.linalg.eigh(G, subset_by_index=[n - k, n - 1], check_finite=False)
+    else:
+        values, vectors = _iterate(G, min(n, k + OVERSAMPLING))
+    return values[: -k - 1 : -1], vectors[:, : -k - 1 : -1]
+
+
+def _iterate(G: Float64, width: int) -> tuple[Float64, Float64]:
+    """Subspace iteration with a Rayleigh-Ritz step (Halko et al. 2011, algorithm 5.3)."""
+    Q = np.random.default_rng(SEED).standard_normal((len(G), width))
+    for _ in range(ITERATIONS):
+        Q = np.linalg.qr(G @ Q).Q
+    values, rotation = scipy.linalg.eigh(Q.T @ (G @ Q))
+    return values, Q @ rotation
+
+
+def _window_sums(values: Float64, length: int) -> Float64:
+    """Sums over all windows of so many rows."""
+    running = np.cumsum(np.pad(values, ((1, 0), (0, 0))), axis=0)
+    return running[length:] - running[:-length]
+
+
+def _overlaps(length: int, p: int) -> NDArray[np.int32]:
+    """Number of windows of p over each of `length` pixels: a ramp up, a plateau, a ramp down."""
+    position = np.arange(1, length + 1, dtype=np.int32)
+    most = min(p, length - p + 1)
+    return np.minimum(most, np.minimum(position, position[::-1]))
