@@ -33,6 +33,7 @@ class Engine(StrEnum):
     """How a result is computed."""
 
     AUTO = "auto"
+    EXACT = "exact"
     STACKED = "stacked"
 
 

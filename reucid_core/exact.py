@@ -1,7 +1,7 @@
 """The result of Algorithm 1 with one stack, without the patch matrix (engine `exact`).
 
-All patches are decomposed through their Gram matrix, and projected and fused by filters of the image.
-Four Fourier transforms of the image are most of the work, and the first two of them find the
+All patches are decomposed through their Gram matrix, then projected and fused by filters of the
+image. Four Fourier transforms of the image are most of the work, and the first two of them find the
 point-spread function as well. Everything is float64. Derivation: docs/algorithm.md.
 """
 
@@ -13,9 +13,12 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.errors import ParameterError
 from reucid_core.fir import project_and_fuse
 from reucid_core.gram import gram_matrix
+from reucid_core.outcome import Outcome, Progress, Task
 from reucid_core.patches import gather, origin_grid
+from reucid_core.plan import plan_exact
 
 Float64 = NDArray[np.float64]
 
@@ -41,13 +44,48 @@ class Transform:
     @classmethod
     def of(cls, image: FloatArray, *, threads: int | None = None) -> "Transform":
         """Transform an image, shape (m, n). Cost O(mn log mn)."""
-        image = image.astype(np.float64)
-        mean = float(image.mean())
-        spectrum = scipy.fft.rfft2(image - mean, workers=threads)
+        exact = image.astype(np.float64)
+        mean = float(exact.mean())
+        spectrum = scipy.fft.rfft2(exact - mean, workers=threads)
         power = spectrum.real**2 + spectrum.imag**2
         correlation = scipy.fft.irfft2(power, s=image.shape, workers=threads)
         spectrum[0, 0] = mean * image.size
-        return cls(image, mean, spectrum, correlation)
+        return cls(exact, mean, spectrum, correlation)
+
+
+def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
+    """Denoise an image by the eigenpatches of all its patches.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (m, n), float32 or float64
+    task : Task
+
+    Raises
+    ------
+    ParameterError
+        When more than one stack is asked for, or a stated value does not fit the image.
+    """
+    clock, params = task.clock, task.params
+    if params.stacks not in (None, 1):
+        raise ParameterError("stacks", f"got {params.stacks}, expected 1 with the exact engine")
+    transform = Transform.of(noisy, threads=params.threads)
+    clock.lap("transform")
+    plan = plan_exact(transform.correlation, params)
+    clock.lap("psf")
+    decomposition = decompose_all(transform, plan.p, plan.components)
+    clock.lap("decompose")
+    verdict = task.judge(decomposition, stack=1)
+    clock.lap("classify")
+    image, coverage = reconstruct(
+        transform, decomposition.eigenpatches[verdict.kept], threads=params.threads
+    )
+    clock.lap("fuse")
+    image = image.astype(noisy.dtype, copy=False)
+    if task.on_stack is not None:
+        task.on_stack(Progress(1, 1, image.copy(), coverage.copy(), verdict))
+    clock.lap("interim")
+    return Outcome(plan, image, coverage, [decomposition.eigenpatches], [verdict])
 
 
 def decompose_all(transform: Transform, p: int, components: int) -> Decomposition:
@@ -78,14 +116,14 @@ def decompose_all(transform: Transform, p: int, components: int) -> Decompositio
 
 
 def reconstruct(
-    transform: Transform, useful: Float64, *, threads: int | None = None
+    transform: Transform, useful: FloatArray, *, threads: int | None = None
 ) -> tuple[Float64, NDArray[np.int32]]:
     """All patches truncated to the useful eigenpatches, fused and divided by the terrain.
 
     Parameters
     ----------
     transform : Transform
-    useful : ndarray, shape (k, p, p), float64
+    useful : ndarray, shape (k, p, p)
     threads : int, optional
 
     Returns
@@ -94,7 +132,8 @@ def reconstruct(
     terrain : ndarray, shape (m, n), int32
     """
     p = useful.shape[-1]
-    canvas = project_and_fuse(transform.image, transform.spectrum, useful, threads=threads)
+    E = useful.astype(np.float64, copy=False)
+    canvas = project_and_fuse(transform.image, transform.spectrum, E, threads=threads)
     rows, columns = (_overlaps(length, p) for length in canvas.shape)
     terrain = np.multiply.outer(rows, columns)
     canvas /= terrain

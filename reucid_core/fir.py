@@ -1,9 +1,9 @@
 """Projecting all patches on eigenpatches and fusing them, as filters of the image.
 
-``canvas = sum over k of correlate_valid(I, e_k) convolved back with e_k``. Where p*p patches overlap
-that is one FIR filter, ``h = sum over k of autocorrelation(e_k)``, whatever the number of
-eigenpatches. In the border band, q = p - 1 wide on each side, each row is a filter of its own, along
-the row only; the corners are small images. Derivation: docs/algorithm.md.
+``canvas = sum over k of correlate_valid(I, e_k) convolved back with e_k``. Where p*p patches
+overlap that is one FIR filter, ``h = sum over k of autocorrelation(e_k)``, whatever the number of
+eigenpatches. In the border band, q = p - 1 wide on each side, each row is a filter of its own,
+along the row only; the corners are small images. Derivation: docs/algorithm.md.
 """
 
 import numpy as np

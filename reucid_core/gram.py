@@ -1,8 +1,8 @@
 """The Gram matrix of all patches of an image, without ever holding the patches.
 
-``G[u, v] = sum over origins x of I(x + u) I(x + v)`` depends on the displacement v - u alone but for
-the borders. The circular autocorrelation of the image, which finds the point-spread function too,
-yields one entry for each displacement; a recurrence along each axis yields the others:
+``G[u, v] = sum over origins x of I(x + u) I(x + v)`` depends on the displacement v - u alone but
+for the borders. The circular autocorrelation of the image, which finds the point-spread function
+too, yields one entry for each displacement; a recurrence along each axis yields the others:
 ``G(u + 1, v + 1) = G(u, v) - line that leaves + line that enters``. Derivation: docs/algorithm.md.
 """
 
@@ -89,7 +89,8 @@ def _diagonal_sums(K: Float64) -> Float64:
     """``sum over r of K[r, r + k]`` for k = 0 to q, of a matrix of shape (q, 2q)."""
     q = len(K)
     down, across = K.strides
-    return as_strided(K, (q, q + 1), (down + across, across), writeable=False).sum(axis=0)
+    diagonals = as_strided(K, (q, q + 1), (down + across, across), writeable=False)
+    return np.asarray(diagonals.sum(axis=0))
 
 
 def _line_gram(strip: Float64, p: int) -> Float64:

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from reucid_core.errors import ParameterError
 
-Engine = Literal["auto", "stacked"]
+Engine = Literal["auto", "exact", "stacked"]
 Precision = Literal["auto", "float32", "float64"]
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
@@ -18,8 +18,10 @@ class DenoiseParams:
 
     Parameters
     ----------
-    engine : {"auto", "stacked"}
-        How the result is computed; `stacked` is Algorithm 1 of the paper.
+    engine : {"auto", "exact", "stacked"}
+        How the result is computed. `stacked` is Algorithm 1 of the paper, `exact` its result with
+        one stack at a fraction of the cost; `auto` is exact unless a number of stacks or a
+        deadline is stated, or the memory does not suffice.
     patch_size : int, optional
         Side of a patch in px, odd. By default the diameter of the point-spread function, found in
         the image's autocorrelation.

@@ -1,6 +1,5 @@
-"""Algorithm 1 of the paper: from a noisy image to a linear filter of it."""
+"""From a noisy image to a linear filter of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,39 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from threadpoolctl import threadpool_limits
 
-from reucid_core.canvas import Canvas
 from reucid_core.clock import Clock
-from reucid_core.decompose import decompose
 from reucid_core.eigenpatches import Classify, FloatArray
+from reucid_core.exact import denoise_exact
 from reucid_core.image import working_copy
+from reucid_core.outcome import OnStack, Outcome, Progress, Task
 from reucid_core.params import DenoiseParams
-from reucid_core.patches import assign, gather
-from reucid_core.plan import Plan, make_plan
-from reucid_core.report import Report, StackReport, StoppedBy, library_versions
-from reucid_core.verdict import choose_threshold, judge
+from reucid_core.plan import choose_engine
+from reucid_core.report import Report, library_versions
+from reucid_core.stacked import denoise_stacked
 
+__all__ = ["OnStack", "Progress", "Result", "denoise"]
 
-@dataclass(frozen=True)
-class Progress:
-    """Where a denoising stands after a stack.
-
-    Parameters
-    ----------
-    stack, stacks : int
-        Stacks finished, and in all.
-    image : ndarray, shape (m, n)
-        The interim result; pixels that no patch has reached yet hold the raw value.
-    coverage : ndarray, shape (m, n), int32
-        As in `Result`.
-    report : StackReport
-        Of the stack just finished.
-    """
-
-    stack: int
-    stacks: int
-    image: FloatArray
-    coverage: NDArray[np.int32]
-    report: StackReport
+ENGINES = {"exact": denoise_exact, "stacked": denoise_stacked}
 
 
 @dataclass(frozen=True)
@@ -73,9 +52,6 @@ class Result:
         """Noisy image minus reconstruction, shape (m, n), in the type of `image`."""
         residual: FloatArray = self.noisy.astype(self.image.dtype) - self.image
         return residual
-
-
-OnStack = Callable[[Progress], bool | None]
 
 
 def denoise(
@@ -124,43 +100,32 @@ def denoise(
     """
     params = params or DenoiseParams()
     source = np.asarray(image)
+    task = Task(params, classify, on_stack, Clock())
     with threadpool_limits(params.threads):
-        clock = Clock()
         noisy = working_copy(source, params.precision)
-        plan = make_plan(noisy, params)
-        clock.lap("psf")
+        engine, reason = choose_engine(noisy.shape, params)
+        outcome = ENGINES[engine](noisy, task)
+    return Result(
+        noisy=source,
+        image=outcome.image,
+        coverage=outcome.coverage,
+        eigenpatches=tuple(outcome.eigenpatches),
+        report=_report(source, noisy, engine, reason, outcome, task),
+    )
 
-        threshold = choose_threshold(params.threshold, classify)
-        assignment_rng, sketch_rng = np.random.default_rng(params.seed).spawn(2)
-        canvas = Canvas(noisy, assign(noisy.shape, plan.p, plan.stacks, assignment_rng), plan.p)
-        eigenpatches: list[FloatArray] = []
-        verdicts: list[StackReport] = []
-        stopped_by: StoppedBy | None = None
-        for stack in range(1, plan.stacks + 1):
-            origins = canvas.origins(stack)
-            patches = gather(noisy, origins, plan.p)
-            clock.lap("gather")
-            decomposition = decompose(patches, plan.components, rng=sketch_rng)
-            clock.lap("decompose")
-            verdict = judge(decomposition, classify, threshold, stack=stack)
-            clock.lap("classify")
-            canvas.fuse(patches, origins, decomposition.eigenpatches[verdict.kept])
-            clock.lap("fuse")
-            del patches  # before the next stack takes its place
-            eigenpatches.append(decomposition.eigenpatches)
-            verdicts.append(verdict)
-            stopped_by = _stopped(canvas, verdict, plan, on_stack, params.deadline, clock)
-            clock.lap("interim")
-            if stopped_by:
-                break
 
-        coverage = canvas.coverage()
-        denoised = canvas.image(coverage)
-        clock.lap("terrain")
-
-    report = Report(
-        engine="stacked",
-        engine_reason=plan.engine_reason,
+def _report(
+    source: NDArray[Any],
+    noisy: FloatArray,
+    engine: str,
+    reason: str,
+    outcome: Outcome,
+    task: Task,
+) -> Report:
+    plan = outcome.plan
+    return Report(
+        engine=engine,
+        engine_reason=reason,
         shape=(noisy.shape[0], noisy.shape[1]),
         input_dtype=str(source.dtype),
         precision=str(noisy.dtype),
@@ -170,43 +135,23 @@ def denoise(
         psf_profile=plan.patch_size.profile.tolist(),
         stacks=plan.stacks,
         stacks_origin=plan.stacks_origin,
-        stacks_done=len(verdicts),
-        stopped_by=stopped_by,
-        uncovered_pixels=int(np.count_nonzero(coverage == 0)),
+        stacks_done=len(outcome.verdicts),
+        stopped_by=outcome.stopped_by,
+        uncovered_pixels=int(np.count_nonzero(outcome.coverage == 0)),
         components=plan.components,
-        threshold=threshold,
-        model=getattr(classify, "identity", None),
-        seed=params.seed,
-        seconds=clock.seconds,
-        stack_reports=verdicts,
-        warnings=_warnings(plan, verdicts),
+        threshold=task.threshold,
+        model=getattr(task.classify, "identity", None),
+        seed=task.params.seed,
+        seconds=task.clock.seconds,
+        stack_reports=outcome.verdicts,
+        warnings=_warnings(outcome),
         versions=library_versions(),
     )
-    return Result(source, denoised, coverage, tuple(eigenpatches), report)
 
 
-def _stopped(
-    canvas: Canvas,
-    verdict: StackReport,
-    plan: Plan,
-    on_stack: OnStack | None,
-    deadline: float | None,
-    clock: Clock,
-) -> StoppedBy | None:
-    """Show the interim result; say who wants no further stack, if there is one to leave out."""
-    stopped_by: StoppedBy | None = None
-    if deadline is not None and clock.elapsed >= deadline:
-        stopped_by = "deadline"
-    if on_stack is not None:
-        coverage = canvas.coverage()
-        interim = canvas.image(coverage)
-        if on_stack(Progress(verdict.stack, plan.stacks, interim, coverage, verdict)) is False:
-            stopped_by = "request"
-    return stopped_by if verdict.stack < plan.stacks else None
-
-
-def _warnings(plan: Plan, verdicts: list[StackReport]) -> list[str]:
+def _warnings(outcome: Outcome) -> list[str]:
     warnings = []
+    plan = outcome.plan
     if plan.patch_size.origin == "none":
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
@@ -214,7 +159,7 @@ def _warnings(plan: Plan, verdicts: list[StackReport]) -> list[str]:
         )
     warnings += [
         f"stack {verdict.stack}: no eigenpatch reached the threshold, the first was kept"
-        for verdict in verdicts
+        for verdict in outcome.verdicts
         if verdict.nothing_useful
     ]
     return warnings

@@ -1,4 +1,4 @@
-"""What has to be decided before the first patch is cut: patch size, stacks, components."""
+"""What has to be decided before the first patch is cut: engine, patch size, stacks, components."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,9 +7,12 @@ from reucid_core import psf
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.memory import available_memory
 from reucid_core.params import DenoiseParams
-from reucid_core.workload import Workload, check_stacks
+from reucid_core.workload import MIB, Workload, check_stacks, exact_memory
 
-StacksOrigin = Literal["given", "memory"]
+StacksOrigin = Literal["given", "memory", "engine"]
+ChosenEngine = Literal["exact", "stacked"]
+
+LARGE_PATCH = 31  # px; assumed for its memory where the patch size is not known yet
 
 
 @dataclass(frozen=True)
@@ -20,14 +23,50 @@ class Plan:
     stacks: int  # d
     stacks_origin: StacksOrigin
     components: int  # eigenpatches offered to the classifier
-    engine_reason: str
 
     @property
     def p(self) -> int:
         return self.patch_size.size
 
 
-def make_plan(noisy: FloatArray, params: DenoiseParams) -> Plan:
+def choose_engine(shape: tuple[int, ...], params: DenoiseParams) -> tuple[ChosenEngine, str]:
+    """The engine and why: the exact one unless stacks are wanted or it needs too much memory."""
+    if params.engine != "auto":
+        return params.engine, "stated"
+    if params.stacks is not None:
+        return "stacked", "a number of stacks was stated"
+    if params.deadline is not None:
+        return "stacked", "a deadline was set"
+    need = exact_memory(shape, params.patch_size or LARGE_PATCH)
+    budget = params.memory_budget or available_memory()
+    if need > budget:
+        reason = f"the exact engine needs {need // MIB} MiB, {budget // MIB} MiB may be used"
+        return "stacked", reason
+    return "exact", "the result of one stack, without its patch matrix"
+
+
+def plan_exact(correlation: FloatArray, params: DenoiseParams) -> Plan:
+    """PSF -> patch size; all patches are one stack.
+
+    Parameters
+    ----------
+    correlation : ndarray, shape (m, n)
+        The image's autocorrelation, not normalised.
+    params : DenoiseParams
+
+    Raises
+    ------
+    ParameterError
+        When a stated value does not fit the image.
+    """
+    if params.patch_size is not None:
+        patch_size = psf.check_patch_size(params.patch_size, correlation.shape)
+    else:
+        patch_size = psf.patch_size_of(correlation / (correlation[0, 0] or 1.0))
+    return Plan(patch_size, 1, "engine", _components(patch_size.size, params))
+
+
+def plan_stacked(noisy: FloatArray, params: DenoiseParams) -> Plan:
     """PSF -> patch size, RAM -> number of stacks (paper, "PSF estimation", "RAM estimation").
 
     Parameters
@@ -47,15 +86,14 @@ def make_plan(noisy: FloatArray, params: DenoiseParams) -> Plan:
         if params.patch_size is None
         else psf.check_patch_size(params.patch_size, noisy.shape)
     )
-    p = patch_size.size
-    components = min(p * p, params.components or max(64, 4 * p))
-    return Plan(
-        patch_size=patch_size,
-        stacks=_stacks(Workload(noisy.shape, p, noisy.itemsize, components), params),
-        stacks_origin="memory" if params.stacks is None else "given",
-        components=components,
-        engine_reason="stated" if params.engine == "stacked" else "the only engine",
-    )
+    components = _components(patch_size.size, params)
+    workload = Workload(noisy.shape, patch_size.size, noisy.itemsize, components)
+    origin: StacksOrigin = "memory" if params.stacks is None else "given"
+    return Plan(patch_size, _stacks(workload, params), origin, components)
+
+
+def _components(p: int, params: DenoiseParams) -> int:
+    return min(p * p, params.components or max(64, 4 * p))
 
 
 def _stacks(workload: Workload, params: DenoiseParams) -> int:
@@ -74,7 +112,7 @@ def check_fits(params: DenoiseParams, shape: tuple[int, int]) -> None:
     ------
     ParameterError
         What only the image's content can tell, such as the patch size that follows from its
-        autocorrelation, is checked by `make_plan`.
+        autocorrelation, is checked when it is planned.
     """
     if params.patch_size is not None:
         psf.check_patch_size(params.patch_size, shape)

@@ -190,9 +190,14 @@ def find_patch_size(image: FloatArray, *, threads: int | None = None) -> PatchSi
         The odd number nearest to the diameter, ties up, between 5 and a quarter of the shorter
         side (3 where a quarter is less than 5).
     """
-    shortest = min(image.shape)
-    profile = radial_mean(autocorrelation(image, threads=threads), (shortest - 1) // 2)
-    lag, origin = first_turn(profile, image.size)
+    return patch_size_of(autocorrelation(image, threads=threads))
+
+
+def patch_size_of(correlation: FloatArray) -> PatchSize:
+    """Patch size from the image's autocorrelation, shape (m, n); see `find_patch_size`."""
+    shortest = min(correlation.shape)
+    profile = radial_mean(correlation, (shortest - 1) // 2)
+    lag, origin = first_turn(profile, correlation.size)
     largest = max(MIN_PATCH_SIZE, _odd_up_to(shortest // 4))
     smallest = min(SMALLEST_AUTO, largest)
     nearest_odd = 2 * (diameter(lag, origin) // 2) + 1

@@ -15,6 +15,8 @@ FIXED = 24 * MIB  # products of a block, the libraries' own buffers, the classif
 SKETCHES = 32  # per number of the sketch: the sketch, its basis and their copies
 TERRAIN = 17  # per pixel: terrain and origins in the making, and the image they are for
 REPORT = 160  # per eigenpatch
+EXACT_PIXEL = 64  # per pixel: eight float64 images, in turn spectra, correlation and filter
+EXACT_GRAM = 24  # per entry of the Gram matrix: itself and what its recurrence holds
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,11 @@ class Workload:
         self.check_memory(most, budget)
         numbers = range(1, most)
         return 1 + bisect.bisect_left(numbers, -budget, key=lambda stacks: -self.memory(stacks))
+
+
+def exact_memory(shape: tuple[int, ...], p: int) -> int:
+    """Bytes that the exact engine takes at its peak, beside the input."""
+    return FIXED + EXACT_PIXEL * math.prod(shape) + EXACT_GRAM * p**4
 
 
 def max_stacks(shape: tuple[int, int], p: int) -> int:

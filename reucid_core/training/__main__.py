@@ -21,7 +21,7 @@ from reucid_core.training.fit import Epoch, FitOptions, fit, write
 from reucid_core.training.micrograph import write_demonstration
 
 DEMO = Path("app") / "demo"
-EACH = 40
+EACH, INVENTED = 40, 300
 PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 
 
@@ -41,7 +41,8 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     defaults = FitOptions()
     add = common.add_argument
-    add("--each", type=int, default=EACH, help="micrographs of each crystal")
+    add("--each", type=int, default=EACH, help="micrographs of each known crystal")
+    add("--invented", type=int, default=INVENTED, help="micrographs of crystals invented at random")
     add("--epochs", type=int, default=defaults.epochs, help="at most")
     add("--labels", choices=("image", "patch"), default=defaults.labels, help="oracle to learn")
     add("--seed", type=int, default=defaults.seed, help="of all randomness")
@@ -81,8 +82,8 @@ def _fit(options: argparse.Namespace) -> None:
         examples = _examples(options)
         training, validation = split(examples, TRAINING_SHARE, seed=options.seed)
         fitted = fit(training, validation, _fit_options(options), progress=_report_epoch)
-    settings = f"--each {options.each} --epochs {options.epochs} --labels {options.labels} "
-    settings += f"--seed {options.seed} --threads {options.threads}"
+    settings = f"--each {options.each} --invented {options.invented} --epochs {options.epochs} "
+    settings += f"--labels {options.labels} --seed {options.seed} --threads {options.threads}"
     card = model_card(
         fitted,
         training,
@@ -118,7 +119,7 @@ def _micrograph(options: argparse.Namespace) -> None:
 
 
 def _examples(options: argparse.Namespace) -> list[Example]:
-    recipes = draw_recipes(options.each, seed=options.seed)
+    recipes = draw_recipes(options.each, options.invented, seed=options.seed)
     return make_examples(recipes, progress=_report_example)
 
 

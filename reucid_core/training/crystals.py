@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import sqrt
 
+import numpy as np
+
 ATOMIC_NUMBER = {
     "C": 6, "N": 7, "O": 8, "Mg": 12, "Si": 14, "Ti": 22, "Ga": 31, "As": 33, "Se": 34, "Sr": 38,
     "Ce": 58, "Ba": 56, "Nd": 60, "W": 74,
@@ -128,3 +130,19 @@ CRYSTALS = {
         _honeycomb("WSe2[0001]", 3.282, ("W",), ("Se", "Se")),
     )
 }
+
+
+def invent(*, rng: np.random.Generator) -> Crystal:
+    """A crystal that does not exist: one to six columns, at least 1 A apart, in a random cell.
+
+    It widens what the network sees beyond the few lattices above.
+    """
+    cell = rng.uniform(2.0, 8.0, size=2)
+    places = [rng.random(2)]
+    for candidate in rng.random((rng.integers(6), 2)):
+        apart = np.array(places) - candidate
+        if np.linalg.norm((apart - np.rint(apart)) * cell, axis=1).min() > 1.0:
+            places.append(candidate)
+    elements = rng.choice(list(ATOMIC_NUMBER), size=len(places))
+    sites = [(float(y), float(x), str(el)) for (y, x), el in zip(places, elements, strict=True)]
+    return Crystal("invented", "invented", (float(cell[0]), float(cell[1])), tuple(sites))

@@ -13,8 +13,8 @@ from reucid_core.decompose import decompose
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.params import DenoiseParams
 from reucid_core.patches import gather, origin_grid, origins_of
-from reucid_core.plan import make_plan
-from reucid_core.training.crystals import CRYSTALS, Crystal
+from reucid_core.plan import plan_stacked
+from reucid_core.training.crystals import CRYSTALS, Crystal, invent
 from reucid_core.training.labels import (
     Kept,
     SubsetError,
@@ -127,7 +127,7 @@ def micrograph(recipe: Recipe) -> tuple[FloatArray, FloatArray]:
 
 def decompose_whole(noisy: FloatArray, patch_size: int | None, *, seed: int) -> Decomposition:
     """The decomposition `reucid_core.denoise` offers to its classifier, of a single stack."""
-    plan = make_plan(noisy, DenoiseParams(patch_size=patch_size, stacks=1))
+    plan = plan_stacked(noisy, DenoiseParams(patch_size=patch_size, stacks=1))
     every = np.ones(origin_grid((noisy.shape[0], noisy.shape[1]), plan.p), dtype=np.bool_)
     patches = gather(noisy, origins_of(every, noisy.shape[1]), plan.p)
     return decompose(patches, plan.components, rng=np.random.default_rng([seed, 1]))
@@ -182,10 +182,12 @@ def draw_recipe(crystal: Crystal, *, rng: np.random.Generator) -> Recipe:
     )
 
 
-def draw_recipes(n_each: int, *, seed: int) -> list[Recipe]:
-    """Recipes of `n_each` micrographs of each crystal."""
-    rng = np.random.default_rng([seed, 4])
-    return [draw_recipe(crystal, rng=rng) for crystal in CRYSTALS.values() for _ in range(n_each)]
+def draw_recipes(n_each: int, n_invented: int, *, seed: int) -> list[Recipe]:
+    """Recipes of `n_each` micrographs of each known crystal, and some of one invented for each."""
+    known, invented = np.random.default_rng([seed, 4]).spawn(2)
+    return [
+        draw_recipe(crystal, rng=known) for crystal in CRYSTALS.values() for _ in range(n_each)
+    ] + [draw_recipe(invent(rng=invented), rng=invented) for _ in range(n_invented)]
 
 
 def make_examples(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reucid_core import DenoiseParams, MemoryBudgetError, denoise
-from reucid_core.workload import MIB, Workload, max_stacks
+from reucid_core.canvas import Canvas
+from reucid_core.patches import assign
+from reucid_core.workload import MIB, TERRAIN, Workload, max_stacks
 from tests.core.strategies import keep_first
 
 MEASURE = """
@@ -20,7 +23,7 @@ from reucid_core import DenoiseParams, denoise
 side, p, dtype, budget = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 few = lambda decomposition: np.arange(len(decomposition.singular_values)) < 2
 make = lambda side: np.random.default_rng(0).normal(1000, 30, (side, side)).astype(dtype)
-params = lambda **more: DenoiseParams(patch_size=p, components=8, threads=1, **more)
+params = lambda **more: DenoiseParams(engine="stacked", patch_size=p, components=8, threads=1, **more)
 denoise(make(4 * p), params(), classify=few)  # libraries loaded, their buffers made
 image = make(side)
 
@@ -79,9 +82,22 @@ def test_resident_memory_stays_within_the_budget(
     assert 0.5 * budget < peak <= budget  # kept, and not wasted
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_terrain_and_image_take_no_more_than_counted(dtype: type) -> None:
+    noisy = np.ones((500, 600), dtype)
+    canvas = Canvas(noisy, assign(noisy.shape, 5, 1, np.random.default_rng(0)), 5)
+    tracemalloc.start()
+    origins = canvas.origins(1)
+    del origins
+    image = canvas.image(canvas.coverage())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert image.nbytes < peak <= 1.01 * TERRAIN * noisy.size
+
+
 @pytest.mark.parametrize("stacks", [None, 1])
 def test_what_does_not_fit_is_refused(stacks: int | None) -> None:
-    params = DenoiseParams(patch_size=5, stacks=stacks, memory_budget=MIB)
+    params = DenoiseParams(engine="stacked", patch_size=5, stacks=stacks, memory_budget=MIB)
     with pytest.raises(MemoryBudgetError, match="1 MiB may be used"):
         denoise(np.ones((64, 64)), params, classify=keep_first(1))
 
@@ -90,7 +106,7 @@ def test_the_number_of_stacks_follows_from_the_budget_and_is_reported() -> None:
     image = np.random.default_rng(0).normal(5, 1, (200, 200))
     load = Workload(image.shape, 11, 8, 4)
     budget = load.memory(3)
-    params = DenoiseParams(patch_size=11, components=4, memory_budget=budget)
+    params = DenoiseParams(engine="stacked", patch_size=11, components=4, memory_budget=budget)
     report = denoise(image, params, classify=keep_first(2)).report
     assert (report.stacks, report.stacks_origin) == (3, "memory")
 

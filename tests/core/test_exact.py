@@ -1,0 +1,159 @@
+"""The exact engine against the literal algorithm and against the stacked engine."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from reucid_core import DenoiseParams, ParameterError, denoise
+from reucid_core.exact import Transform, decompose_all, reconstruct
+from reucid_core.gram import gram_matrix
+from tests.core.strategies import keep_first
+
+Float64 = NDArray[np.float64]
+
+
+@st.composite
+def lattices(draw: st.DrawFn) -> tuple[Float64, int]:
+    """A lattice on an offset, with noise far below its four components, and a patch size."""
+    p = draw(st.sampled_from([3, 5, 7, 11, 15, 31]))
+    m, n = (draw(st.integers(p, max(p + 1, 5 * p))) for _ in range(2))
+    offset = draw(st.sampled_from([0.0, 1.0, -30.0, 100.0]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**16)))
+    y, x = np.mgrid[:m, :n]
+    lattice = np.cos(0.9 * x + 0.2 * y) + np.cos(0.7 * y - 0.1 * x)
+    return offset + lattice + 1e-3 * rng.normal(size=(m, n)), p
+
+
+def literal(image: Float64, p: int, k: int) -> tuple[Float64, Float64]:
+    """Gram matrix, and the reconstruction from the k leading eigenpatches, by the definition."""
+    windows = sliding_window_view(image, (p, p))
+    patches = windows.reshape(-1, p * p)
+    Vt = np.linalg.svd(patches, full_matrices=False)[2][:k]
+    truncated = (patches @ Vt.T @ Vt).reshape(*windows.shape)
+    canvas, terrain = np.zeros_like(image), np.zeros_like(image)
+    for row, column in np.ndindex(windows.shape[:2]):
+        canvas[row : row + p, column : column + p] += truncated[row, column]
+        terrain[row : row + p, column : column + p] += 1
+    return patches.T @ patches, canvas / terrain
+
+
+@settings(max_examples=60, deadline=None)
+@given(lattices())
+def test_gram_matrix_is_that_of_the_patches(case: tuple[Float64, int]) -> None:
+    image, p = case
+    spectrum = np.fft.rfft2(image)
+    correlation = np.fft.irfft2(np.abs(spectrum) ** 2, s=image.shape)
+    patches = sliding_window_view(image, (p, p)).reshape(-1, p * p)
+    expected = patches.T @ patches
+    scale = (image**2).sum()  # what its sums are differences of, at patches as large as the image
+    np.testing.assert_allclose(
+        gram_matrix(image, correlation, p) / scale, expected / scale, atol=1e-13
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(lattices())
+def test_result_is_the_literal_one(case: tuple[Float64, int]) -> None:
+    image, p = case
+    patches = sliding_window_view(image, (p, p)).reshape(-1, p * p)
+    singular_values = np.linalg.svd(patches, compute_uv=False)
+    # Cut where a gap says which eigenpatches are kept.
+    k = min(5 if abs(image.mean()) > 0.5 else 4, len(singular_values))
+    if k < len(singular_values) and singular_values[k - 1] < 3 * singular_values[k]:
+        return
+    _, expected = literal(image, p, k)
+    params = DenoiseParams(engine="exact", patch_size=p, precision="float64")
+    result = denoise(image, params, classify=keep_first(k))
+    np.testing.assert_allclose(result.image, expected, rtol=0, atol=1e-9 * np.abs(image).max())
+
+
+@given(lattices())
+@settings(max_examples=25, deadline=None)
+def test_keeping_everything_returns_the_input(case: tuple[Float64, int]) -> None:
+    image, p = case
+    params = DenoiseParams(engine="exact", patch_size=p, components=p * p)
+    result = denoise(image, params, classify=keep_first(p * p))
+    np.testing.assert_allclose(result.image, image, atol=1e-9 * np.abs(image).max())
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
+def test_both_engines_agree(dtype: str) -> None:
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:90, :77]
+    lattice = 60 * (2 + np.cos(x * 0.7) + np.cos(y * 0.6))
+    image = rng.poisson(lattice).clip(0, 255).astype(dtype)
+    results = [
+        denoise(
+            image,
+            DenoiseParams(engine=engine, patch_size=9, stacks=1, components=81),
+            classify=keep_first(5),
+        )
+        for engine in ("exact", "stacked")
+    ]
+    exact, stacked = (result.image for result in results)
+    assert exact.dtype == stacked.dtype
+    np.testing.assert_allclose(exact, stacked, rtol=1e-4)
+    np.testing.assert_array_equal(results[0].coverage, results[1].coverage)
+    assert results[0].report.patch_size == results[1].report.patch_size
+
+
+def test_large_patches_are_decomposed_iteratively() -> None:
+    rng = np.random.default_rng(2)
+    y, x = np.mgrid[:150, :150]
+    image = np.cos(0.5 * x) + np.cos(0.4 * y) + 0.05 * rng.normal(size=(150, 150))
+    p, k = 37, 4  # a Gram matrix of order 1369
+    decomposition = decompose_all(Transform.of(image), p, 20)
+    patches = sliding_window_view(image, (p, p)).reshape(-1, p * p)
+    expected = np.linalg.svd(patches, compute_uv=False)[:k]
+    np.testing.assert_allclose(decomposition.singular_values[:k], expected, rtol=1e-10)
+    _, reconstruction = literal(image, p, k)
+    mine, _ = reconstruct(Transform.of(image), decomposition.eigenpatches[:k])
+    np.testing.assert_allclose(mine, reconstruction, atol=1e-9)
+
+
+def test_progress_is_reported_once_and_cannot_harm_the_result() -> None:
+    image = np.random.default_rng(3).normal(9, 1, (40, 40))
+    seen = []
+
+    def spoil(progress: object) -> None:
+        seen.append(progress)
+        progress.image[:] = 0  # type: ignore[attr-defined]
+
+    params = DenoiseParams(engine="exact", patch_size=5)
+    spoilt = denoise(image, params, classify=keep_first(3), on_stack=spoil)  # type: ignore[arg-type]
+    clean = denoise(image, params, classify=keep_first(3))
+    assert len(seen) == 1
+    np.testing.assert_array_equal(spoilt.image, clean.image)
+
+
+@pytest.mark.parametrize(
+    ("params", "engine"),
+    [
+        ({}, "exact"),
+        ({"stacks": 1}, "stacked"),
+        ({"deadline": 60.0}, "stacked"),
+        ({"engine": "stacked"}, "stacked"),
+        ({"engine": "exact"}, "exact"),
+    ],
+)
+def test_which_engine_runs(params: dict[str, object], engine: str) -> None:
+    image = np.random.default_rng(4).normal(9, 1, (40, 40))
+    report = denoise(
+        image,
+        DenoiseParams(patch_size=5, **params),  # type: ignore[arg-type]
+        classify=keep_first(3),
+    ).report
+    assert report.engine == engine
+    assert report.engine_reason
+
+
+def test_exact_is_one_stack() -> None:
+    with pytest.raises(ParameterError, match="stacks: got 2, expected 1"):
+        denoise(
+            np.ones((40, 40)),
+            DenoiseParams(engine="exact", patch_size=5, stacks=2),
+            classify=keep_first(1),
+        )
