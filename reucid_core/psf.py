@@ -153,9 +153,9 @@ def first_turn(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | None,
 
 
 def _ends_first_descent(index: int, tail: NDArray[np.float64], bound: NDArray[np.float64]) -> bool:
-    """Whether the profile was still on its way down to a turn halfway there.
+    """Whether the profile was still above a turn's value, by more than the noise, halfway there.
 
-    What turns long after the descent is another feature, or the noise of the tail.
+    A tail that wanders in the noise long after the descent turns by chance.
     """
     down = int(np.argmax(tail <= tail[index] + bound[index]))
     return 2 * (down + 1) >= index + 1

@@ -66,8 +66,7 @@ class Workload:
             raise MemoryBudgetError(
                 f"an image of {self.shape[0]} x {self.shape[1]} px with patches of {self.p} px "
                 f"needs {math.ceil(need / MIB)} MiB of working memory in {stacks} stacks, "
-                f"{budget // MIB} MiB may be used: raise the memory budget, crop the image or "
-                "leave the number of stacks open"
+                f"{budget // MIB} MiB may be used: raise the memory budget or crop the image"
             )
 
     def fewest_stacks(self, budget: int) -> int:

@@ -99,13 +99,6 @@ def test_chance_minima_in_the_tail_do_not_decide() -> None:
         assert find_patch_size(noisy).size <= 17
 
 
-def test_a_turn_long_after_the_descent_does_not_decide() -> None:
-    lags = np.arange(80)
-    shoulder = 0.5 * np.exp(-((lags / 5) ** 2))
-    far_dip = -0.05 * np.exp(-(((lags - 50) / 5) ** 2))
-    assert psf.first_turn(shoulder + far_dip, 512**2) == (3, "inflexion")
-
-
 @pytest.mark.parametrize(
     ("shape", "size"), [((3, 3), 3), ((19, 90), 3), ((20, 90), 5), ((31, 64), 7), ((90, 40), 9)]
 )

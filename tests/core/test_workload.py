@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reucid_core import DenoiseParams, MemoryBudgetError, denoise
 from reucid_core.canvas import Canvas
 from reucid_core.patches import assign
-from reucid_core.workload import MIB, TERRAIN, Workload, max_stacks
+from reucid_core.workload import MIB, TERRAIN, Workload, exact_memory, max_stacks
 from tests.core.strategies import keep_first
 
 MEASURE = """
@@ -23,7 +23,8 @@ from reucid_core import DenoiseParams, denoise
 side, p, dtype, budget = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 few = lambda decomposition: np.arange(len(decomposition.singular_values)) < 2
 make = lambda side: np.random.default_rng(0).normal(1000, 30, (side, side)).astype(dtype)
-params = lambda **more: DenoiseParams(engine="stacked", patch_size=p, components=8, threads=1, **more)
+fixed = {"engine": "stacked", "patch_size": p, "components": 8, "threads": 1}
+params = lambda **more: DenoiseParams(**fixed, **more)
 denoise(make(4 * p), params(), classify=few)  # libraries loaded, their buffers made
 image = make(side)
 
@@ -71,15 +72,35 @@ def test_resident_memory_stays_within_the_budget(
     side: int, p: int, dtype: str, budget_mib: int
 ) -> None:
     budget = budget_mib * MIB
-    output = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(side), str(p), dtype, str(budget)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    stacks, peak = map(int, output.split())
+    stacks, peak = measure("stacked", side, p, dtype, budget)
     assert stacks > 1
     assert 0.5 * budget < peak <= budget  # kept, and not wasted
+
+
+@pytest.mark.parametrize(("side", "p"), [(1024, 15), (700, 45)])
+def test_resident_memory_of_the_exact_engine_is_what_was_foreseen(side: int, p: int) -> None:
+    foreseen = exact_memory((side, side), p)
+    _, peak = measure("exact", side, p, "float32", foreseen)
+    assert 0.4 * foreseen < peak <= foreseen
+
+
+def measure(engine: str, side: int, p: int, dtype: str, budget: int) -> tuple[int, int]:
+    """Stacks, and bytes taken at the peak, in a process of its own."""
+    arguments = [str(side), str(p), dtype, str(budget), engine]
+    output = subprocess.run(
+        [sys.executable, "-c", MEASURE, *arguments], capture_output=True, text=True, check=True
+    ).stdout
+    stacks, peak = map(int, output.split())
+    return stacks, peak
+
+
+def test_an_image_too_large_for_the_exact_engine_is_stacked() -> None:
+    image = np.random.default_rng(0).normal(5, 1, (700, 700))
+    budget = exact_memory(image.shape, 5) - 1
+    params = DenoiseParams(patch_size=5, components=4, memory_budget=budget)
+    report = denoise(image, params, classify=keep_first(1)).report
+    assert report.engine == "stacked"
+    assert "MiB" in report.engine_reason
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
