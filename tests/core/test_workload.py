@@ -23,7 +23,7 @@ from reucid_core import DenoiseParams, denoise
 side, p, dtype, budget = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 few = lambda decomposition: np.arange(len(decomposition.singular_values)) < 2
 make = lambda side: np.random.default_rng(0).normal(1000, 30, (side, side)).astype(dtype)
-fixed = {"engine": "stacked", "patch_size": p, "components": 8, "threads": 1}
+fixed = {"engine": sys.argv[5], "patch_size": p, "components": 8, "threads": 1}
 params = lambda **more: DenoiseParams(**fixed, **more)
 denoise(make(4 * p), params(), classify=few)  # libraries loaded, their buffers made
 image = make(side)
