@@ -12,13 +12,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from app.client import Client, ClientError
 from app.progress import console, follow, stacks_bar
 
 OUR_FAULT, BAD_INPUT = 1, 2
+# Typer exports only some of its exceptions, and not all versions take them from click.
+USAGE_ERROR: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="reucid",
@@ -45,7 +46,7 @@ def _number_or_auto(name: str) -> Callable[[str], int | None]:
             return int(text)
         except ValueError:
             message = f"got {text!r}, expected 'auto' or an integer"
-            raise click.BadParameter(message, param_hint=name) from None
+            raise typer.BadParameter(message, param_hint=name) from None
 
     return parse
 
@@ -144,13 +145,21 @@ def denoise(
 
 
 @app.command()
-def residual(file: InputFile) -> None:
+def residual(
+    file: InputFile,
+    image: Annotated[
+        Path | None, typer.Option("--of", help="The image that was denoised, to compare with.")
+    ] = None,
+) -> None:
     """Say whether a residual is white, and whether a lattice peak stands out of its spectrum."""
     local = import_module("worker.local")
     metrics = import_module("reucid_core.metrics")
     pixels, info = local.read_file(file)
     white = metrics.whiteness(pixels)
-    peak = metrics.lattice_peak(pixels)
+    noisy = local.read_file(image)[0] if image is not None else None
+    if noisy is not None and noisy.shape != pixels.shape:
+        raise typer.BadParameter(f"got {noisy.shape}, expected {pixels.shape}", param_hint="--of")
+    peak = metrics.lattice_peak(pixels, noisy)
     typer.echo(
         f"whiteness: {'yes' if white.is_white else 'NO'}; largest autocorrelation outside lag 0 is "
         f"{white.largest:.4f} at lag {white.lag} px, white noise stays below {white.bound:.4f} "
@@ -163,6 +172,7 @@ def residual(file: InputFile) -> None:
         f"lattice peak: {'STANDS OUT' if peak.stands_out else 'none'}; highest peak of the power "
         f"spectrum is {peak.height:.1f} times its ring's mean at period {length}, direction "
         f"{peak.direction:.0f} degrees, white noise stays below {peak.bound:.1f} (99 %)"
+        + (f"; the residual holds {peak.share:.1%} of the image's amplitude there" if image else "")
     )
 
 
@@ -186,9 +196,10 @@ def submit(
 ) -> None:
     """Send an image to a server."""
     if not file.is_file():
-        raise click.BadParameter(f"no file at {file}", param_hint="FILE")
+        raise typer.BadParameter(f"no file at {file}", param_hint="FILE")
     if output_dir is not None and not wait:
-        raise click.UsageError("-o needs --wait: there is nothing to write before the job is done")
+        message = "needs --wait: there is nothing to write before the job is done"
+        raise typer.BadParameter(message, param_hint="--output-dir")
     params = {
         "engine": engine.value,
         "patch_size": patch_size,
@@ -244,14 +255,14 @@ def _check_outputs(source: Path, images: list[Path], others: list[Path]) -> None
     """Refuse what would fail after the work is done, or destroy the input."""
     formats = import_module("worker.formats")
     if not source.is_file():
-        raise click.BadParameter(f"no file at {source}", param_hint="FILE")
+        raise typer.BadParameter(f"no file at {source}", param_hint="FILE")
     for path in images:
         formats.format_of(path)
     for path in images + others:
         if path.resolve() == source.resolve():
-            raise click.BadParameter(f"{path} is the input, which is never overwritten")
+            raise typer.BadParameter(f"{path} is the input, which is never overwritten")
         if not path.resolve().parent.is_dir():
-            raise click.BadParameter(f"no folder {path.parent} to write {path.name} to")
+            raise typer.BadParameter(f"no folder {path.parent} to write {path.name} to")
 
 
 def _version(wanted: bool) -> None:
@@ -273,9 +284,9 @@ def main() -> None:
     """Run the command line; every error is one line on stderr and an exit status."""
     try:
         status = app(standalone_mode=False)
-    except click.ClickException as error:
+    except USAGE_ERROR as error:
         _die(error.format_message(), BAD_INPUT)
-    except click.Abort:
+    except typer.Abort:
         _die("interrupted", OUR_FAULT)
     except ClientError as error:
         _die(str(error), OUR_FAULT if error.ours else BAD_INPUT)

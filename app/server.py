@@ -5,7 +5,6 @@ import socket
 import sys
 from typing import Any
 
-import click
 import typer
 
 from worker import logs
@@ -36,7 +35,7 @@ def serve(stated: dict[str, Any]) -> None:
 
 def _listen(settings: Settings) -> socket.socket:
     if not _is_loopback(settings.host):
-        raise click.BadParameter(
+        raise typer.BadParameter(
             f"got {settings.host}, expected a loopback address such as 127.0.0.1: there are no "
             "keys yet, so nobody else may reach the server",
             param_hint="--host",
@@ -45,7 +44,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
     except OSError as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
-        raise click.BadParameter(message, param_hint="--port") from error
+        raise typer.BadParameter(message, param_hint="--port") from error
     listener.set_inheritable(True)
     return listener
 

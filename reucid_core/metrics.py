@@ -60,6 +60,7 @@ class LatticePeak:
     """
 
     height: float  # relative to the mean of the ring of equal frequency
+    share: float | None  # of the image's amplitude at this frequency, if the image was given
     period: float  # px
     direction: float  # degrees, from the columns' axis (x) towards the rows' (y)
     bound: float
@@ -90,17 +91,17 @@ def whiteness(residual: FloatArray) -> Whiteness:
     )
 
 
-def lattice_peak(residual: FloatArray) -> LatticePeak:
+def lattice_peak(residual: FloatArray, image: FloatArray | None = None) -> LatticePeak:
     """Find the periodicity that stands out most in a residual's power spectrum.
 
     Parameters
     ----------
     residual : ndarray, shape (m, n)
+    image : ndarray, shape (m, n), optional
+        What was denoised; to say how much of its periodicity the residual holds.
     """
     m, n = residual.shape
-    window = np.outer(np.hanning(m), np.hanning(n))  # borders would show as a cross
-    centred = (residual - residual.mean(dtype=np.float64)) * window
-    power = np.abs(scipy.fft.rfft2(centred)) ** 2
+    power = _windowed_power(residual)
     fy, fx = scipy.fft.fftfreq(m)[:, None], scipy.fft.rfftfreq(n)[None, :]
     frequency = np.hypot(fy, fx)
     relative = power / _ring_mean(power, frequency, bin_width=2 / min(m, n))
@@ -109,10 +110,20 @@ def lattice_peak(residual: FloatArray) -> LatticePeak:
     peak = frequency[row, column]
     return LatticePeak(
         height=float(relative[row, column]),
+        share=None
+        if image is None
+        else float(np.sqrt(power / _windowed_power(image))[row, column]),
         period=float(1 / peak) if peak > 0 else float("inf"),
         direction=float(np.degrees(np.arctan2(fy[row, 0], fx[0, column]))),
         bound=float(np.log(residual.size / 2 / FALSE_ALARM)),
     )
+
+
+def _windowed_power(image: FloatArray) -> NDArray[np.float64]:
+    """Power spectrum under a Hann window: without one, borders would show as a cross."""
+    window = np.outer(*map(np.hanning, image.shape))
+    centred = (image - image.mean(dtype=np.float64)) * window
+    return np.asarray(np.abs(scipy.fft.rfft2(centred)) ** 2)
 
 
 def _ring_mean(

@@ -279,7 +279,8 @@ def _write_tiff(path: Path, pixels: Pixels, info: ImageInfo, source: bool) -> No
 
 
 def _axes(info: ImageInfo) -> dict[str, str]:
-    unit = {"µm": "um"}.get(info.unit or "", info.unit)  # ImageJ's spelling, in ASCII
+    unit = {"µm": "um", "Å": "A"}.get(info.unit or "", info.unit or "")  # ImageJ's, in ASCII
+    unit = unit.encode("ascii", "replace").decode("ascii")
     return {"axes": "YX"} | ({"unit": unit} if unit else {})
 
 

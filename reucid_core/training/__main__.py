@@ -21,7 +21,7 @@ from reucid_core.training.fit import Epoch, FitOptions, fit, write
 from reucid_core.training.micrograph import write_demonstration
 
 DEMO = Path("app") / "demo"
-EACH, INVENTED = 40, 300
+EACH, INVENTED = 40, 240
 PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 
 

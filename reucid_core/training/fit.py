@@ -46,11 +46,11 @@ class FitOptions:
     labels: str = "image"
     weight_cap: float = 1.0
     weight_floor: float = 0.01
-    epochs: int = 40
+    epochs: int = 70
     epoch_size: int = 8192
     patience: int = 15
     batch_size: int = 128
-    learning_rate: float = 4e-3
+    learning_rate: float = 6e-3
     seed: int = 0
 
 
