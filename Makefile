@@ -31,7 +31,8 @@ lint: $(VENV)/.dev ## formatting, style, types, architecture
 
 check: lint test ## what has to pass before a change lands
 
-bench: $(VENV)/.plots ## how fast the core is here
+bench: $(VENV)/.run ## how fast the core is here, beside what one would pick instead
+	$(INSTALL) --editable ".[bench]"
 	$(BIN)/python benchmarks/bench_core.py
 
 weights: $(VENV)/.dev ## train the bundled classifier anew
