@@ -1,5 +1,6 @@
 """Every error a client can see, as RFC 9457 problem+json; mapped here and nowhere else."""
 
+import errno
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -109,6 +110,8 @@ def to_problem(error: Exception) -> Problem:
             return Problem(409, "conflict", str(error))
         case IdempotencyMismatchError():
             return Problem(422, "idempotency_mismatch", str(error))
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return Problem(507, "insufficient_storage", "the server's disk is full")
         case _:
             log.error("unhandled", exc_info=error)
             return Problem(500, "internal", "a fault of the server; it was logged")
@@ -129,7 +132,6 @@ def install(app: FastAPI) -> None:
         NotFoundError,
         ConflictError,
         IdempotencyMismatchError,
-        Exception,
     ):
         app.add_exception_handler(kind, answer)
 

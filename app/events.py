@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.contract import WAKE_CHANNEL, Event, JobRecord
-from worker.ledger import Ledger
+from worker.ledger import Ledger, NotFoundError
 
 POLL = 1.0  # s
 
@@ -65,15 +65,24 @@ class Wakes:
 async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> AsyncIterator[Event]:
     """Every event of a job after a given one, as they happen, up to its terminal one."""
     while True:
+        # In this order: a job that ends in between leaves an event to be read.
+        ended = await run_in_threadpool(_has_ended, ledger, job_id)
         events = await run_in_threadpool(ledger.events, job_id, after=after)
         for event in events:
             yield event
             after = event.id
             if event.type.terminal:
                 return
-        if not events and (await run_in_threadpool(ledger.job, job_id)).state.terminal:
+        if ended and not events:
             return  # the reader had its last event before
         await wakes.wait(POLL)
+
+
+def _has_ended(ledger: Ledger, job_id: str) -> bool:
+    try:
+        return ledger.job(job_id).state.terminal
+    except NotFoundError:  # deleted meanwhile
+        return True
 
 
 async def until_terminal(

@@ -65,7 +65,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    app.add_middleware(RequestIdMiddleware)
+    app.add_middleware(
+        RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
+    )
     errors.install(app)
     for router in (images.router, jobs.router, results.router, health.router):
         app.include_router(router, prefix="/v1")

@@ -1,6 +1,7 @@
 """What a client downloads: an artifact of the ledger in the format and type it asked for.
 
-Rendered once, checked against the digest that the ledger holds, and cached beside the job.
+Rendered from bytes whose digest the ledger holds, and cached beside the job with a digest of its own
+that is checked whenever it is served.
 """
 
 import time
@@ -15,6 +16,7 @@ from fastapi import Request
 from numpy.typing import NDArray
 from starlette.responses import FileResponse, Response
 
+from app.conditional import has_it
 from app.deps import Services
 from app.errors import Problem
 from app.montage import montage
@@ -44,7 +46,7 @@ class Rendition:
             "Vary": "Accept",
             "Cache-Control": "private, no-cache",
         }
-        if f'"{self.etag}"' in request.headers.get("if-none-match", ""):
+        if has_it(request, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         return FileResponse(
             self.path, media_type=self.media_type, filename=self.filename, headers=headers
@@ -97,6 +99,7 @@ def render(
 
 def render_interim(services: Services, job: JobRecord, n: int | None, format_: Format) -> Rendition:
     """An interim result of the current attempt, the latest by default."""
+    _check_expiry(job)
     interims = {
         int(event.data["n"]): str(event.data["sha256"])
         for event in services.ledger.events(job.id)
@@ -113,6 +116,8 @@ def render_interim(services: Services, job: JobRecord, n: int | None, format_: F
             )
         raise Problem(404, "not_found", f"this job has {len(interims)} interim results")
     path = services.store.interim(job.id, job.attempt, n)
+    if not path.exists() and job.state.terminal:
+        raise Problem(410, "expired", "the interim results of this job were removed")
     if sha256_of(path) != interims[n]:
         raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
     image = services.ledger.image(job.request.image_id, owner=job.request.owner)
@@ -159,10 +164,19 @@ def _cached(
     draw: Callable[[Path], None],
 ) -> Rendition:
     path = services.store.renditions(job.id) / filename
-    if not path.exists():
+    digest = path.with_name(f"{filename}.sha256")
+    if not digest.exists() or not path.exists() or sha256_of(path) != digest.read_text():
         with write_atomic(path) as temporary:
             draw(temporary)
-    return Rendition(path, sha256_of(path), media_type, f"{job.id[:8]}-{filename}")
+        with write_atomic(digest) as temporary:
+            temporary.write_text(sha256_of(path))
+    return Rendition(path, digest.read_text(), media_type, f"{job.id[:8]}-{filename}")
+
+
+def _check_expiry(job: JobRecord) -> None:
+    if job.expires_at is not None and job.expires_at < time.time():
+        expired = datetime.fromtimestamp(job.expires_at, UTC).isoformat(timespec="seconds")
+        raise Problem(410, "expired", f"the results of this job expired at {expired}")
 
 
 def _require(job: JobRecord, name: str) -> Artifact:
@@ -173,9 +187,7 @@ def _require(job: JobRecord, name: str) -> Artifact:
             f"the job is {job.state}, its {name.split('.')[0]} is not there yet",
             headers={"Retry-After": "1"},
         )
-    if job.expires_at is not None and job.expires_at < time.time():
-        expired = datetime.fromtimestamp(job.expires_at, UTC).isoformat(timespec="seconds")
-        raise Problem(410, "expired", f"the results of this job expired at {expired}")
+    _check_expiry(job)
     if job.state is not State.SUCCEEDED:
         raise Problem(409, "no_result", f"the job {job.state} and has no {name.split('.')[0]}")
     for held in job.artifacts:

@@ -1,6 +1,7 @@
 """An id for each request: in its answer's header, in its problem document, in its log lines."""
 
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 from uuid import uuid4
 
@@ -20,10 +21,11 @@ def request_id() -> str:
 
 
 class RequestIdMiddleware:
-    """Takes the client's id if it is harmless, else makes one."""
+    """Takes the client's id if it is harmless, else makes one; answers what nobody caught."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answer: Callable[[Exception], ASGIApp]) -> None:
         self._app = app
+        self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -32,11 +34,20 @@ class RequestIdMiddleware:
         given = Headers(scope=scope).get(HEADER, "")
         current = given if ACCEPTABLE.fullmatch(given) else uuid4().hex
 
+        started = False
+
         async def send_with_id(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 MutableHeaders(scope=message)[HEADER] = current
             await send(message)
 
         _current.set(current)
         with structlog.contextvars.bound_contextvars(request_id=current):
-            await self._app(scope, receive, send_with_id)
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as error:
+                if started:
+                    raise
+                await self._answer(error)(scope, receive, send_with_id)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
-from reucid_core.params import MAX_SEED, MIN_PATCH_SIZE
+from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
 from worker.contract import ImageRecord, JobRecord, Priority, Stage, State
 
 ShortText = Annotated[str, Field(max_length=200)]
@@ -53,7 +53,10 @@ class Params(Strict):
         "auto", description="Floating-point type of the computation."
     )
     deadline: float | None = Field(
-        None, ge=0, description="Seconds after which no further stack is begun."
+        None,
+        ge=0,
+        le=MAX_DEADLINE,
+        description="Seconds after which no further stack is begun.",
     )
 
     def checked(self) -> DenoiseParams:

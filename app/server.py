@@ -20,6 +20,7 @@ def serve(stated: dict[str, Any]) -> None:
     logs.configure(as_json=settings.log_json)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
+    host = f"[{host}]" if ":" in host else host
     command = [
         *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
         *("--fd", str(listener.fileno()), "--log-level", "warning", "--no-server-header"),
@@ -41,9 +42,11 @@ def _listen(settings: Settings) -> socket.socket:
             param_hint="--host",
         )
     try:
-        listener = socket.create_server((settings.host, settings.port), backlog=BACKLOG)
-    except OSError as error:
-        message = f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        address = (settings.host, settings.port)
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        message = f"cannot listen on {settings.host}:{settings.port}: {error}"
         raise typer.BadParameter(message, param_hint="--port") from error
     listener.set_inheritable(True)
     return listener

@@ -10,6 +10,7 @@ Precision = Literal["auto", "float32", "float64"]
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
 MAX_SEED = 2**63 - 1
+MAX_DEADLINE = 1e9  # s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,14 @@ class DenoiseParams:
         _check_integer("threads", self.threads, 1)
         _check_integer("seed", self.seed, 0, MAX_SEED, optional=False)
         _check_number("threshold", self.threshold, 0.0, 1.0)
-        _check_number("deadline", self.deadline, 0.0, float("inf"))
+        _check_number("deadline", self.deadline, 0.0, MAX_DEADLINE)
+        if self.engine == "exact" and self.stacks not in (None, 1):
+            raise ParameterError("stacks", f"got {self.stacks}, expected 1 with engine exact")
+        if self.engine == "exact" and self.deadline is not None:
+            raise ParameterError(
+                "deadline",
+                f"got {self.deadline}, expected none with engine exact: it has one stack",
+            )
         if self.patch_size is not None and self.patch_size % 2 == 0:
             raise ParameterError(
                 "patch_size",

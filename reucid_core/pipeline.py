@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify, FloatArray
+from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import denoise_exact
 from reucid_core.image import working_copy
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
@@ -103,8 +104,14 @@ def denoise(
     task = Task(params, classify, on_stack, Clock())
     with threadpool_limits(params.threads):
         noisy = working_copy(source, params.precision)
-        engine, reason = choose_engine(noisy.shape, params)
-        outcome = ENGINES[engine](noisy, task)
+        engine, reason = choose_engine(params)
+        try:
+            outcome = ENGINES[engine](noisy, task)
+        except MemoryBudgetError as error:
+            if engine == "stacked" or params.engine != "auto":
+                raise
+            engine, reason = "stacked", str(error)
+            outcome = ENGINES[engine](noisy, task)
     return Result(
         noisy=source,
         image=outcome.image,

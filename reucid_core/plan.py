@@ -6,13 +6,11 @@ from typing import Literal
 from reucid_core import psf
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.memory import available_memory
-from reucid_core.params import DenoiseParams
-from reucid_core.workload import MIB, Workload, check_stacks, exact_memory
+from reucid_core.params import MIN_PATCH_SIZE, DenoiseParams
+from reucid_core.workload import Workload, check_stacks
 
 StacksOrigin = Literal["given", "memory", "engine"]
 ChosenEngine = Literal["exact", "stacked"]
-
-LARGE_PATCH = 31  # px; assumed for its memory where the patch size is not known yet
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,14 @@ class Plan:
         return self.patch_size.size
 
 
-def choose_engine(shape: tuple[int, ...], params: DenoiseParams) -> tuple[ChosenEngine, str]:
-    """The engine and why: the exact one unless stacks are wanted or it needs too much memory."""
+def choose_engine(params: DenoiseParams) -> tuple[ChosenEngine, str]:
+    """The engine and why: the exact one unless stacks are wanted."""
     if params.engine != "auto":
         return params.engine, "stated"
     if params.stacks is not None:
         return "stacked", "a number of stacks was stated"
     if params.deadline is not None:
         return "stacked", "a deadline was set"
-    need = exact_memory(shape, params.patch_size or LARGE_PATCH)
-    budget = params.memory_budget or available_memory()
-    if need > budget:
-        reason = f"the exact engine needs {need // MIB} MiB, {budget // MIB} MiB may be used"
-        return "stacked", reason
     return "exact", "the result of one stack, without its patch matrix"
 
 
@@ -116,5 +109,5 @@ def check_fits(params: DenoiseParams, shape: tuple[int, int]) -> None:
     """
     if params.patch_size is not None:
         psf.check_patch_size(params.patch_size, shape)
-        if params.stacks is not None:
-            check_stacks(params.stacks, shape, params.patch_size)
+    if params.stacks is not None:
+        check_stacks(params.stacks, shape, params.patch_size or MIN_PATCH_SIZE)

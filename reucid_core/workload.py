@@ -90,6 +90,21 @@ def exact_memory(shape: tuple[int, ...], p: int) -> int:
     return FIXED + EXACT_PIXEL * math.prod(shape) + EXACT_GRAM * p**4
 
 
+def check_exact_memory(shape: tuple[int, ...], p: int, budget: int) -> None:
+    """Refuse what the exact engine cannot do within `budget` bytes.
+
+    Raises
+    ------
+    MemoryBudgetError
+    """
+    need = exact_memory(shape, p)
+    if need > budget:
+        raise MemoryBudgetError(
+            f"the exact engine needs {math.ceil(need / MIB)} MiB for {shape[0]} x {shape[1]} px and "
+            f"patches of {p} px, {budget // MIB} MiB may be used"
+        )
+
+
 def max_stacks(shape: tuple[int, int], p: int) -> int:
     """Most stacks that still hold about as many patches as a patch has pixels."""
     return max(1, math.prod(origin_grid(shape, p)) // max(p * p, MIN_STACK))

@@ -48,11 +48,13 @@ class Attempt:
 
     def renew(self, lease_s: float) -> bool:
         """Renew the lease. False when the attempt is over and its process must end."""
+        if self._unclaimed():  # asked first: a claim in between leaves a lease to be renewed
+            return True
         with writing(self.ledger.engine) as connection:
             renewed = connection.execute(
                 update(jobs).where(*self._mine()).values(lease_until=Now() + lease_s)
             ).rowcount
-        return bool(renewed) or self._unclaimed()
+        return bool(renewed)
 
     def enter(self, stage: Stage) -> bool:
         """Note what the attempt is doing now."""

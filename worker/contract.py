@@ -108,6 +108,7 @@ class JobRecord:
     """A job as the ledger holds it. Times are seconds since the epoch, by the database's clock."""
 
     id: str
+    serial: int  # grows in the order of acceptance
     request: JobRequest
     state: State
     attempt: int  # 1 for the first; counted up when a lease is lost

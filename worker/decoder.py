@@ -6,10 +6,13 @@ that the parent reads. Nothing is unpickled.
 """
 
 import contextlib
+import errno
 import json
 import multiprocessing
 import os
 import resource
+import sys
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,12 @@ from worker.formats import FormatError
 ADDRESS_SPACE = 2**30  # bytes beside the pixels: the interpreter, the libraries, the codecs
 COPIES = 4  # of the pixels, that reading and checking them may hold at a time
 WIDEST_PIXEL = 8  # bytes
+DISK_FULL = 28  # exit status of a child that could not write its result
 PIXELS, INFO, ERROR = "pixels.npy", "info.json", "error.json"
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "worker.formats"])
+_places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
 
 
 @dataclass(frozen=True)
@@ -53,12 +58,15 @@ def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
         When it is not an image that can be denoised, or takes too long or too much memory.
     """
     child = _context.Process(target=_decode, args=(str(source), str(folder), limits))
-    child.start()
-    child.join(limits.seconds)
-    if child.is_alive():
-        child.kill()
-        child.join()
-        raise FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
+    with _places:
+        child.start()
+        child.join(limits.seconds)
+        if child.is_alive():
+            child.kill()
+            child.join()
+            raise FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
+    if child.exitcode == DISK_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     if (folder / ERROR).exists():
         error = json.loads((folder / ERROR).read_text())
         raise FormatError(error["code"], error["message"])
@@ -87,13 +95,22 @@ def _decode(source: str, target: str, limits: Limits) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     try:
         pixels, info = formats.read(Path(source), max_pixels=limits.max_pixels)
-        np.save(folder / PIXELS, pixels, allow_pickle=False)
-        (folder / INFO).write_text(json.dumps(asdict(info)))
+        _save(folder, pixels, info)
     except FormatError as error:
         (folder / ERROR).write_text(json.dumps({"code": error.code, "message": str(error)}))
     except MemoryError:
         message = "the file needs more memory to decode than an image of its size should"
         (folder / ERROR).write_text(json.dumps({"code": "too_large", "message": message}))
+
+
+def _save(folder: Path, pixels: formats.Pixels, info: ImageInfo) -> None:
+    try:
+        np.save(folder / PIXELS, pixels, allow_pickle=False)
+        (folder / INFO).write_text(json.dumps(asdict(info)))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sys.exit(DISK_FULL)
+        raise
 
 
 def _limit(which: int, amount: int) -> None:

@@ -203,12 +203,12 @@ class Ledger:
         state: State | None = None,
         external_id: str | None = None,
         label: tuple[str, str] | None = None,
-        before: str | None = None,
+        before: int | None = None,
         limit: int = 50,
     ) -> list[JobRecord]:
         """The owner's jobs, newest first, without their artifacts.
 
-        `before` is the id of the last job already seen.
+        `before` is the serial of the last job already seen.
         """
         query = select(jobs).where(jobs.c.owner == owner)
         if state is not None:
@@ -223,8 +223,7 @@ class Ledger:
                 )
             )
         if before is not None:
-            seen = select(jobs.c.serial).where(jobs.c.id == before).scalar_subquery()
-            query = query.where(jobs.c.serial < seen)
+            query = query.where(jobs.c.serial < before)
         query = query.order_by(jobs.c.serial.desc()).limit(limit)
         with reading(self.engine) as connection:
             return [_job(row) for row in connection.execute(query)]
@@ -386,6 +385,7 @@ def _job(row: Row[Any]) -> JobRecord:
     )
     return JobRecord(
         id=row.id,
+        serial=row.serial,
         request=request,
         state=State(row.state),
         attempt=row.attempt,

@@ -25,7 +25,8 @@ from worker.ledger import Ledger
 from worker.process import die_with
 from worker.settings import Settings
 
-GRACE = 10.0  # s a process has to end by itself
+MARGIN = 5.0  # s a process has to end by itself, beside what a job is given
+QUEUE_PATIENCE = 30.0  # s for the queue to answer at the start
 POLL = 0.1  # s
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # s before a dead process is started again
 LONG_LIFE = 30.0  # s after which a process counts as healthy
@@ -137,8 +138,9 @@ class Supervisor:
                     service.keep_alive()
                 time.sleep(POLL)
         finally:
-            _end(services)
-            _end(queue)
+            grace = self._settings.stop_grace_s + MARGIN
+            _end(services, grace)
+            _end(queue, grace)
             shutil.rmtree(folder, ignore_errors=True)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
@@ -175,8 +177,11 @@ class Supervisor:
         return Service("valkey", command, dict(os.environ))
 
     def _await_queue(self, url: str, queue: Service) -> None:
+        end = time.monotonic() + QUEUE_PATIENCE
         with Redis.from_url(url, socket_timeout=1.0) as redis:
             while not self._stopping:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"the queue at {url} did not answer in {QUEUE_PATIENCE:g} s")
                 queue.keep_alive()
                 try:
                     redis.ping()
@@ -188,7 +193,9 @@ class Supervisor:
 
 def _run_time_folder() -> Path:
     """A new private folder whose path leaves room for that of a socket."""
-    for parent in (os.environ.get("XDG_RUNTIME_DIR"), None, "/tmp"):  # noqa: S108  (private)
+    stated = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    usable = stated.is_absolute() and os.access(stated, os.W_OK)
+    for parent in (str(stated) if usable else None, None, "/tmp"):  # noqa: S108  (private)
         folder = Path(tempfile.mkdtemp(prefix="reucid-", dir=parent))
         if len(os.fsencode(folder / "valkey.sock")) <= LONGEST_SOCKET_PATH:
             return folder
@@ -196,12 +203,12 @@ def _run_time_folder() -> Path:
     raise OSError(f"got no folder with a path short enough for a socket, last {folder}")
 
 
-def _end(services: Sequence[Service]) -> None:
+def _end(services: Sequence[Service], grace: float) -> None:
     """Ask all to end, ask again what is busy (a worker then gives its job back), kill the rest."""
     for _ in range(2):
         for service in services:
             service.ask_to_stop()
-        end = time.monotonic() + GRACE
+        end = time.monotonic() + grace
         if all(service.wait(max(0.0, end - time.monotonic())) for service in services):
             return
     for service in services:

@@ -32,7 +32,7 @@ UPLOAD: dict[str, Any] = {
     response_model=Image,
     openapi_extra=UPLOAD,
     responses=problems(
-        400, 413, 422, 500, also={200: {"model": Image, "description": "Uploaded before"}}
+        400, 413, 422, 500, 507, also={200: {"model": Image, "description": "Uploaded before"}}
     ),
 )
 async def upload(

@@ -13,6 +13,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
 from app.deps import JobDep, OwnerDep, Services, ServicesDep
+from app.conditional import has_it
 from app.errors import FieldError, Problem, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec
@@ -56,7 +57,11 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(max_length=200, description="Repeating a submission with its key makes no second job."),
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Repeating a submission with its key makes no second job.",
+    ),
 ]
 Prefer = Annotated[
     str | None, Header(description="`wait=N`: answer when the job is done, or after N seconds.")
@@ -75,6 +80,7 @@ Prefer = Annotated[
         415,
         422,
         500,
+        507,
         also={200: {"model": Job, "description": "Done within `Prefer: wait`"}},
     ),
 )
@@ -106,7 +112,9 @@ def index(
     state: State | None = None,
     external_id: str | None = None,
     label: Annotated[str | None, Query(pattern="^[^=]+=.*$", description="name=value")] = None,
-    cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern="^[0-9]{1,18}$", description="`next` of the page before.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
     """Jobs, newest first."""
@@ -116,13 +124,13 @@ def index(
         state=state,
         external_id=external_id,
         label=(name, value) if label else None,
-        before=cursor,
+        before=None if cursor is None else int(cursor),
         limit=limit + 1,
     )
     page = records[:limit]
     return JobList(
         jobs=[_view(services, record) for record in page],
-        next=page[-1].id if len(records) > limit else None,
+        next=str(page[-1].serial) if len(records) > limit else None,
     )
 
 
@@ -145,7 +153,7 @@ async def show(
         )
     view = await run_in_threadpool(_view, services, job)
     etag = _etag(view)
-    if etag in request.headers.get("if-none-match", ""):
+    if has_it(request, etag):
         return Response(status_code=304, headers={"ETag": etag})
     response.headers["ETag"] = etag
     return view
@@ -250,7 +258,7 @@ def _submit(
     job, _ = services.ledger.submit(
         JobRequest(owner=owner, image_id=image.id, **wish | {"priority": fields.priority}),
         idempotency_key=key,
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key else None,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
     )
     wake(services.redis, job.id)
     return job
