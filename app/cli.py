@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from app.client import Client, ClientError
 from app.progress import console, follow, stacks_bar
@@ -109,6 +110,8 @@ def denoise(
     core = import_module("reucid_core")
     images = [path for path in (output, residual) if path is not None]
     _check_outputs(file, images, [path for path in (report,) if path is not None])
+    if interim_dir is not None:
+        _make_folder(interim_dir, "--interim-dir")
     params = core.DenoiseParams(
         engine=engine.value,
         patch_size=patch_size,
@@ -123,7 +126,6 @@ def denoise(
         def on_stack(progress: Any, info: Any) -> None:
             bar.update(task, completed=progress.stack, total=progress.stacks)
             if interim_dir is not None:
-                interim_dir.mkdir(parents=True, exist_ok=True)
                 path = interim_dir / f"interim-{progress.stack:04d}.tif"
                 local.save_image(path, progress.image, info)
 
@@ -197,6 +199,8 @@ def submit(
     """Send an image to a server."""
     if not file.is_file():
         raise typer.BadParameter(f"no file at {file}", param_hint="FILE")
+    if output_dir is not None:
+        _make_folder(output_dir, "--output-dir")
     if output_dir is not None and not wait:
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
@@ -258,11 +262,22 @@ def _check_outputs(source: Path, images: list[Path], others: list[Path]) -> None
         raise typer.BadParameter(f"no file at {source}", param_hint="FILE")
     for path in images:
         formats.format_of(path)
+    resolved = [path.resolve() for path in images + others]
+    if len(set(resolved)) < len(resolved):
+        raise typer.BadParameter("two outputs have the same name: the last would replace the first")
     for path in images + others:
         if path.resolve() == source.resolve():
             raise typer.BadParameter(f"{path} is the input, which is never overwritten")
         if not path.resolve().parent.is_dir():
             raise typer.BadParameter(f"no folder {path.parent} to write {path.name} to")
+
+
+def _make_folder(folder: Path, option: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"cannot make the folder {folder}: {error.strerror}"
+        raise typer.BadParameter(message, param_hint=option) from error
 
 
 def _version(wanted: bool) -> None:
@@ -299,6 +314,10 @@ def _explain(error: Exception) -> tuple[str, int]:
     """What to say of an error from below, and whose fault it is."""
     errors = import_module("reucid_core.errors")
     formats = import_module("worker.formats")
+    if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"])
+        return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
     if isinstance(error, errors.ModelError):
         return str(error), OUR_FAULT
     if isinstance(error, errors.ParameterError):

@@ -1,6 +1,7 @@
 """A client of the API: submit a file, follow the job, fetch everything it yields."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx
 
+MOST_LOST = 30  # polls in a row, a second apart, that may fail while a job is followed
 GLANCE = 0.25  # s of one long poll; short, for the sake of the progress display
 PATIENCE = httpx.Timeout(10.0, read=60.0, write=300.0)
 
@@ -34,7 +36,12 @@ class Client:
     """The jobs of one server."""
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=PATIENCE)
+        try:
+            self._http = httpx.Client(base_url=url, timeout=PATIENCE)
+        except httpx.InvalidURL as error:
+            raise ClientError(f"got the address {url!r}: {error}", ours=False) from error
+        if self._http.base_url.scheme not in ("http", "https"):
+            raise ClientError(f"got the address {url!r}, expected http://HOST:PORT", ours=False)
 
     def __enter__(self) -> "Client":
         return self
@@ -54,13 +61,22 @@ class Client:
         return str(response.json()["id"])
 
     def follow(self, job_id: str) -> Iterator[Update]:
-        """The job as it moves, the terminal state last; survives a lost connection."""
+        """The job as it moves, the terminal state last; survives a server that is away for long."""
         path = f"/v1/jobs/{job_id}"
         etag = ""
+        lost = 0
         while True:
-            response = self._request(
-                "GET", path, params={"wait": GLANCE}, headers={"If-None-Match": etag}
-            )
+            try:
+                response = self._request(
+                    "GET", path, params={"wait": GLANCE}, headers={"If-None-Match": etag}
+                )
+            except ClientError as error:
+                lost += 1
+                if not error.ours or lost > MOST_LOST:
+                    raise
+                time.sleep(1.0)
+                continue
+            lost = 0
             if response.status_code == 200:
                 job = response.json()
                 etag = response.headers["ETag"]
@@ -76,14 +92,20 @@ class Client:
     def fetch(self, job_id: str, part: str, path: Path, **query: Any) -> Path:
         """Download one part of a succeeded job into a file, whole or not at all."""
         temporary = path.with_name(f".{path.name}.part")
-        with self._http.stream("GET", f"/v1/jobs/{job_id}/{part}", params=query) as response:
-            if response.is_error:
-                response.read()
-                raise _refused(response)
-            with temporary.open("wb") as file:
-                for chunk in response.iter_bytes():
-                    file.write(chunk)
-        return temporary.replace(path)
+        url = f"/v1/jobs/{job_id}/{part}"
+        try:
+            with self._http.stream("GET", url, params=query) as response:
+                if response.is_error:
+                    response.read()
+                    raise _refused(response)
+                with temporary.open("wb") as file:
+                    for chunk in response.iter_bytes():
+                        file.write(chunk)
+            return temporary.replace(path)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def fetch_all(self, job_id: str, folder: Path) -> list[Path]:
         """Download result, residual, coverage, interim results, report and eigenpatches."""
@@ -109,14 +131,17 @@ class Client:
             return False
         return response.status_code == 200 and response.json()["status"] == "ok"
 
+    def _unreachable(self, error: Exception) -> ClientError:
+        return ClientError(
+            f"cannot reach {self._http.base_url}: {error}; is `reucid serve` running there?",
+            ours=True,
+        )
+
     def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.TransportError as error:
-            raise ClientError(
-                f"cannot reach {self._http.base_url}: {error}; is `reucid serve` running there?",
-                ours=True,
-            ) from error
+            raise self._unreachable(error) from error
         if response.is_error:
             raise _refused(response)
         return response

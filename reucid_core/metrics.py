@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.psf import autocorrelation
 
 FALSE_ALARM = 0.01  # probability that white noise alone exceeds a bound below
+RING = 1024  # frequencies of nearly equal magnitude whose median is their background
 
 
 def psnr(image: FloatArray, truth: FloatArray) -> float:
@@ -104,7 +104,7 @@ def lattice_peak(residual: FloatArray, image: FloatArray | None = None) -> Latti
     power = _windowed_power(residual)
     fy, fx = scipy.fft.fftfreq(m)[:, None], scipy.fft.rfftfreq(n)[None, :]
     frequency = np.hypot(fy, fx)
-    relative = power / _ring_mean(power, frequency, bin_width=2 / min(m, n))
+    relative = power / _ring_mean(power, frequency)
     relative[frequency < 3 / min(m, n)] = 0.0  # what the window smears around zero frequency
     row, column = np.unravel_index(np.argmax(relative), relative.shape)
     peak = frequency[row, column]
@@ -126,14 +126,14 @@ def _windowed_power(image: FloatArray) -> NDArray[np.float64]:
     return np.asarray(np.abs(scipy.fft.rfft2(centred)) ** 2)
 
 
-def _ring_mean(
-    power: NDArray[np.float64], frequency: NDArray[np.float64], bin_width: float
-) -> NDArray[np.float64]:
-    """Mean of the background at each frequency: the ring's median, which no peak can lift."""
-    rings, ring = np.unique((frequency / bin_width).astype(np.intp), return_inverse=True)
-    medians = np.asarray(scipy.ndimage.median(power, ring, np.arange(len(rings))))
-    means = medians / np.log(2)  # of an exponential distribution
-    return np.asarray(np.maximum(means, np.finfo(np.float64).tiny)[ring])
+def _ring_mean(power: NDArray[np.float64], frequency: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the background at each frequency: its ring's median, which no peak can lift."""
+    order = np.argsort(frequency, axis=None, kind="stable")
+    background = np.empty(power.size)
+    for ring in np.array_split(order, max(1, power.size // RING)):
+        background[ring] = np.median(power.ravel()[ring])
+    means = background.reshape(power.shape) / np.log(2)  # of an exponential distribution
+    return np.asarray(np.maximum(means, np.finfo(np.float64).tiny))
 
 
 def _signed(index: int, length: int) -> int:

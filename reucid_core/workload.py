@@ -100,8 +100,8 @@ def check_exact_memory(shape: tuple[int, ...], p: int, budget: int) -> None:
     need = exact_memory(shape, p)
     if need > budget:
         raise MemoryBudgetError(
-            f"the exact engine needs {math.ceil(need / MIB)} MiB for {shape[0]} x {shape[1]} px and "
-            f"patches of {p} px, {budget // MIB} MiB may be used"
+            f"the exact engine needs {math.ceil(need / MIB)} MiB for {shape[0]} x {shape[1]} px "
+            f"and patches of {p} px, {budget // MIB} MiB may be used"
         )
 
 

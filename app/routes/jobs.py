@@ -12,8 +12,8 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
-from app.deps import JobDep, OwnerDep, Services, ServicesDep
 from app.conditional import has_it
+from app.deps import JobDep, OwnerDep, Services, ServicesDep
 from app.errors import FieldError, Problem, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec

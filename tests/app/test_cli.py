@@ -71,6 +71,12 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "unknown output format": (["IN", "-o", "out.jpg"], "out.jpg"),
     "no folder for the output": (["IN", "-o", "nowhere/out.tif"], "nowhere"),
     "output is the input": (["IN", "-o", "IN"], "never overwritten"),
+    "two outputs of one name": (["IN", "-o", "a.tif", "--residual", "a.tif"], "same name"),
+    "interim folder is a file": (["IN", "-o", "a.tif", "--interim-dir", "text.tif"], "text.tif"),
+    "stacks of the exact engine": (
+        ["IN", "-o", "a.tif", "--engine", "exact", "--stacks", "2"],
+        "--stacks",
+    ),
 }
 
 
@@ -132,6 +138,27 @@ def test_submit_says_what_the_server_refused(
 def test_no_server_is_not_the_users_fault(tiff: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert reucid("submit", tiff, "--server", "http://127.0.0.1:9") == 1
     assert "reucid serve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "http://[::1", "ftp://localhost"])
+def test_a_wrong_address_is_the_users_fault(
+    tiff: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reucid("submit", tiff, "--server", address) == 2
+    assert address in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_named(
+    tiff: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert reucid("serve", "--port", "99999") == 2
+    assert "--port" in capsys.readouterr().err
+    monkeypatch.setenv("REUCID_WORKERS", "many")
+    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif") == 2
+    assert "REUCID_WORKERS" in capsys.readouterr().err
 
 
 def test_only_loopback_is_served(capsys: pytest.CaptureFixture[str]) -> None:

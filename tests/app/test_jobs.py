@@ -214,6 +214,30 @@ def test_repeated_submission_with_its_key_makes_one_job(api: httpx.Client, tiff:
     finished(api, first.json()["id"])
 
 
+def test_an_empty_idempotency_key_is_refused(api: httpx.Client, tiff: Path) -> None:
+    response = api.post("/jobs", files={"file": tiff.read_bytes()}, headers={"Idempotency-Key": ""})
+    assert response.status_code == 422
+
+
+def test_a_damaged_rendition_is_made_anew(
+    api: httpx.Client, done: dict[str, Any], data: Path
+) -> None:
+    whole = download(api, done, "result", format="png").content
+    (path,) = data.glob(f"jobs/{done['id']}/renditions/result.png")
+    path.write_bytes(whole[:-1] + b"x")
+    assert download(api, done, "result", format="png").content == whole
+
+
+def test_a_damaged_result_is_never_served(api: httpx.Client, tiff: Path, data: Path) -> None:
+    job = finished(api, submit(api, tiff, PARAMS)["id"])
+    (path,) = data.glob(f"jobs/{job['id']}/attempts/1/result.npy")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    response = api.get(f"/jobs/{job['id']}/result")
+    assert (response.status_code, response.json()["code"]) == (500, "damaged_artifact")
+
+
 def test_cancel_finish_retry_delete(api: httpx.Client, tiff: Path) -> None:
     job = submit(api, tiff, {"patch_size": 31, "components": 900, "stacks": 1})
     assert api.post(f"/jobs/{job['id']}/cancel").status_code in (200, 202)

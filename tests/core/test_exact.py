@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, ParameterError, denoise
+from reucid_core import DenoiseParams, MemoryBudgetError, ParameterError, denoise
 from reucid_core.exact import Transform, decompose_all, reconstruct
 from reucid_core.gram import gram_matrix
 from tests.core.strategies import keep_first
@@ -100,18 +100,28 @@ def test_both_engines_agree(dtype: str) -> None:
     assert results[0].report.patch_size == results[1].report.patch_size
 
 
-def test_large_patches_are_decomposed_iteratively() -> None:
+def test_large_patches_are_decomposed_down_into_the_noise() -> None:
     rng = np.random.default_rng(2)
-    y, x = np.mgrid[:150, :150]
-    image = np.cos(0.5 * x) + np.cos(0.4 * y) + 0.05 * rng.normal(size=(150, 150))
-    p, k = 37, 4  # a Gram matrix of order 1369
-    decomposition = decompose_all(Transform.of(image), p, 20)
+    y, x = np.mgrid[:100, :110]
+    image = np.cos(0.5 * x) + np.cos(0.4 * y) + rng.normal(size=(100, 110))
+    p, k = 37, 4
+    decomposition = decompose_all(Transform.of(image), p, 148)
     patches = sliding_window_view(image, (p, p)).reshape(-1, p * p)
-    expected = np.linalg.svd(patches, compute_uv=False)[:k]
-    np.testing.assert_allclose(decomposition.singular_values[:k], expected, rtol=1e-10)
+    expected = np.sqrt(np.linalg.eigvalsh(patches.T @ patches)[:-149:-1])
+    np.testing.assert_allclose(decomposition.singular_values, expected, rtol=1e-10)
     _, reconstruction = literal(image, p, k)
     mine, _ = reconstruct(Transform.of(image), decomposition.eigenpatches[:k])
     np.testing.assert_allclose(mine, reconstruction, atol=1e-9)
+
+
+def test_memory_budget_holds_for_the_exact_engine_too() -> None:
+    image = np.random.default_rng(5).normal(9, 1, (200, 200))
+    few = DenoiseParams(engine="exact", patch_size=5, memory_budget=2**20)
+    with pytest.raises(MemoryBudgetError, match="1 MiB may be used"):
+        denoise(image, few, classify=keep_first(1))
+    large = DenoiseParams(engine="exact", patch_size=151, memory_budget=2**30)
+    with pytest.raises(MemoryBudgetError, match="patches of 151 px"):
+        denoise(image, large, classify=keep_first(1))
 
 
 def test_progress_is_reported_once_and_cannot_harm_the_result() -> None:
@@ -152,8 +162,6 @@ def test_which_engine_runs(params: dict[str, object], engine: str) -> None:
 
 def test_exact_is_one_stack() -> None:
     with pytest.raises(ParameterError, match="stacks: got 2, expected 1"):
-        denoise(
-            np.ones((40, 40)),
-            DenoiseParams(engine="exact", patch_size=5, stacks=2),
-            classify=keep_first(1),
-        )
+        DenoiseParams(engine="exact", stacks=2)
+    with pytest.raises(ParameterError, match="deadline"):
+        DenoiseParams(engine="exact", deadline=1.0)

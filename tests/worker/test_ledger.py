@@ -262,7 +262,9 @@ def test_jobs_are_listed_newest_first_in_pages(ledger: Ledger) -> None:
     ids = [submit(ledger, external_id=f"e{n % 2}") for n in range(5)][::-1]
     assert [job.id for job in ledger.jobs(owner=OWNER)] == ids
     assert [job.id for job in ledger.jobs(owner=OWNER, limit=2)] == ids[:2]
-    assert [job.id for job in ledger.jobs(owner=OWNER, before=ids[1], limit=2)] == ids[2:4]
+    assert [
+        job.id for job in ledger.jobs(owner=OWNER, before=ledger.job(ids[1]).serial, limit=2)
+    ] == ids[2:4]
     assert [job.id for job in ledger.jobs(owner=OWNER, external_id="e0")] == ids[::2]
     ledger.cancel(ids[3], owner=OWNER)
     assert [job.id for job in ledger.jobs(owner=OWNER, state=State.CANCELED)] == [ids[3]]

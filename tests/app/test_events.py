@@ -1,0 +1,56 @@
+"""Streams of events end with the terminal one, whatever happens while they are read."""
+
+import asyncio
+from pathlib import Path
+from unittest.mock import patch
+from uuid import uuid4
+
+from app.events import Wakes, job_events
+from worker.attempt import Attempt
+from worker.contract import Artifact, Event, EventType, ImageInfo, JobRequest
+from worker.ledger import Ledger
+
+
+def running_job(ledger: Ledger) -> Attempt:
+    image, _ = ledger.add_image(
+        image_id=uuid4().hex,
+        owner="someone",
+        name="image",
+        sha256="0" * 64,
+        size=1,
+        info=ImageInfo("npy", (9, 9), "uint8"),
+    )
+    job, _ = ledger.submit(JobRequest("someone", image.id, {}))
+    attempt = Attempt(ledger, job.id, 1, "worker")
+    assert attempt.claim(60) is not None
+    return attempt
+
+
+async def read(ledger: Ledger, job_id: str) -> list[EventType]:
+    wakes = Wakes("redis://127.0.0.1:9")
+    return [event.type async for event in job_events(ledger, wakes, job_id, 0)]
+
+
+def test_a_job_that_ends_between_two_looks_is_not_missed(tmp_path: Path) -> None:
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    attempt = running_job(ledger)
+    look = ledger.events
+
+    def look_then_end(job_id: str, *, after: int = 0) -> list[Event]:
+        seen = look(job_id, after=after)
+        if not seen:
+            attempt.commit([Artifact("result.npy", "0" * 64, 1)], expires_in_s=60)
+        return seen
+
+    with patch.object(ledger, "events", look_then_end):
+        assert asyncio.run(read(ledger, attempt.job_id))[-1] is EventType.SUCCEEDED
+    ledger.close()
+
+
+def test_the_stream_of_a_deleted_job_ends(tmp_path: Path) -> None:
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    attempt = running_job(ledger)
+    ledger.cancel(attempt.job_id, owner="someone")
+    ledger.delete_job(attempt.job_id, owner="someone")
+    assert asyncio.run(read(ledger, attempt.job_id)) == []
+    ledger.close()
