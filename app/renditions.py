@@ -1,7 +1,7 @@
 """What a client downloads: an artifact of the ledger in the format and type it asked for.
 
-Rendered from bytes whose digest the ledger holds, and cached beside the job with a digest of its own
-that is checked whenever it is served.
+Rendered from bytes whose digest the ledger holds, and cached beside the job with a digest of its
+own that is checked whenever it is served.
 """
 
 import time

@@ -20,7 +20,7 @@ REFUSED: dict[str, list[Any]] = {
     "threads": [*NOT_INTEGERS, 0, -1],
     "seed": [*NOT_INTEGERS, None, -1, 2**63],
     "threshold": [*NOT_NUMBERS, -0.01, 1.01, float("inf")],
-    "deadline": [*NOT_NUMBERS, -1.0, -float("inf")],
+    "deadline": [*NOT_NUMBERS, -1.0, 2e9, float("inf")],
 }
 ACCEPTED: dict[str, list[Any]] = {
     "engine": ["auto", "stacked"],
@@ -32,7 +32,7 @@ ACCEPTED: dict[str, list[Any]] = {
     "threads": [None, 1, 64],
     "seed": [0, 2**63 - 1],
     "threshold": [None, 0, 1, 0.5],
-    "deadline": [None, 0, 1e9, float("inf")],
+    "deadline": [None, 0, 1e9],
 }
 
 
