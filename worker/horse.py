@@ -134,20 +134,21 @@ class ReucidWorker(Worker):
 
     def _must_end(self, attempt: Attempt) -> bool:
         """Renew the lease; whether the horse has to be killed instead."""
+        if self._is_late:  # asked first: a hung horse may hold the ledger's lock
+            return True
         with _ledger_may_be_away():  # for as long as the lease lasts
             if not attempt.renew(self._settings.lease_s):
                 log.info("attempt_over", job_id=attempt.job_id)
-                return True
-            if time.monotonic() > self._late_at:
-                limit = self._settings.job_timeout_s
-                attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
                 return True
         return self._stop_at_once or self._stopping_for() > self._settings.stop_grace_s
 
     def _settle(self, attempt: Attempt) -> None:
         """The horse has ended: if the job has not, it goes back to the queue."""
         with _ledger_may_be_away():  # then it goes back when the lease has run out
-            if self._stop_requested:
+            if self._is_late:
+                limit = self._settings.job_timeout_s
+                changed = attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
+            elif self._stop_requested:
                 changed = attempt.hand_back()
             else:
                 most = self._settings.max_attempts
@@ -155,6 +156,10 @@ class ReucidWorker(Worker):
             if changed:
                 log.warning("horse_lost", job_id=attempt.job_id, attempt=attempt.number)
         wake(self.connection, attempt.job_id)
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._late_at
 
     def _stopping_for(self) -> float:
         """Seconds since the worker was told to stop."""

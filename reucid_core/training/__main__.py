@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--held-out", nargs="+", choices=sorted(CRYSTALS), default=PAPER_CRYSTALS, help="crystals"
     )
     evaluating.add_argument("--images", type=int, default=3, help="per crystal and dose")
+    evaluating.add_argument("--image-seed", type=int, default=1, help="of these images")
     drawing = command("micrograph", _micrograph, "write the bundled demonstration, noisy and true")
     drawing.add_argument("--folder", type=Path, default=DEMO, help="where to")
     return parser
@@ -108,7 +109,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         for name in options.held_out:
             _say(f"without {name} and its likes")
             scores += leave_one_out(
-                examples, CRYSTALS[name], _fit_options(options), n_each=options.images
+                examples,
+                CRYSTALS[name],
+                _fit_options(options),
+                n_each=options.images,
+                image_seed=options.image_seed,
             )
     sys.stdout.write(f"\n{table(scores)}\n{summary(scores)}")
 

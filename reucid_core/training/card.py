@@ -54,7 +54,8 @@ Written by `{card["command"]}`; the same text is in the file's metadata, key `ca
 | architecture | `{card["architecture"]}`: Fig. 3 of Mitchell, Sanvito, Jones, Sci. Rep. (2025) |
 | inputs | {card["inputs"]} |
 | output | utility in [0, 1], the mean over both signs of the eigenpatch |
-| threshold | {card["threshold"]:g}: the least mean PSNR loss on the validation images |
+| threshold | {card["threshold"]:g}: the lowest whose PSNR loss on the validation images cannot be \
+told from the least |
 | data | {card["data"]} |
 | crystals | {", ".join(card["crystals"])} |
 | labels | {card["labels"]} |

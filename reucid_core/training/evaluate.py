@@ -81,6 +81,7 @@ def leave_one_out(
     options: FitOptions,
     *,
     n_each: int = 3,
+    image_seed: int = 1,
     progress: Callable[[Epoch], None] | None = None,
 ) -> list[Score]:
     """Train without a crystal and its likes, calibrate without them, score on it alone."""
@@ -89,9 +90,7 @@ def leave_one_out(
     )
     fitted = fit(training, validation, options, progress=progress)
     classify = as_classifier(fitted.network)
-    unseen = (
-        make_example(recipe) for recipe in held_out_recipes(crystal, n_each, seed=options.seed)
-    )
+    unseen = (make_example(recipe) for recipe in held_out_recipes(crystal, n_each, seed=image_seed))
     return [score(example, classify, fitted.threshold) for example in unseen]
 
 
