@@ -1,6 +1,7 @@
 """`python -m worker work` and `python -m worker dispatch`: one process of the server each."""
 
 import argparse
+import gc
 import signal
 import threading
 
@@ -21,6 +22,8 @@ def work(settings: Settings) -> None:
     from worker.jobs import classifier  # torch, which dispatching does not need
 
     classifier()
+    gc.collect()
+    gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")
     ledger = Ledger.open(settings.ledger_url)
     ReucidWorker(ledger, connection, settings).work(logging_level="WARNING")
