@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
         lifespan=lifespan,
         redoc_url=None,
-        generate_unique_id_function=lambda route: f"{route.tags[0]}_{route.name}",
+        generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
     )
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()

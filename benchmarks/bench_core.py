@@ -135,6 +135,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write all seconds to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # BM3D ignores thread settings
 
     everything = {}
     print(machine())
