@@ -19,6 +19,7 @@ from app.client import Client, ClientError
 from app.progress import console, follow, stacks_bar
 
 OUR_FAULT, BAD_INPUT = 1, 2
+INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")  # of jobs that failed for those
 # Typer exports only some of its exceptions, and not all versions take them from click.
 USAGE_ERROR: Any = typer.BadParameter.__base__
 
@@ -112,14 +113,7 @@ def denoise(
     _check_outputs(file, images, [path for path in (report,) if path is not None])
     if interim_dir is not None:
         _make_folder(interim_dir, "--interim-dir")
-    params = core.DenoiseParams(
-        engine=engine.value,
-        patch_size=patch_size,
-        stacks=stacks,
-        components=components,
-        threshold=threshold,
-        seed=seed,
-    )
+    params = core.DenoiseParams(**_params(engine, stacks, patch_size, components, threshold, seed))
     with stacks_bar() as bar:
         task = bar.add_task(file.name, total=None)
 
@@ -204,14 +198,7 @@ def submit(
     if output_dir is not None and not wait:
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
-    params = {
-        "engine": engine.value,
-        "patch_size": patch_size,
-        "stacks": stacks,
-        "components": components,
-        "threshold": threshold,
-        "seed": seed,
-    }
+    params = _params(engine, stacks, patch_size, components, threshold, seed)
     with Client(server) as client:
         job_id = client.submit(file, params)
         typer.echo(job_id)
@@ -224,9 +211,6 @@ def submit(
             raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
         for path in client.fetch_all(job_id, output_dir) if output_dir else ():
             typer.echo(path)
-
-
-INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")
 
 
 @app.command()
@@ -253,6 +237,25 @@ def demo(
     from app.demo import run
 
     run(output_dir)
+
+
+def _params(
+    engine: Engine,
+    stacks: int | None,
+    patch_size: int | None,
+    components: int | None,
+    threshold: float | None,
+    seed: int,
+) -> dict[str, Any]:
+    """What both `denoise` and `submit` take, by the names of `DenoiseParams` and of the API."""
+    return {
+        "engine": engine.value,
+        "patch_size": patch_size,
+        "stacks": stacks,
+        "components": components,
+        "threshold": threshold,
+        "seed": seed,
+    }
 
 
 def _check_outputs(source: Path, images: list[Path], others: list[Path]) -> None:

@@ -108,12 +108,7 @@ def render_interim(services: Services, job: JobRecord, n: int | None, format_: F
     n = max(interims, default=0) if n is None else n
     if n not in interims:
         if not job.state.terminal:
-            raise Problem(
-                409,
-                "not_ready",
-                f"got {len(interims)} interim results so far, expected more",
-                headers={"Retry-After": "1"},
-            )
+            raise _not_ready(f"got {len(interims)} interim results so far, expected more")
         raise Problem(404, "not_found", f"this job has {len(interims)} interim results")
     path = services.store.interim(job.id, job.attempt, n)
     if not path.exists() and job.state.terminal:
@@ -173,6 +168,10 @@ def _cached(
     return Rendition(path, digest.read_text(), media_type, f"{job.id[:8]}-{filename}")
 
 
+def _not_ready(detail: str) -> Problem:
+    return Problem(409, "not_ready", detail, headers={"Retry-After": "1"})
+
+
 def _check_expiry(job: JobRecord) -> None:
     if job.expires_at is not None and job.expires_at < time.time():
         expired = datetime.fromtimestamp(job.expires_at, UTC).isoformat(timespec="seconds")
@@ -181,12 +180,7 @@ def _check_expiry(job: JobRecord) -> None:
 
 def _require(job: JobRecord, name: str) -> Artifact:
     if not job.state.terminal:
-        raise Problem(
-            409,
-            "not_ready",
-            f"the job is {job.state}, its {name.split('.')[0]} is not there yet",
-            headers={"Retry-After": "1"},
-        )
+        raise _not_ready(f"the job is {job.state}, its {name.split('.')[0]} is not there yet")
     _check_expiry(job)
     if job.state is not State.SUCCEEDED:
         raise Problem(409, "no_result", f"the job {job.state} and has no {name.split('.')[0]}")

@@ -20,8 +20,8 @@ from reucid_core.plan import check_fits
 from worker import decoder
 from worker.contract import ImageRecord
 from worker.settings import MIB, Settings
+from worker.store import ORIGINAL
 
-ORIGINAL = "original"
 LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
 MOST_FIELDS = 32
 LONGEST_NAME = 255

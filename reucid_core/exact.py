@@ -18,8 +18,9 @@ from reucid_core.gram import gram_matrix
 from reucid_core.memory import available_memory
 from reucid_core.outcome import Outcome, Progress, Task
 from reucid_core.params import MIN_PATCH_SIZE
-from reucid_core.patches import gather, origin_grid
+from reucid_core.patches import gather, origin_grid, origins_of
 from reucid_core.plan import plan_exact
+from reucid_core.terrain import full_terrain
 from reucid_core.workload import check_exact_memory
 
 Float64 = NDArray[np.float64]
@@ -135,8 +136,7 @@ def reconstruct(
     p = useful.shape[-1]
     E = useful.astype(np.float64, copy=False)
     canvas = project_and_fuse(transform.image, transform.spectrum, E, threads=threads)
-    rows, columns = (_overlaps(length, p) for length in canvas.shape)
-    terrain = np.multiply.outer(rows, columns)
+    terrain = full_terrain((canvas.shape[0], canvas.shape[1]), p)
     canvas /= terrain
     return canvas, terrain
 
@@ -147,7 +147,7 @@ def _gram(transform: Transform, p: int) -> Float64:
     rows, columns = origin_grid(image.shape, p)
     n_patches = rows * columns
     if n_patches <= p * p:  # hardly anything but border
-        origins = (np.arange(rows)[:, None] * image.shape[1] + np.arange(columns)).ravel()
+        origins = origins_of(np.ones((rows, columns), dtype=bool), image.shape[1])
         patches = gather(image, origins, p)
         return np.asarray(patches.T @ patches)
     centred = image - mean
@@ -173,10 +173,3 @@ def _window_sums(values: Float64, length: int) -> Float64:
     """Sums over all windows of so many rows."""
     running = np.cumsum(np.pad(values, ((1, 0), (0, 0))), axis=0)
     return running[length:] - running[:-length]
-
-
-def _overlaps(length: int, p: int) -> NDArray[np.int32]:
-    """Number of windows of p over each of `length` pixels: a ramp up, a plateau, a ramp down."""
-    position = np.arange(1, length + 1, dtype=np.int32)
-    most = min(p, length - p + 1)
-    return np.minimum(most, np.minimum(position, position[::-1]))

@@ -25,6 +25,18 @@ def terrain(processed: NDArray[np.bool_], p: int) -> NDArray[np.int32]:
     return _rolling_sum(_rolling_sum(processed, p).T, p).T
 
 
+def full_terrain(shape: tuple[int, int], p: int) -> NDArray[np.int32]:
+    """Terrain of an image, shape (m, n), all of whose patches are processed."""
+    rows, columns = (_ramps(length, p) for length in shape)
+    return np.multiply.outer(rows, columns)
+
+
+def _ramps(length: int, p: int) -> NDArray[np.int32]:
+    """Number of windows of p over each of `length` pixels: a ramp up, a plateau, a ramp down."""
+    position = np.arange(1, length + 1, dtype=np.int32)
+    return np.minimum(min(p, length - p + 1), np.minimum(position, position[::-1]))
+
+
 def _rolling_sum(values: NDArray[Any], p: int) -> NDArray[np.int32]:
     """Sum over the last p rows at every row, the array bordered with zeros; p - 1 rows longer."""
     running = np.zeros((len(values) + 2 * p - 1, values.shape[1]), dtype=np.int32)

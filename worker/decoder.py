@@ -22,12 +22,13 @@ import numpy as np
 from worker import formats
 from worker.contract import ImageInfo
 from worker.formats import FormatError
+from worker.store import PIXELS
 
 ADDRESS_SPACE = 2**30  # bytes beside the pixels: the interpreter, the libraries, the codecs
 COPIES = 4  # of the pixels, that reading and checking them may hold at a time
 WIDEST_PIXEL = 8  # bytes
 DISK_FULL = 28  # exit status of a child that could not write its result
-PIXELS, INFO, ERROR = "pixels.npy", "info.json", "error.json"
+INFO, ERROR = "info.json", "error.json"
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "worker.formats"])

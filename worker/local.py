@@ -1,6 +1,5 @@
 """The same work without a server, for the command line."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from reucid_core.classifier import load_classifier
 from worker import decoder, formats
 from worker.contract import ImageInfo
 from worker.settings import Settings
+from worker.store import PIXELS, write_atomic
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,11 @@ def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any
     limits = decoder.Limits(settings.max_pixels, settings.decode_timeout_s)
     with TemporaryDirectory(prefix="reucid-") as folder:
         info = decoder.decode(path.resolve(strict=True), Path(folder), limits)
-        return np.load(Path(folder) / decoder.PIXELS), info
+        return np.load(Path(folder) / PIXELS), info
 
 
-def save_image(path: Path, pixels: NDArray[Any], info: ImageInfo, *, source: bool = False) -> None:
+def save_image(path: Path, pixels: NDArray[Any], info: ImageInfo) -> None:
     """Write an image in the format its name asks for; whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        formats.write(temporary, pixels, info, formats.format_of(path), source=source)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    format_ = formats.format_of(path)
+    with write_atomic(path) as temporary:
+        formats.write(temporary, pixels, info, format_)

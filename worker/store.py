@@ -21,7 +21,7 @@ from uuid import uuid4
 from worker.contract import Artifact
 
 ID = re.compile(r"[0-9a-f]{32}")
-CHUNK = 2**20
+ORIGINAL, PIXELS = "original", "pixels.npy"  # of an upload and of an image
 
 
 class Store:
@@ -59,11 +59,11 @@ class Store:
 
     def pixels(self, image_id: str) -> Path:
         """The decoded image, a C-ordered .npy file."""
-        return self._images / _checked(image_id) / "pixels.npy"
+        return self._images / _checked(image_id) / PIXELS
 
     def original(self, image_id: str) -> Path:
         """The file as it was sent."""
-        return self._images / _checked(image_id) / "original"
+        return self._images / _checked(image_id) / ORIGINAL
 
     def remove_image(self, image_id: str) -> None:
         """Remove an image's files."""

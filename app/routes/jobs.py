@@ -270,7 +270,9 @@ def _changed(services: Services, job: JobRecord) -> Job:
 
 
 def _view(services: Services, job: JobRecord) -> Job:
-    return Job.of(job, queue_position=services.ledger.queue_position(job.id), now=time.time())
+    queued = job.state is State.QUEUED
+    position = services.ledger.queue_position(job.id) if queued else None
+    return Job.of(job, queue_position=position, now=time.time())
 
 
 def _etag(job: Job) -> str:
