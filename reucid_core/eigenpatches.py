@@ -1,10 +1,12 @@
 """What a decomposition yields, and all that a classifier may see."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.floating[Any]]
@@ -32,6 +34,45 @@ class Decomposition:
     singular_values: NDArray[np.float64]
     n_patches: int
     energy: float
+
+    @classmethod
+    def of_gram_matrix(
+        cls, G: NDArray[np.float64], components: int, *, n_patches: int
+    ) -> "Decomposition":
+        """The leading eigenpatches of patches whose Gram matrix is given.
+
+        By LAPACK, for every order: among the nearly equal eigenvalues of noise, iterating converges
+        too slowly to be faster (docs/performance.md).
+
+        Parameters
+        ----------
+        G : ndarray, shape (p*p, p*p), float64
+            Symmetric; overwritten.
+        components : int
+            Eigenpatches wanted; at most the number of patches and of pixels in one are found.
+        n_patches : int
+
+        Returns
+        -------
+        Decomposition
+            float64. Cost O(p^6).
+        """
+        pixels = len(G)
+        k = min(components, n_patches, pixels)
+        energy = float(np.trace(G))
+        eigenvalues, vectors = scipy.linalg.eigh(
+            G.T,  # in the order of LAPACK, so that it is not copied
+            subset_by_index=[pixels - k, pixels - 1],
+            overwrite_a=True,
+            check_finite=False,
+        )
+        p = math.isqrt(pixels)
+        return cls(
+            eigenpatches=np.ascontiguousarray(vectors[:, ::-1].T).reshape(k, p, p),
+            singular_values=np.sqrt(np.maximum(eigenvalues[::-1], 0.0)),
+            n_patches=n_patches,
+            energy=energy,
+        )
 
     @property
     def patch_size(self) -> int:

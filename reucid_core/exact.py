@@ -2,53 +2,75 @@
 
 All patches are decomposed through their Gram matrix, then projected and fused by filters of the
 image. Four Fourier transforms of the image are most of the work, and the first two of them find the
-point-spread function as well. Everything is float64. Derivation: docs/algorithm.md.
+point-spread function as well. An image too large for that is transformed in bands of rows.
+Everything is float64. Derivation: docs/algorithm.md.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-import scipy.linalg
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Decomposition, FloatArray
-from reucid_core.fir import project_and_fuse
-from reucid_core.gram import gram_matrix
+from reucid_core.fir import Spectrum, project_and_fuse
+from reucid_core.gram import Edges, gram_matrix
 from reucid_core.memory import available_memory
 from reucid_core.outcome import Outcome, Progress, Task
 from reucid_core.params import MIN_PATCH_SIZE
 from reucid_core.patches import gather, origin_grid, origins_of
-from reucid_core.plan import plan_exact
-from reucid_core.terrain import full_terrain
-from reucid_core.workload import check_exact_memory
+from reucid_core.plan import lags_needed, plan_exact
+from reucid_core.workload import band_height
 
 Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Transform:
-    """An image, its spectrum, and the autocorrelation of its deviation from the mean.
+    """An image, and the autocorrelation of its deviation from the mean.
 
     The mean is set apart because the rounding errors of the Fourier transform of a large offset
     would drown the small eigenvalues.
     """
 
-    image: Float64  # (m, n)
+    image: FloatArray  # (m, n)
     mean: float
-    spectrum: NDArray[np.complex128]  # (m, n // 2 + 1)
-    correlation: Float64  # (m, n), circular, not normalised
+    correlation: Float64  # (lags + 1, n), circular, not normalised
+    spectrum: Spectrum | None  # (m, n // 2 + 1); None where it was computed in bands
 
     @classmethod
-    def of(cls, image: FloatArray, *, threads: int | None = None) -> "Transform":
-        """Transform an image, shape (m, n). Cost O(mn log mn)."""
-        exact = image.astype(np.float64)
-        mean = float(exact.mean())
-        spectrum = scipy.fft.rfft2(exact - mean, workers=threads)
+    def of(
+        cls,
+        image: FloatArray,
+        *,
+        lags: int | None = None,
+        height: int | None = None,
+        threads: int | None = None,
+    ) -> "Transform":
+        """Transform an image. Cost O(mn log mn).
+
+        Parameters
+        ----------
+        image : ndarray, shape (m, n), float32 or float64
+        lags : int, optional
+            Longest lag of the correlation along the rows, in px; all by default.
+        height : int, optional
+            Rows of a band; by default the image is transformed as a whole.
+        threads : int, optional
+            Threads of the FFT.
+        """
+        m = len(image)
+        lags = m - 1 if lags is None else lags
+        mean = float(image.mean(dtype=np.float64))
+        if height is not None and height < m:
+            correlation = _correlation_in_bands(image, mean, lags, height, threads)
+            return cls(image, mean, correlation, None)
+        spectrum = scipy.fft.rfft2(image - np.float64(mean), workers=threads)
         power = spectrum.real**2 + spectrum.imag**2
         correlation = scipy.fft.irfft2(power, s=image.shape, workers=threads)
         spectrum[0, 0] = mean * image.size
-        return cls(exact, mean, spectrum, correlation)
+        return cls(image, mean, correlation[: lags + 1].copy(), spectrum)
 
 
 def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
@@ -64,30 +86,31 @@ def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
     ParameterError
         When a stated value does not fit the image.
     MemoryBudgetError
-        When the image, or the Gram matrix of such patches, does not fit into the memory.
+        When a narrow band of the image, or the Gram matrix of such patches, exceeds the memory.
     """
     clock, params = task.clock, task.params
     budget = params.memory_budget or available_memory()
-    shape = (noisy.shape[0], noisy.shape[1])
-    check_exact_memory(shape, params.patch_size or MIN_PATCH_SIZE, budget)
-    transform = Transform.of(noisy, threads=params.threads)
+    shape, threads = noisy.shape, params.threads
+    lags = lags_needed(shape, params)
+    height = band_height(shape, params.patch_size or MIN_PATCH_SIZE, lags, budget)
+    transform = Transform.of(noisy, lags=lags, height=height, threads=threads)
     clock.lap("transform")
-    plan = plan_exact(transform.correlation, params)
+    plan = plan_exact(transform.correlation, shape, params)
+    height = min(height, band_height(shape, plan.p, 2 * (plan.p - 1), budget))
     clock.lap("psf")
-    check_exact_memory(shape, plan.p, budget)
     decomposition = decompose_all(transform, plan.p, plan.components)
     clock.lap("decompose")
     verdict = task.judge(decomposition, stack=1)
     clock.lap("classify")
-    image, coverage = reconstruct(
-        transform, decomposition.eigenpatches[verdict.kept], threads=params.threads
-    )
+    useful = decomposition.eigenpatches[verdict.kept]
+    image = reconstruct(transform, useful, height=height, threads=threads)
     clock.lap("fuse")
-    image = image.astype(noisy.dtype, copy=False)
     if task.on_stack is not None:
-        task.on_stack(Progress(1, 1, image.copy(), coverage.copy(), verdict))
+        shown = image.view()
+        shown.flags.writeable = False
+        task.on_stack(Progress(1, 1, shown, None, verdict))
     clock.lap("interim")
-    return Outcome(plan, image, coverage, [decomposition.eigenpatches], [verdict])
+    return Outcome(plan, image, None, [decomposition.eigenpatches], [verdict])
 
 
 def decompose_all(transform: Transform, p: int, components: int) -> Decomposition:
@@ -96,6 +119,7 @@ def decompose_all(transform: Transform, p: int, components: int) -> Decompositio
     Parameters
     ----------
     transform : Transform
+        With lags up to p - 1.
     p : int
         Patch size in px.
     components : int
@@ -107,69 +131,87 @@ def decompose_all(transform: Transform, p: int, components: int) -> Decompositio
         float64. Cost O(p^3 (m + n) + p^6).
     """
     rows, columns = origin_grid(transform.image.shape, p)
-    G = _gram(transform, p)
-    eigenvalues, vectors = _leading(G, min(components, rows * columns, p * p))
-    return Decomposition(
-        eigenpatches=np.ascontiguousarray(vectors.T).reshape(-1, p, p),
-        singular_values=np.sqrt(np.maximum(eigenvalues, 0.0)),
-        n_patches=rows * columns,
-        energy=float(np.trace(G)),
+    return Decomposition.of_gram_matrix(
+        gram_of_patches(transform, p), components, n_patches=rows * columns
     )
 
 
+def gram_of_patches(transform: Transform, p: int) -> Float64:
+    """Gram matrix of all patches, shape (p*p, p*p), from that of the image less its mean."""
+    image, mean = transform.image, transform.mean
+    rows, columns = origin_grid(image.shape, p)
+    n_patches = rows * columns
+    if n_patches <= p * p:  # hardly anything but border
+        origins = origins_of(np.ones((rows, columns), dtype=bool), image.shape[1])
+        patches = gather(image.astype(np.float64), origins, p)
+        return np.asarray(patches.T @ patches)
+    edges = Edges.of(image, p - 1, offset=mean)
+    G = gram_matrix(edges, transform.correlation, p)
+    sums = edges.window_sums().ravel()  # of each pixel over all patches, (p*p,)
+    G += mean * (sums[:, None] + sums) + n_patches * mean**2
+    return G
+
+
 def reconstruct(
-    transform: Transform, useful: FloatArray, *, threads: int | None = None
-) -> tuple[Float64, NDArray[np.int32]]:
+    transform: Transform,
+    useful: FloatArray,
+    *,
+    height: int | None = None,
+    threads: int | None = None,
+) -> FloatArray:
     """All patches truncated to the useful eigenpatches, fused and divided by the terrain.
 
     Parameters
     ----------
     transform : Transform
     useful : ndarray, shape (k, p, p)
+    height : int, optional
+        Rows of a band; by default the image is filtered as a whole.
     threads : int, optional
 
     Returns
     -------
-    image : ndarray, shape (m, n), float64
-    terrain : ndarray, shape (m, n), int32
+    ndarray, shape (m, n), in the type of the image
     """
-    p = useful.shape[-1]
-    E = useful.astype(np.float64, copy=False)
-    canvas = project_and_fuse(transform.image, transform.spectrum, E, threads=threads)
-    terrain = full_terrain((canvas.shape[0], canvas.shape[1]), p)
-    canvas /= terrain
-    return canvas, terrain
+    whole = height is None or height >= len(transform.image)
+    return project_and_fuse(
+        transform.image,
+        useful.astype(np.float64, copy=False),
+        spectrum=transform.spectrum if whole else None,
+        height=height,
+        threads=threads,
+    )
 
 
-def _gram(transform: Transform, p: int) -> Float64:
-    """Gram matrix of the patches of the image, from that of the mean-subtracted one."""
-    image, mean = transform.image, transform.mean
-    rows, columns = origin_grid(image.shape, p)
-    n_patches = rows * columns
-    if n_patches <= p * p:  # hardly anything but border
-        origins = origins_of(np.ones((rows, columns), dtype=bool), image.shape[1])
-        patches = gather(image, origins, p)
-        return np.asarray(patches.T @ patches)
-    centred = image - mean
-    G = gram_matrix(centred, transform.correlation, p)
-    # The mean times each pixel of a patch, summed over all patches.
-    sums = _window_sums(_window_sums(centred, rows).T, columns).T.ravel()  # (p*p,)
-    G += mean * (sums[:, None] + sums) + n_patches * mean**2
-    return G
+def _correlation_in_bands(
+    image: FloatArray, mean: float, lags: int, height: int, threads: int | None
+) -> Float64:
+    """The circular autocorrelation at lags 0 to `lags` along the rows, shape (lags + 1, n).
 
-
-def _leading(G: Float64, k: int) -> tuple[Float64, Float64]:
-    """The k largest eigenvalues, descending, and their eigenvectors as columns.
-
-    LAPACK's, for every order: among the nearly equal eigenvalues of noise, iterating converges too
-    slowly to be faster (measured: Lanczos takes 3 times as long at p = 41 to 63).
+    The correlation of each band with itself and the rows that follow it, round the torus, summed.
     """
-    n = len(G)
-    values, vectors = scipy.linalg.eigh(G, subset_by_index=[n - k, n - 1], check_finite=False)
-    return values[::-1], vectors[:, ::-1]
+    n = image.shape[1]
+    shape = (height + lags, n)
+    power = np.zeros((shape[0], n // 2 + 1), dtype=np.complex128)
+    for band, reach in _bands(image, mean, height, lags):
+        spectrum = scipy.fft.rfft2(band, s=shape, workers=threads)  # rows of zeros follow
+        np.conj(spectrum, out=spectrum)
+        spectrum *= scipy.fft.rfft2(reach, s=shape, workers=threads)
+        power += spectrum
+        del band, reach, spectrum  # before the next take their place
+    correlation: Float64 = scipy.fft.irfft2(power, s=shape, workers=threads, overwrite_x=True)
+    return correlation[: lags + 1].copy()
 
 
-def _window_sums(values: Float64, length: int) -> Float64:
-    """Sums over all windows of so many rows."""
-    running = np.cumsum(np.pad(values, ((1, 0), (0, 0))), axis=0)
-    return running[length:] - running[:-length]
+def _bands(
+    image: FloatArray, mean: float, height: int, lags: int
+) -> Iterator[tuple[Float64, Float64]]:
+    """Each band of rows, and the same with `lags` more, less the mean."""
+    m = len(image)
+    for start in range(0, m, height):
+        stop = min(start + height, m)
+        rows = np.arange(start, stop + lags) % m
+        reach = image[rows].astype(np.float64)
+        reach -= mean
+        yield reach[: stop - start], reach
+        del reach

@@ -1,9 +1,9 @@
 """Projecting all patches on eigenpatches and fusing them, as filters of the image.
 
-``canvas = sum over k of correlate_valid(I, e_k) convolved back with e_k``. Where p*p patches
-overlap that is one FIR filter, ``h = sum over k of autocorrelation(e_k)``, whatever the number of
-eigenpatches. In the border band, q = p - 1 wide on each side, each row is a filter of its own,
-along the row only; the corners are small images. Derivation: docs/algorithm.md.
+``canvas = sum over k of correlate_valid(I, e_k) convolved back with e_k``, divided by the terrain.
+Where p*p patches overlap that is one FIR filter, ``h = sum over k of autocorrelation(e_k)``,
+whatever the number of eigenpatches. In the border band, q = p - 1 wide on each side, each row is a
+filter of its own, along the row only; the corners are small images. Derivation: docs/algorithm.md.
 """
 
 import numpy as np
@@ -11,46 +11,96 @@ import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from reucid_core.eigenpatches import FloatArray
+from reucid_core.terrain import full_terrain
+
 Float64 = NDArray[np.float64]
+Spectrum = NDArray[np.complex128]
 
 BLOCK_NUMBERS = 2**21  # of the windows of a strip multiplied at a time
 
 
 def project_and_fuse(
-    image: Float64, spectrum: NDArray[np.complex128], E: Float64, *, threads: int | None = None
-) -> Float64:
-    """Canvas of all patches, each truncated to the given eigenpatches; not divided by the terrain.
+    image: FloatArray,
+    E: Float64,
+    *,
+    spectrum: Spectrum | None = None,
+    height: int | None = None,
+    threads: int | None = None,
+) -> FloatArray:
+    """All patches, each truncated to the given eigenpatches, fused and divided by the terrain.
 
     Parameters
     ----------
-    image : ndarray, shape (m, n), float64
-    spectrum : ndarray, shape (m, n // 2 + 1), complex128
-        Its ``rfft2``.
+    image : ndarray, shape (m, n), float32 or float64
     E : ndarray, shape (k, p, p), float64
         Orthonormal.
+    spectrum : ndarray, shape (m, n // 2 + 1), complex128, optional
+        The image's ``rfft2``, if it is at hand.
+    height : int, optional
+        Rows of a band that is filtered at a time; all by default.
     threads : int, optional
         Threads of the FFT.
 
     Returns
     -------
-    ndarray, shape (m, n), float64
-        Cost O(mn log mn + p^3 (m + n) + k p^2 log p).
+    ndarray, shape (m, n), in the type of the image
+        Computed in float64. Cost O(mn log mn + p^3 (m + n) + k p^2 log p).
     """
+    m, n = image.shape
     p = E.shape[-1]
     q = p - 1
-    m, n = image.shape
     if min(m, n) < 4 * q:
-        return _by_eigenpatch(image, E)
-    response = scipy.fft.rfft2(_wrapped(_filter(E), image.shape), workers=threads)
-    canvas: Float64 = scipy.fft.irfft2(spectrum * response, s=image.shape, workers=threads)
+        fused = _by_eigenpatch(image, E) / full_terrain((m, n), p)
+        return fused.astype(image.dtype, copy=False)
+    out = np.empty(image.shape, image.dtype)
+    h = _filter(E) / p**2
+    if spectrum is None:
+        _filter_bands(image, h, out, height or m, threads)
+    else:
+        _filter_whole(spectrum, h, out, threads)
 
-    # The bands: each side in turn, seen as the top.
+    # The edges: each side in turn, seen as the top, under a ramp of the terrain.
+    ramp = np.arange(1, p)
     for turn in range(4):
-        turned_canvas, turned_image = np.rot90(canvas, turn), np.rot90(image, turn)
+        side, source = np.rot90(out, turn), np.rot90(image, turn)
         turned_E = np.rot90(E, turn, axes=(1, 2))
-        turned_canvas[:q, q:-q] = _top_band(turned_image[: 2 * q], turned_E)
-        turned_canvas[:q, :q] = _by_eigenpatch(turned_image[: 2 * q, : 2 * q], turned_E)[:q, :q]
-    return canvas
+        strip = source[: 2 * q].astype(np.float64)
+        side[:q, q:-q] = _top_band(strip, turned_E) / (p * ramp[:, None])
+        corner = _by_eigenpatch(strip[:, : 2 * q], turned_E)[:q, :q]
+        side[:q, :q] = corner / np.outer(ramp, ramp)
+    return out
+
+
+def _filter_whole(spectrum: Spectrum, h: Float64, out: FloatArray, threads: int | None) -> None:
+    """Fill what is q pixels inside of the edges with the filtered image."""
+    q = len(h) // 2
+    response = scipy.fft.rfft2(_wrapped(h, out.shape), workers=threads)
+    response *= spectrum
+    out[q:-q, q:-q] = scipy.fft.irfft2(response, s=out.shape, workers=threads)[q:-q, q:-q]
+
+
+def _filter_bands(
+    image: FloatArray, h: Float64, out: FloatArray, height: int, threads: int | None
+) -> None:
+    """The same band by band, each transformed with q more rows on both sides."""
+    m, n = image.shape
+    q = len(h) // 2
+    height = min(height, m - 2 * q)
+    shape = (
+        scipy.fft.next_fast_len(height + 2 * q, real=True),
+        scipy.fft.next_fast_len(n, real=True),
+    )
+    response = scipy.fft.rfft2(_wrapped(h, shape), workers=threads)
+    mean = image.mean(dtype=np.float64)
+    for start in range(q, m - q, height):
+        stop = min(start + height, m - q)
+        spectrum = scipy.fft.rfft2(image[start - q : stop + q] - mean, s=shape, workers=threads)
+        spectrum *= response
+        band = scipy.fft.irfft2(spectrum, s=shape, workers=threads, overwrite_x=True)
+        band += mean * h.sum()
+        out[start:stop, q:-q] = band[q : q + stop - start, q : n - q]
+        del spectrum, band  # before the next takes its place
 
 
 def _filter(E: Float64) -> Float64:
@@ -109,11 +159,11 @@ def _top_band(strip: Float64, E: Float64) -> Float64:
     return band
 
 
-def _by_eigenpatch(image: Float64, E: Float64) -> Float64:
+def _by_eigenpatch(image: FloatArray, E: Float64) -> Float64:
     """The canvas of a small image, by the definition, with FFTs of each eigenpatch's map."""
     p = E.shape[-1]
     rows, columns = image.shape[0] - p + 1, image.shape[1] - p + 1
-    spectrum = scipy.fft.rfft2(image)
+    spectrum = scipy.fft.rfft2(image.astype(np.float64, copy=False))
     canvas = np.zeros_like(spectrum)
     for e in E:
         e_spectrum = scipy.fft.rfft2(e, s=image.shape)

@@ -1,4 +1,4 @@
-"""The image as the computation needs it."""
+"""The image as the computation needs it. Nothing here or later writes into it."""
 
 from typing import Any
 
@@ -33,8 +33,8 @@ def check_image(image: NDArray[Any]) -> None:
         )
 
 
-def working_copy(image: NDArray[Any], precision: Precision) -> FloatArray:
-    """A C-contiguous floating-point copy, shape (m, n).
+def as_working_image(image: NDArray[Any], precision: Precision) -> FloatArray:
+    """The image as C-contiguous floats, shape (m, n): itself where it is that already.
 
     Parameters
     ----------
@@ -53,14 +53,15 @@ def working_copy(image: NDArray[Any], precision: Precision) -> FloatArray:
         fits = image.dtype.itemsize <= (4 if image.dtype.kind == "f" else 2)
         precision = "float32" if fits else "float64"
     with np.errstate(over="ignore"):
-        working = image.astype(precision, order="C", copy=True)
-    broken = working.size - int(np.count_nonzero(np.isfinite(working)))
-    if broken:
+        working = image.astype(precision, order="C", copy=False)
+    low, high = float(working.min()), float(working.max())  # NaN where there is one
+    if not (np.isfinite(low) and np.isfinite(high)):
+        broken = working.size - int(np.count_nonzero(np.isfinite(working)))
         raise ImageError(
             f"got {broken} pixels that are NaN or infinite in {precision}, expected none: replace "
             "them or crop the image first"
         )
-    largest = max(float(image.max()), -float(image.min()))
+    largest = max(float(image.max()), -float(image.min()))  # those of the source: none is 0 yet
     limit = LARGEST[precision]
     if largest and not 1 / limit <= largest <= limit:
         raise ImageError(

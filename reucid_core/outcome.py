@@ -24,8 +24,8 @@ class Progress:
         Stacks finished, and in all.
     image : ndarray, shape (m, n)
         The interim result; pixels that no patch has reached yet hold the raw value.
-    coverage : ndarray, shape (m, n), int32
-        As in `Result`.
+    coverage : ndarray, shape (m, n), int32, or None
+        As in `Result`; None from the exact engine, which has all patches at once.
     report : StackReport
         Of the stack just finished.
     """
@@ -33,7 +33,7 @@ class Progress:
     stack: int
     stacks: int
     image: FloatArray
-    coverage: NDArray[np.int32]
+    coverage: NDArray[np.int32] | None
     report: StackReport
 
 
@@ -67,7 +67,8 @@ class Outcome:
     ----------
     plan : Plan
     image : ndarray, shape (m, n)
-    coverage : ndarray, shape (m, n), int32
+    coverage : ndarray, shape (m, n), int32, or None
+        None when all patches are in.
     eigenpatches : list of ndarray, shape (k, p, p)
         Of each processed stack.
     verdicts : list of StackReport
@@ -76,7 +77,7 @@ class Outcome:
 
     plan: Plan
     image: FloatArray
-    coverage: NDArray[np.int32]
+    coverage: NDArray[np.int32] | None
     eigenpatches: list[FloatArray]
     verdicts: list[StackReport]
     stopped_by: StoppedBy | None = None

@@ -12,12 +12,13 @@ from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import denoise_exact
-from reucid_core.image import working_copy
+from reucid_core.image import as_working_image
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import choose_engine
 from reucid_core.report import Report, library_versions
 from reucid_core.stacked import denoise_stacked
+from reucid_core.terrain import full_terrain
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
@@ -35,8 +36,8 @@ class Result:
     image : ndarray, shape (m, n), float32 or float64
         The reconstruction, in the intensity units of the input. Pixels under no processed patch
         hold the raw value.
-    coverage : ndarray, shape (m, n), int32
-        Number of patches that overlap each pixel; 0 where the raw value was kept.
+    partial_coverage : ndarray, shape (m, n), int32, or None
+        The coverage where it was stopped; None when all patches are in.
     eigenpatches : tuple of ndarray, shape (k, p, p)
         All offered eigenpatches of each processed stack.
     report : Report
@@ -44,9 +45,16 @@ class Result:
 
     noisy: NDArray[Any]
     image: FloatArray
-    coverage: NDArray[np.int32]
+    partial_coverage: NDArray[np.int32] | None
     eigenpatches: tuple[FloatArray, ...]
     report: Report
+
+    @cached_property
+    def coverage(self) -> NDArray[np.int32]:
+        """Number of patches that overlap each pixel, shape (m, n); 0 where the raw value is."""
+        if self.partial_coverage is not None:
+            return self.partial_coverage
+        return full_terrain(self.report.shape, self.report.patch_size)
 
     @cached_property
     def residual(self) -> FloatArray:
@@ -103,7 +111,7 @@ def denoise(
     source = np.asarray(image)
     task = Task(params, classify, on_stack, Clock())
     with threadpool_limits(params.threads):
-        noisy = working_copy(source, params.precision)
+        noisy = as_working_image(source, params.precision)
         engine, reason = choose_engine(params)
         try:
             outcome = ENGINES[engine](noisy, task)
@@ -115,7 +123,7 @@ def denoise(
     return Result(
         noisy=source,
         image=outcome.image,
-        coverage=outcome.coverage,
+        partial_coverage=outcome.coverage,
         eigenpatches=tuple(outcome.eigenpatches),
         report=_report(source, noisy, engine, reason, outcome, task),
     )
@@ -144,7 +152,7 @@ def _report(
         stacks_origin=plan.stacks_origin,
         stacks_done=len(outcome.verdicts),
         stopped_by=outcome.stopped_by,
-        uncovered_pixels=int(np.count_nonzero(outcome.coverage == 0)),
+        uncovered_pixels=_uncovered(outcome.coverage),
         components=plan.components,
         threshold=task.threshold,
         model=getattr(task.classify, "identity", None),
@@ -154,6 +162,10 @@ def _report(
         warnings=_warnings(outcome),
         versions=library_versions(),
     )
+
+
+def _uncovered(coverage: NDArray[np.int32] | None) -> int:
+    return 0 if coverage is None else coverage.size - int(np.count_nonzero(coverage))
 
 
 def _warnings(outcome: Outcome) -> list[str]:

@@ -38,13 +38,22 @@ def choose_engine(params: DenoiseParams) -> tuple[ChosenEngine, str]:
     return "exact", "the result of one stack, without its patch matrix"
 
 
-def plan_exact(correlation: FloatArray, params: DenoiseParams) -> Plan:
+def lags_needed(shape: tuple[int, ...], params: DenoiseParams) -> int:
+    """Longest lag in px of the autocorrelation that the exact engine needs."""
+    if params.patch_size is None:
+        return max(psf.longest_lag(shape), MIN_PATCH_SIZE - 1)
+    return psf.check_patch_size(params.patch_size, shape).size - 1
+
+
+def plan_exact(correlation: FloatArray, shape: tuple[int, ...], params: DenoiseParams) -> Plan:
     """PSF -> patch size; all patches are one stack.
 
     Parameters
     ----------
-    correlation : ndarray, shape (m, n)
-        The image's autocorrelation, not normalised.
+    correlation : ndarray, shape (lags + 1, n)
+        The image's autocorrelation at the needed lags along the rows, not normalised.
+    shape : (int, int)
+        Of the image, (m, n).
     params : DenoiseParams
 
     Raises
@@ -53,9 +62,9 @@ def plan_exact(correlation: FloatArray, params: DenoiseParams) -> Plan:
         When a stated value does not fit the image.
     """
     if params.patch_size is not None:
-        patch_size = psf.check_patch_size(params.patch_size, correlation.shape)
+        patch_size = psf.check_patch_size(params.patch_size, shape)
     else:
-        patch_size = psf.patch_size_of(correlation / (correlation[0, 0] or 1.0))
+        patch_size = psf.patch_size_of(correlation / (correlation[0, 0] or 1.0), shape)
     return Plan(patch_size, 1, "engine", _components(patch_size.size, params))
 
 

@@ -1,5 +1,6 @@
 """The diameter of the point-spread function, by autocorrelation (paper, "PSF estimation")."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,7 @@ from reucid_core.params import MIN_PATCH_SIZE
 Origin = Literal["given", "minimum", "inflexion", "none"]
 
 SMALLEST_AUTO = 5  # px; below it the classifier sees too little to tell structure from noise
+LONGEST_LAG = 256  # px; the Gram matrix of patches of such a size would take 100 GiB
 SIGNIFICANCE = 6.0  # standard errors of a turn that counts
 
 
@@ -71,16 +73,25 @@ def autocorrelation(image: FloatArray, *, threads: int | None = None) -> FloatAr
 
 
 def radial_mean(correlation: FloatArray, radius: int) -> NDArray[np.float64]:
-    """Mean of a circular correlation over rings one pixel wide, at lags 0 to `radius` px."""
+    """Mean of a circular autocorrelation over rings one pixel wide, at lags 0 to `radius` px.
+
+    Parameters
+    ----------
+    correlation : ndarray, shape (more than `radius`, n)
+        Lags along the rows from 0 on; the negative ones mirror them.
+    radius : int
+        In px, at most half of n.
+    """
     lags = np.arange(-radius, radius + 1)
     total = np.zeros(radius + 1)
     count = np.zeros(radius + 1)
-    for row in lags:  # by row: its rings are all that is held beside the correlation
+    for row in range(radius + 1):  # by row: its rings are all that is held beside the correlation
         ring = np.rint(np.hypot(row, lags)).astype(np.intp)
         inside = ring <= radius
         values = correlation[row, lags[inside]]  # negative lags wrap around, as the FFT does
-        total += np.bincount(ring[inside], weights=values, minlength=radius + 1)
-        count += np.bincount(ring[inside], minlength=radius + 1)
+        times = 2 if row else 1  # the row, and its mirror image
+        total += times * np.bincount(ring[inside], weights=values, minlength=radius + 1)
+        count += times * np.bincount(ring[inside], minlength=radius + 1)
     return total / count
 
 
@@ -190,21 +201,32 @@ def find_patch_size(image: FloatArray, *, threads: int | None = None) -> PatchSi
         The odd number nearest to the diameter, ties up, between 5 and a quarter of the shorter
         side (3 where a quarter is less than 5).
     """
-    return patch_size_of(autocorrelation(image, threads=threads))
+    return patch_size_of(autocorrelation(image, threads=threads), image.shape)
 
 
-def patch_size_of(correlation: FloatArray) -> PatchSize:
-    """Patch size from the image's autocorrelation, shape (m, n); see `find_patch_size`."""
-    shortest = min(correlation.shape)
-    profile = radial_mean(correlation, (shortest - 1) // 2)
-    lag, origin = first_turn(profile, correlation.size)
-    largest = max(MIN_PATCH_SIZE, _odd_up_to(shortest // 4))
+def longest_lag(shape: tuple[int, ...]) -> int:
+    """Longest lag in px at which the autocorrelation of an image is looked at."""
+    return min((min(shape) - 1) // 2, LONGEST_LAG)
+
+
+def patch_size_of(correlation: FloatArray, shape: tuple[int, ...]) -> PatchSize:
+    """Patch size from the normalised autocorrelation of an image; see `find_patch_size`.
+
+    Parameters
+    ----------
+    correlation : ndarray, shape (more than ``longest_lag(shape)``, n)
+    shape : (int, int)
+        Of the image, (m, n).
+    """
+    profile = radial_mean(correlation, longest_lag(shape))
+    lag, origin = first_turn(profile, math.prod(shape))
+    largest = max(MIN_PATCH_SIZE, _odd_up_to(min(min(shape) // 4, LONGEST_LAG)))
     smallest = min(SMALLEST_AUTO, largest)
     nearest_odd = 2 * (diameter(lag, origin) // 2) + 1
     return PatchSize(int(np.clip(nearest_odd, smallest, largest)), origin, lag, profile)
 
 
-def check_patch_size(size: int, shape: tuple[int, int]) -> PatchSize:
+def check_patch_size(size: int, shape: tuple[int, ...]) -> PatchSize:
     """Accept a stated patch size if it fits into the image.
 
     Raises

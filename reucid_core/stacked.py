@@ -49,7 +49,8 @@ def denoise_stacked(noisy: FloatArray, task: Task) -> Outcome:
     coverage = canvas.coverage()
     image = canvas.image(coverage)
     clock.lap("terrain")
-    return Outcome(plan, image, coverage, eigenpatches, verdicts, stopped_by)
+    partial = coverage if stopped_by else None
+    return Outcome(plan, image, partial, eigenpatches, verdicts, stopped_by)
 
 
 def _stopped(canvas: Canvas, verdict: StackReport, plan: Plan, task: Task) -> StoppedBy | None:

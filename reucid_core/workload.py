@@ -4,6 +4,7 @@ import bisect
 import math
 from dataclasses import dataclass
 
+from reucid_core.decompose import through_gram_matrix
 from reucid_core.errors import MemoryBudgetError, ParameterError
 from reucid_core.patches import BLOCK_NUMBERS, origin_grid
 
@@ -15,8 +16,9 @@ FIXED = 24 * MIB  # products of a block, the libraries' own buffers, the classif
 SKETCHES = 32  # per number of the sketch: the sketch, its basis and their copies
 TERRAIN = 17  # per pixel: terrain and origins in the making, and the image they are for
 REPORT = 160  # per eigenpatch
-EXACT_PIXEL = 64  # per pixel: eight float64 images, in turn spectra, correlation and filter
-EXACT_GRAM = 24  # per entry of the Gram matrix: itself and what its recurrence holds
+GRAM = 24  # per entry of a Gram matrix: itself, its products or recurrence, and LAPACK's
+EXACT_PIXEL = 40  # per pixel transformed at a time: spectra, correlation, filter
+LEAST_ROWS = 64  # in a band
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,12 @@ class Workload:
 
         image_sized = pixels * (2 * self.itemsize + 4)  # working copy, canvas, assignment
         stack = n_patches * (patch_pixels * self.itemsize + 8)  # patches, origins
-        blocks = BLOCK_NUMBERS * self.itemsize + SKETCHES * patch_pixels * (self.components + 10)
+        decomposing = (
+            GRAM * patch_pixels**2
+            if through_gram_matrix(patch_pixels, self.components)
+            else SKETCHES * patch_pixels * (self.components + 10)
+        )
+        blocks = BLOCK_NUMBERS * self.itemsize + decomposing
         terrain = TERRAIN * pixels  # made while no stack is held
         results = stacks * self.components * (patch_pixels * self.itemsize + REPORT)
         return FIXED + math.ceil(image_sized + max(stack + blocks, terrain) + results)
@@ -85,24 +92,37 @@ class Workload:
         return 1 + bisect.bisect_left(numbers, -budget, key=lambda stacks: -self.memory(stacks))
 
 
-def exact_memory(shape: tuple[int, ...], p: int) -> int:
-    """Bytes that the exact engine takes at its peak, beside the input."""
-    return FIXED + EXACT_PIXEL * math.prod(shape) + EXACT_GRAM * p**4
+def band_height(shape: tuple[int, ...], p: int, margin: int, budget: int) -> int:
+    """Rows of an image that the exact engine transforms at a time: all of them, if they fit.
 
-
-def check_exact_memory(shape: tuple[int, ...], p: int, budget: int) -> None:
-    """Refuse what the exact engine cannot do within `budget` bytes.
+    Parameters
+    ----------
+    shape : (int, int)
+        Of the image, in px.
+    p : int
+        Patch size in px, as far as it is known.
+    margin : int
+        Rows that a band needs beside its own.
+    budget : int
+        Bytes that may be used beside the image and the result.
 
     Raises
     ------
     MemoryBudgetError
+        When neither a band of `LEAST_ROWS` nor, beside it, the Gram matrix fits.
     """
-    need = exact_memory(shape, p)
-    if need > budget:
+    m, n = shape
+    if FIXED + EXACT_PIXEL * m * n + GRAM * p**4 <= budget:
+        return m
+    held = FIXED + GRAM * p**4 + 16 * p * (m + n)  # with the lines along the edges
+    rows = (budget - held) // (EXACT_PIXEL * n) - margin
+    if rows < min(m, LEAST_ROWS):
+        need = held + EXACT_PIXEL * n * (min(m, LEAST_ROWS) + margin)
         raise MemoryBudgetError(
-            f"the exact engine needs {math.ceil(need / MIB)} MiB for {shape[0]} x {shape[1]} px "
-            f"and patches of {p} px, {budget // MIB} MiB may be used"
+            f"the exact engine needs {math.ceil(need / MIB)} MiB for {m} x {n} px and patches of "
+            f"{p} px, {budget // MIB} MiB may be used"
         )
+    return min(m, rows)
 
 
 def max_stacks(shape: tuple[int, int], p: int) -> int:

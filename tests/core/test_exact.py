@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, MemoryBudgetError, ParameterError, denoise
 from reucid_core.exact import Transform, decompose_all, reconstruct
-from reucid_core.gram import gram_matrix
+from reucid_core.gram import Edges, gram_matrix
+from reucid_core.workload import band_height
 from tests.core.strategies import keep_first
 
 Float64 = NDArray[np.float64]
@@ -50,7 +51,7 @@ def test_gram_matrix_is_that_of_the_patches(case: tuple[Float64, int]) -> None:
     expected = patches.T @ patches
     scale = (image**2).sum()  # what its sums are differences of, at patches as large as the image
     np.testing.assert_allclose(
-        gram_matrix(image, correlation, p) / scale, expected / scale, atol=1e-13
+        gram_matrix(Edges.of(image, p - 1), correlation, p) / scale, expected / scale, atol=1e-13
     )
 
 
@@ -77,6 +78,45 @@ def test_keeping_everything_returns_the_input(case: tuple[Float64, int]) -> None
     params = DenoiseParams(engine="exact", patch_size=p, components=p * p)
     result = denoise(image, params, classify=keep_first(p * p))
     np.testing.assert_allclose(result.image, image, atol=1e-9 * np.abs(image).max())
+
+
+@settings(max_examples=60, deadline=None)
+@given(lattices(), st.data())
+def test_the_bands_do_not_show(case: tuple[Float64, int], data: st.DataObject) -> None:
+    image, p = case
+    height = data.draw(st.integers(1, len(image)))
+    whole = Transform.of(image)
+    banded = Transform.of(image, lags=p - 1, height=height)
+    scale = whole.correlation[0, 0] or 1.0
+    np.testing.assert_allclose(
+        banded.correlation / scale, whole.correlation[:p] / scale, rtol=0, atol=1e-13
+    )
+    useful = decompose_all(whole, p, 5).eigenpatches
+    np.testing.assert_allclose(
+        reconstruct(banded, useful, height=height),
+        reconstruct(whole, useful),
+        rtol=0,
+        atol=1e-12 * np.abs(image).max(),
+    )
+
+
+@pytest.mark.parametrize("patch_size", [None, 9])
+def test_a_small_memory_budget_does_not_change_the_result(patch_size: int | None) -> None:
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[:700, :300]
+    image = 50 * (3 + np.cos(0.7 * x) + np.cos(0.6 * y + 0.1 * x)) + rng.normal(0, 5, x.shape)
+    results = [
+        denoise(
+            image,
+            DenoiseParams(engine="exact", patch_size=patch_size, memory_budget=mib * 2**20),
+            classify=keep_first(5),
+        )
+        for mib in (30, 400)
+    ]
+    assert band_height(image.shape, 9, 149, 30 * 2**20) < 300
+    small, large = results
+    assert small.report.patch_size == large.report.patch_size
+    np.testing.assert_allclose(small.image, large.image, rtol=0, atol=1e-9 * image.max())
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
@@ -110,7 +150,7 @@ def test_large_patches_are_decomposed_down_into_the_noise() -> None:
     expected = np.sqrt(np.linalg.eigvalsh(patches.T @ patches)[:-149:-1])
     np.testing.assert_allclose(decomposition.singular_values, expected, rtol=1e-10)
     _, reconstruction = literal(image, p, k)
-    mine, _ = reconstruct(Transform.of(image), decomposition.eigenpatches[:k])
+    mine = reconstruct(Transform.of(image), decomposition.eigenpatches[:k])
     np.testing.assert_allclose(mine, reconstruction, atol=1e-9)
 
 
@@ -130,7 +170,8 @@ def test_progress_is_reported_once_and_cannot_harm_the_result() -> None:
 
     def spoil(progress: object) -> None:
         seen.append(progress)
-        progress.image[:] = 0  # type: ignore[attr-defined]
+        with pytest.raises(ValueError, match="read-only"):
+            progress.image[:] = 0  # type: ignore[attr-defined]
 
     params = DenoiseParams(engine="exact", patch_size=5)
     spoilt = denoise(image, params, classify=keep_first(3), on_stack=spoil)  # type: ignore[arg-type]

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from reucid_core import DenoiseParams, MemoryBudgetError, denoise
 from reucid_core.canvas import Canvas
 from reucid_core.patches import assign
-from reucid_core.workload import MIB, TERRAIN, Workload, exact_memory, max_stacks
+from reucid_core.workload import (
+    EXACT_PIXEL,
+    FIXED,
+    GRAM,
+    MIB,
+    TERRAIN,
+    Workload,
+    band_height,
+    max_stacks,
+)
 from tests.core.strategies import keep_first
 
 MEASURE = """
@@ -79,7 +88,8 @@ def test_resident_memory_stays_within_the_budget(
 
 @pytest.mark.parametrize(("side", "p"), [(1024, 15), (700, 45)])
 def test_resident_memory_of_the_exact_engine_is_what_was_foreseen(side: int, p: int) -> None:
-    foreseen = exact_memory((side, side), p)
+    foreseen = FIXED + EXACT_PIXEL * side**2 + GRAM * p**4
+    assert band_height((side, side), p, 0, foreseen) == side
     _, peak = measure("exact", side, p, "float32", foreseen)
     assert 0.4 * foreseen < peak <= foreseen
 
@@ -94,10 +104,21 @@ def measure(engine: str, side: int, p: int, dtype: str, budget: int) -> tuple[in
     return stacks, peak
 
 
-def test_an_image_too_large_for_the_exact_engine_is_stacked() -> None:
-    image = np.random.default_rng(0).normal(5, 1, (700, 700))
-    budget = exact_memory(image.shape, 5) - 1
-    params = DenoiseParams(patch_size=5, components=4, memory_budget=budget)
+@pytest.mark.parametrize(("budget_mib"), [64, 128])
+def test_bands_keep_the_exact_engine_within_the_budget(budget_mib: int) -> None:
+    budget = budget_mib * MIB
+    assert band_height((2000, 2000), 15, 28, budget) < 1000
+    _, peak = measure("exact", 2000, 15, "float32", budget)
+    result = 4 * 2000**2
+    assert 0.4 * budget < peak - result <= budget
+
+
+def test_patches_too_large_for_a_gram_matrix_are_stacked() -> None:
+    image = np.random.default_rng(0).normal(5, 1, (130, 130)).astype(np.float32)
+    budget = GRAM * 61**4 - 1
+    with pytest.raises(MemoryBudgetError, match="MiB may be used"):
+        band_height(image.shape, 61, 120, budget)
+    params = DenoiseParams(patch_size=61, components=4, memory_budget=budget)
     report = denoise(image, params, classify=keep_first(1)).report
     assert report.engine == "stacked"
     assert "MiB" in report.engine_reason
