@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+import scipy.fft
 from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
@@ -106,7 +106,7 @@ def gram_matrix(edges: Edges, correlation: Float64, p: int) -> Float64:
         G[0, c + 1, :, 1:] = G[0, c, :, :q] + change[c]
 
     # G[a, c, b, d]: where a or b is 0 it is known by symmetry, then along the rows.
-    change = _line_gram(edges.rows[:q], p) - _line_gram(edges.rows[q:], p)  # (q, p, q, p)
+    change = _line_gram(edges.rows[:q], edges.rows[q:], p)  # (q, p, q, p)
     for a in range(q):
         G[a + 1, :, 0, :] = G[0, :, a + 1, :].T
         G[a + 1, :, 1:, :] = G[a, :, :q, :] + change[a]
@@ -116,7 +116,8 @@ def gram_matrix(edges: Edges, correlation: Float64, p: int) -> Float64:
 def _seeds(edges: Edges, correlation: Float64, p: int) -> Float64:
     """Correlations over the window [0, m - q) x [0, n - q) of the leading pixel.
 
-    The circular ones less what their sums have outside of the window.
+    The circular ones less what their sums have outside of the window: the last q rows, and what is
+    left of the last q columns.
 
     Returns
     -------
@@ -124,38 +125,32 @@ def _seeds(edges: Edges, correlation: Float64, p: int) -> Float64:
         Displacements 0 to q along the rows, -q to q along the columns.
     """
     q = p - 1
-    rows, n = edges.shape[0] - q, edges.shape[1]
-    shifts = np.arange(-q, p)
-    seeds = correlation[: q + 1, shifts]
+    m, n = edges.shape
+    lags, shifts = np.arange(p), np.arange(-q, p)
+    seeds = correlation[lags[:, None], shifts]
 
-    bottom = np.pad(edges.rows, ((0, 0), (q, q)), mode="wrap")
-    last = bottom[:q, q:-q]  # (q, n)
-    for index, shift in enumerate(shifts):
-        shifted = bottom[:, q + shift : q + shift + n]  # (2q, n)
-        seeds[:, index] -= _diagonal_sums(last @ shifted.T)
+    rows = scipy.fft.rfft(edges.rows, axis=1)  # (2q, f)
+    power = np.stack([(rows[:q].conj() * rows[b : b + q]).sum(axis=0) for b in lags])
+    seeds -= scipy.fft.irfft(power, n=n, axis=1)[:, shifts]
 
-    right = edges.columns  # (m, 2q)
-    last = right[:, :q]
-    for b in range(p):
-        seeds[b, q:] -= _diagonal_sums(last[:rows].T @ right[b : b + rows])
-        seeds[b, :q] -= _diagonal_sums(last[b : b + rows].T @ right[:rows])[:0:-1]
+    columns = edges.columns.T  # (2q, m)
+    inside = columns.copy()
+    inside[:, m - q :] = 0  # rows that no leading pixel is in
+    spectra = scipy.fft.rfft(columns, axis=1)  # (2q, f)
+    leading = scipy.fft.rfft(inside, axis=1).conj()
+    right = np.stack([(leading[:q] * spectra[d : d + q]).sum(axis=0) for d in lags])
+    left = np.stack([(leading[d : d + q] * spectra[:q]).sum(axis=0) for d in lags[:0:-1]])
+    power = np.concatenate([left, right])  # (2p - 1, f)
+    seeds -= scipy.fft.irfft(power, n=m, axis=1)[:, lags].T
     return seeds
 
 
-def _diagonal_sums(K: Float64) -> Float64:
-    """``sum over r of K[r, r + k]`` for k = 0 to q, of a matrix of shape (q, 2q)."""
-    q = len(K)
-    down, across = K.strides
-    diagonals = as_strided(K, (q, q + 1), (down + across, across), writeable=False)
-    return np.asarray(diagonals.sum(axis=0))
-
-
-def _line_gram(strip: Float64, p: int) -> Float64:
-    """Gram matrices of all windows of p columns between the rows of a strip.
+def _line_gram(entering: Float64, leaving: Float64, p: int) -> Float64:
+    """Gram matrices of all windows of p columns between the rows of a strip, less another's.
 
     Parameters
     ----------
-    strip : ndarray, shape (q, n)
+    entering, leaving : ndarray, shape (q, n)
     p : int
 
     Returns
@@ -164,16 +159,20 @@ def _line_gram(strip: Float64, p: int) -> Float64:
         ``sum over x of strip[a, x + c] strip[b, x + d]`` at [a, c, b, d].
     """
     q = p - 1
-    columns = strip.shape[1] - q
-    leaving, entering = strip[:, :q], strip[:, columns:]
+    columns = entering.shape[1] - q
     T = np.empty((q, p, q, p))
     for d in range(p):
-        T[:, 0, :, d] = strip[:, :columns] @ strip[:, d : d + columns].T
-    for c in range(q):
-        T[:, c + 1, :, 0] = T[:, 0, :, c + 1].T
-        T[:, c + 1, :, 1:] = (
-            T[:, c, :, :q]
-            + entering[:, c, None, None] * entering
-            - leaving[:, c, None, None] * leaving
+        T[:, 0, :, d] = (
+            entering[:, :columns] @ entering[:, d : d + columns].T
+            - leaving[:, :columns] @ leaving[:, d : d + columns].T
         )
+    # Along the columns: the products with the last column's pixels come, with the first's go.
+    pixels = np.stack(
+        [entering[:, columns:], entering[:, :q], leaving[:, columns:], leaving[:, :q]]
+    )  # (4, q, q)
+    signed = np.array([1.0, -1.0, -1.0, 1.0])[:, None] * pixels.reshape(4, -1)
+    for c in range(q):
+        change = pixels[:, :, c].T @ signed  # (q, q*q)
+        T[:, c + 1, :, 0] = T[:, 0, :, c + 1].T
+        T[:, c + 1, :, 1:] = T[:, c, :, :q] + change.reshape(q, q, q)
     return T

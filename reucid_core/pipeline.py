@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from threadpoolctl import threadpool_limits
 
 from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify, FloatArray
@@ -19,6 +18,7 @@ from reucid_core.plan import choose_engine
 from reucid_core.report import Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
+from reucid_core.threads import limited
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
@@ -110,7 +110,7 @@ def denoise(
     params = params or DenoiseParams()
     source = np.asarray(image)
     task = Task(params, classify, on_stack, Clock())
-    with threadpool_limits(params.threads):
+    with limited(params.threads):
         noisy = as_working_image(source, params.precision)
         engine, reason = choose_engine(params)
         try:

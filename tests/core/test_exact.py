@@ -111,9 +111,9 @@ def test_a_small_memory_budget_does_not_change_the_result(patch_size: int | None
             DenoiseParams(engine="exact", patch_size=patch_size, memory_budget=mib * 2**20),
             classify=keep_first(5),
         )
-        for mib in (30, 400)
+        for mib in (28, 400)
     ]
-    assert band_height(image.shape, 9, 149, 30 * 2**20) < 300
+    assert band_height(image.shape, 9, 149, 28 * 2**20) < 300
     small, large = results
     assert small.report.patch_size == large.report.patch_size
     np.testing.assert_allclose(small.image, large.image, rtol=0, atol=1e-9 * image.max())

@@ -107,7 +107,7 @@ def measure(engine: str, side: int, p: int, dtype: str, budget: int) -> tuple[in
 @pytest.mark.parametrize(("budget_mib"), [64, 128])
 def test_bands_keep_the_exact_engine_within_the_budget(budget_mib: int) -> None:
     budget = budget_mib * MIB
-    assert band_height((2000, 2000), 15, 28, budget) < 1000
+    assert band_height((2000, 2000), 15, 28, budget) < 1500
     _, peak = measure("exact", 2000, 15, "float32", budget)
     result = 4 * 2000**2
     assert 0.4 * budget < peak - result <= budget
