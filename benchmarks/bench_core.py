@@ -1,47 +1,46 @@
 """How fast the core is, beside the literal algorithm and what a user would pick instead.
 
 All methods run in one process, in turn, round after round, so that the machine's moods hit them
-alike; the table quotes medians. Peers that are not installed are left out: the extra `bench` brings
-them.
+alike; the table quotes medians. What takes longer than `PATIENCE` runs once. One thread and one
+core, as in the paper.
 """
 
 import argparse
+import ctypes
 import gc
 import json
-import os
-import platform
 import statistics
-import sys
+import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# Before numpy is loaded: its libraries read these once.
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+from machine import machine, pin  # first: it sets the number of threads
 
-import numpy as np  # noqa: E402
-import psutil  # noqa: E402
-import torch  # noqa: E402
-from literal import denoise_literally  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
+# isort: split
+import numpy as np
+import psutil
+import torch
+from literal import denoise_literally
+from numpy.typing import NDArray
+from peers import KINDS, Method, peers
 
-from reucid_core import DenoiseParams, denoise  # noqa: E402
-from reucid_core.classifier import load_classifier  # noqa: E402
+from reucid_core import DenoiseParams, denoise
+from reucid_core.classifier import load_classifier
 
 # side in px: (patch size, stacks of literal and stacked, slowest kind of method that is run)
 CASES = {
     256: (11, 1, "slow"),
     512: (11, 1, "slow"),
     890: (19, 5, "slow"),
-    1024: (23, 5, "peer"),
+    1024: (23, 5, "slow"),
     2048: (23, 20, "peer"),
-    4096: (23, 0, "fast"),
+    4096: (23, 80, "fast"),
 }
-KINDS = ("fast", "peer", "slow")
-
-Method = Callable[[], object]
+PATCH_SIZES = (5, 7, 11, 15, 19, 23, 31, 41, 51, 63)
+GROWTH_SIDE = 1024
+PATIENCE = 10.0  # seconds
+MIB = 2**20
 
 
 def micrograph(side: int) -> NDArray[np.float32]:
@@ -61,104 +60,117 @@ def methods(image: NDArray[np.float32], p: int, stacks: int) -> dict[str, tuple[
         params = DenoiseParams(engine=engine, patch_size=p, stacks=d, threads=1)
         return lambda: denoise(image, params, classify=classify)
 
-    found: dict[str, tuple[str, Method]] = {"exact": ("fast", ours("exact"))}
-    if stacks:
-        found["stacked"] = ("peer", ours("stacked", stacks))
-        found["literal"] = ("slow", lambda: denoise_literally(double, p, stacks, classify))
-    return found | peers(double)
+    return {
+        "exact": ("fast", ours("exact")),
+        "stacked": ("peer", ours("stacked", stacks)),
+        "literal": ("slow", lambda: denoise_literally(double, p, stacks, classify)),
+    } | peers(double, p)
 
 
-def peers(image: NDArray[np.float64]) -> dict[str, tuple[str, Method]]:
-    """What a user would pick instead, as far as it is installed."""
-    found: dict[str, tuple[str, Method]] = {}
-    stabilised = 2 * np.sqrt(np.maximum(image, 0) + 3 / 8)  # Anscombe: Poisson noise gets sd 1
-    try:
-        import bm3d
+def peak_memory(call: Method) -> tuple[float, float]:
+    """Seconds of a call, and bytes of resident memory that it takes at its peak."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls have freed
+    process, done, peak = psutil.Process(), threading.Event(), 0
+    before = process.memory_info().rss
 
-        found["BM3D + Anscombe"] = ("slow", lambda: bm3d.bm3d(stabilised, 1.0))
-    except ImportError:
-        pass
-    try:
-        from skimage import restoration
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(0.002):
+            peak = max(peak, process.memory_info().rss)
 
-        found["non-local means"] = (
-            "slow",
-            lambda: restoration.denoise_nl_means(stabilised, h=0.8, sigma=1.0, fast_mode=True),
-        )
-        found["total variation"] = (
-            "peer",
-            lambda: restoration.denoise_tv_chambolle(stabilised, weight=1.0),
-        )
-        found["wavelet"] = ("peer", lambda: restoration.denoise_wavelet(stabilised, sigma=1.0))
-    except ImportError:
-        pass
-    from scipy.ndimage import gaussian_filter
-
-    found["Gaussian"] = ("fast", lambda: gaussian_filter(image, 2.0))
-    return found
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    start = time.perf_counter()
+    call()
+    seconds = time.perf_counter() - start
+    done.set()
+    watcher.join()
+    return seconds, max(0, peak - before)
 
 
-def measure(cases: dict[str, Method], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each method, round after round, after one call to warm up."""
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for round_ in range(rounds + 1):
-        for name, call in cases.items():
+def measure(cases: dict[str, Method], rounds: int) -> dict[str, dict[str, Any]]:
+    """Seconds of each method, round after round, and its peak memory in a first call."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, call in cases.items():
+        seconds, memory = peak_memory(call)
+        found[name] = {"seconds": [seconds] if seconds > PATIENCE else [], "memory": memory}
+    again = {name: call for name, call in cases.items() if not found[name]["seconds"]}
+    for _ in range(rounds):
+        for name, call in again.items():
             gc.collect()
             start = time.perf_counter()
             call()
-            if round_:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+            found[name]["seconds"].append(time.perf_counter() - start)
+    return found
 
 
-def machine() -> str:
-    """The machine in words."""
-    model = "unknown processor"
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = lines[0].split(":")[1].strip() if lines else model
-    memory = psutil.virtual_memory().total / 2**30
-    return (
-        f"{model}, {psutil.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python "
-        f"{platform.python_version()}, numpy {np.__version__}, torch {torch.__version__}; "
-        "one thread"
-    )
+def compare(side: int, rounds: int, slowest: str | None) -> dict[str, dict[str, Any]]:
+    """Measure all methods at one image size, and print its rows of the table."""
+    p, stacks, kind = CASES[side]
+    allowed = KINDS[: KINDS.index(slowest or kind) + 1]
+    available = methods(micrograph(side), p, stacks)
+    found = measure({name: call for name, (k, call) in available.items() if k in allowed}, rounds)
+    exact = statistics.median(found["exact"]["seconds"])
+    order = sorted(found.items(), key=lambda item: statistics.median(item[1]["seconds"]))
+    for name, each in order:
+        median = statistics.median(each["seconds"])
+        d = f", d = {stacks}" if name in ("stacked", "literal") else ""
+        print(
+            f"| {side}^2 | {p} | {name}{d} | {median:.4f} | {min(each['seconds']):.4f} - "
+            f"{max(each['seconds']):.4f} | {median / exact:.1f} | {each['memory'] / MIB:.0f} |",
+            flush=True,
+        )
+    return found
+
+
+def growth(rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds of each stage of the exact engine, over image sizes and patch sizes."""
+    cases = [(side, 11) for side in CASES] + [(GROWTH_SIDE, p) for p in PATCH_SIZES]
+    classify = load_classifier()
+    found = {}
+    print("\n| image | p | ms | transform + PSF | Gram + eigenpatches | classifier | filter |")
+    print("|---|---|---|---|---|---|---|")
+    for side, p in cases:
+        image = micrograph(side)
+        params = DenoiseParams(engine="exact", patch_size=p, threads=1)
+        runs = [
+            denoise(image, params, classify=classify).report.seconds for _ in range(rounds + 1)
+        ][1:]
+        stages = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
+        found[f"{side} {p}"] = stages
+        total = sum(stages.values())
+        shares = [
+            (stages["transform"] + stages["psf"]) / total,
+            *(stages[name] / total for name in ("decompose", "classify", "fuse")),
+        ]
+        row = " | ".join(f"{share:.0%}" for share in shares)
+        print(f"| {side}^2 | {p} | {1e3 * total:.0f} | {row} |", flush=True)
+    return found
 
 
 def main() -> None:
-    """Measure what the command line names and print a Markdown table."""
+    """Measure what the command line names and print Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", choices=CASES, default=[256, 512, 890])
+    parser.add_argument("--sizes", type=int, nargs="*", choices=CASES, default=list(CASES))
     parser.add_argument("--rounds", type=int, default=3, help="measured calls of each method")
-    parser.add_argument("--fast", action="store_true", help="leave out what takes seconds")
-    parser.add_argument("--json", type=Path, help="also write all seconds to this file")
+    parser.add_argument("--slowest", choices=KINDS, help="leave out slower kinds of methods")
+    parser.add_argument("--growth", action="store_true", help="also the cost of each stage")
+    parser.add_argument("--json", type=Path, help="also write everything to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # BM3D ignores thread settings
+    pin()
 
-    everything = {}
-    print(machine())
-    print("\n| image | p | d | method | median, s | min - max, s | times exact |")
+    results: dict[str, Any] = {"machine": machine(), "sizes": {}}
+    print(results["machine"])
+    print("\n| image | p | method | median, s | min - max, s | times exact | peak MiB |")
     print("|---|---|---|---|---|---|---|")
     for side in options.sizes:
-        p, stacks, slowest = CASES[side]
-        allowed = KINDS[: KINDS.index("fast" if options.fast else slowest) + 1]
-        available = methods(micrograph(side), p, stacks)
-        cases = {name: call for name, (kind, call) in available.items() if kind in allowed}
-        seconds = measure(cases, options.rounds)
-        exact = statistics.median(seconds["exact"])
-        for name, each in sorted(seconds.items(), key=lambda item: statistics.median(item[1])):
-            median = statistics.median(each)
-            d = stacks if name in ("stacked", "literal") else 1 if name == "exact" else ""
-            print(
-                f"| {side}^2 | {p} | {d} | {name} | {median:.4f} | {min(each):.4f} - "
-                f"{max(each):.4f} | {median / exact:.1f} |"
-            )
-        sys.stdout.flush()
-        everything[str(side)] = seconds
+        results["sizes"][str(side)] = compare(side, options.rounds, options.slowest)
+    if options.growth:
+        results["growth"] = growth(options.rounds)
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "seconds": everything}, indent=1))
+        options.json.write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

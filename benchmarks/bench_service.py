@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import httpx
 import numpy as np
 import tifffile
-from bench_core import machine, micrograph
+from bench_core import micrograph
+from machine import machine
 
 
 @contextmanager
