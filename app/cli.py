@@ -317,11 +317,12 @@ def _explain(error: Exception) -> tuple[str, int]:
     """What to say of an error from below, and whose fault it is."""
     errors = import_module("reucid_core.errors")
     formats = import_module("worker.formats")
+    database = import_module("worker.database")
     if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
-    if isinstance(error, errors.ModelError):
+    if isinstance(error, errors.ModelError | database.UnusableLedgerError):
         return str(error), OUR_FAULT
     if isinstance(error, errors.ParameterError):
         return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT

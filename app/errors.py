@@ -10,10 +10,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
+from worker.database import is_full
 from worker.formats import FormatError
 from worker.ledger import ConflictError, IdempotencyMismatchError, NotFoundError
 
@@ -90,7 +93,7 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> 
     )
 
 
-def to_problem(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a program)
     """The answer to an error raised anywhere below."""
     match error:
         case Problem():
@@ -110,11 +113,33 @@ def to_problem(error: Exception) -> Problem:
             return Problem(409, "conflict", str(error))
         case IdempotencyMismatchError():
             return Problem(422, "idempotency_mismatch", str(error))
+        case SQLAlchemyError():
+            return _ledger_problem(error)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return Problem(507, "insufficient_storage", "the server's disk is full")
+            return _full()
         case _:
             log.error("unhandled", exc_info=error)
             return Problem(500, "internal", "a fault of the server; it was logged")
+
+
+def _ledger_problem(error: SQLAlchemyError) -> Problem:
+    if isinstance(error, DataError):
+        return Problem(422, "invalid_request", "got a value that the ledger cannot hold")
+    if isinstance(error, DBAPIError) and is_full(error):
+        return _full()
+    log.error("ledger_away", exc_info=error)
+    if isinstance(error, OperationalError | PoolTimeoutError):
+        return Problem(
+            503,
+            "ledger_unavailable",
+            "the server's database does not answer: try again, with the same Idempotency-Key",
+            headers={"Retry-After": "2"},
+        )
+    return Problem(500, "internal", "a fault of the server; it was logged")
+
+
+def _full() -> Problem:
+    return Problem(507, "insufficient_storage", "the server's disk is full")
 
 
 def install(app: FastAPI) -> None:
@@ -147,5 +172,5 @@ def problems(*statuses: int, also: Responses | None = None) -> Responses:
             "content": {MEDIA_TYPE: {}},
             "description": HTTPStatus(status).phrase,
         }
-        for status in statuses
+        for status in (*statuses, 503)
     }

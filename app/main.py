@@ -18,7 +18,7 @@ from app.requestid import RequestIdMiddleware
 from app.routes import health, images, jobs, results
 from app.schemas import JobSpec
 from worker import decoder
-from worker.ledger import Ledger
+from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
 
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with Wakes(redis_url).listening() as wakes:
             app.state.services = services = Services(
                 settings=settings,
-                ledger=await run_in_threadpool(Ledger.open, settings.ledger_url),
+                ledger=await run_in_threadpool(open_ledger, settings),
                 store=Store(settings.data_dir),
                 redis=Redis.from_url(
                     redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT

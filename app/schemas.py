@@ -1,15 +1,25 @@
 """What the API takes and gives, flat enough to generate clients from."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
 from worker.contract import ImageRecord, JobRecord, Priority, Stage, State
 
-ShortText = Annotated[str, Field(max_length=200)]
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """JSON as every database can hold it: no NaN, no infinity, no NUL."""
+    if "\\u0000" in json.dumps(value, allow_nan=False):
+        raise ValueError("got a NUL character, which a database cannot hold")
+    return value
+
+
+ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 class Strict(BaseModel):
@@ -73,7 +83,7 @@ class JobFields(Strict):
     )
     sample_id: ShortText | None = Field(None, description="The specimen.")
     labels: dict[ShortText, ShortText] = Field({}, max_length=32)
-    metadata: dict[str, Any] = Field({}, max_length=64)
+    metadata: Metadata = Field({}, max_length=64)
 
 
 class JobSpec(JobFields):

@@ -180,7 +180,7 @@ class _Sink:
 
     def received(self) -> ReceivedFile:
         self.close()
-        name = self._name[:LONGEST_NAME]
+        name = self._name.replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_NAME]
         return ReceivedFile(self._folder, name, self._digest.hexdigest(), self._size)
 
 

@@ -1,9 +1,12 @@
-"""What all tests share: reproducible examples, and where real micrographs lie."""
+"""What all tests share: reproducible examples, databases, and where real micrographs lie."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.postgres import Cluster, NoPostgresError
 
 settings.register_profile(
     "seeded",
@@ -23,3 +26,38 @@ def real_images() -> Path:
     if not REAL.is_dir():
         pytest.skip("no real micrographs beside the repository")
     return REAL
+
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL of our own."""
+    try:
+        cluster = Cluster.make()
+    except NoPostgresError as error:
+        pytest.skip(str(error))
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def make_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Makes an empty database of a kind, and gives its URL."""
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'ledger.sqlite'}"
+        url: str = request.getfixturevalue("postgres").create()
+        return url
+
+    return make
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, make_database: Callable[[str], str]) -> str:
+    """An empty database, of each kind in turn."""
+    return make_database(request.param)

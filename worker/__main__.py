@@ -10,7 +10,7 @@ from redis import Redis
 from worker import logs
 from worker.dispatch import Dispatcher
 from worker.horse import ReucidWorker
-from worker.ledger import Ledger
+from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
 
@@ -25,7 +25,7 @@ def work(settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")
-    ledger = Ledger.open(settings.ledger_url)
+    ledger = open_ledger(settings)
     ReucidWorker(ledger, connection, settings).work(logging_level="WARNING")
 
 
@@ -35,7 +35,7 @@ def dispatch(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     Dispatcher(
-        ledger=Ledger.open(settings.ledger_url),
+        ledger=open_ledger(settings),
         store=Store(settings.data_dir),
         redis=Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT),
         settings=settings,

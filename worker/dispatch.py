@@ -17,7 +17,7 @@ from rq.serializers import JSONSerializer
 
 from worker.backlog import Backlog, Waiting
 from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
-from worker.ledger import Ledger
+from worker.ledger import Ledger, ledger_may_be_away
 from worker.settings import Settings
 from worker.store import Store
 from worker.wake import wake
@@ -50,14 +50,16 @@ class Dispatcher:
                 with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     pubsub.subscribe(WAKE_CHANNEL)
                     while not stop.is_set():
-                        self.step()
-                        if time.monotonic() >= next_sweep:
-                            next_sweep = time.monotonic() + SWEEP_INTERVAL
-                            self.sweep()
+                        with ledger_may_be_away():
+                            self.step()
+                            if time.monotonic() >= next_sweep:
+                                next_sweep = time.monotonic() + SWEEP_INTERVAL
+                                self.sweep()
                         pubsub.get_message(timeout=IDLE)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
-                self._recover()  # leases run out while Redis is away, too
+                with ledger_may_be_away():
+                    self._recover()  # leases run out while Redis is away, too
                 stop.wait(IDLE)
 
     def step(self) -> None:

@@ -24,12 +24,11 @@ from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import now
-from sqlalchemy.exc import SQLAlchemyError
 
 from worker.attempt import Attempt
 from worker.backlog import Backlog
 from worker.contract import QUEUE, Failure
-from worker.ledger import Ledger
+from worker.ledger import Ledger, ledger_may_be_away
 from worker.process import die_with
 from worker.settings import Settings
 from worker.wake import wake
@@ -97,7 +96,7 @@ class ReucidWorker(Worker):
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         if not self.is_horse and time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_INTERVAL
-            with _ledger_may_be_away():
+            with ledger_may_be_away():
                 self._ledger.beat(self.name)
         with _redis_may_be_away():
             super().heartbeat(timeout, pipeline)
@@ -120,7 +119,8 @@ class ReucidWorker(Worker):
     def teardown(self) -> None:
         with _redis_may_be_away():
             super().teardown()  # type: ignore[no-untyped-call]
-        self._ledger.leave(self.name)
+        with ledger_may_be_away():
+            self._ledger.leave(self.name)
 
     @property
     def dequeue_timeout(self) -> int:
@@ -136,7 +136,7 @@ class ReucidWorker(Worker):
         """Renew the lease; whether the horse has to be killed instead."""
         if self._is_late:  # asked first: a hung horse may hold the ledger's lock
             return True
-        with _ledger_may_be_away():  # for as long as the lease lasts
+        with ledger_may_be_away():  # for as long as the lease lasts
             if not attempt.renew(self._settings.lease_s):
                 log.info("attempt_over", job_id=attempt.job_id)
                 return True
@@ -144,7 +144,7 @@ class ReucidWorker(Worker):
 
     def _settle(self, attempt: Attempt) -> None:
         """The horse has ended: if the job has not, it goes back to the queue."""
-        with _ledger_may_be_away():  # then it goes back when the lease has run out
+        with ledger_may_be_away():  # then it goes back when the lease has run out
             if self._is_late:
                 limit = self._settings.job_timeout_s
                 changed = attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
@@ -166,14 +166,6 @@ class ReucidWorker(Worker):
         if self._shutdown_requested_date is None:
             return 0.0
         return float((now() - self._shutdown_requested_date).total_seconds())
-
-
-@contextlib.contextmanager
-def _ledger_may_be_away() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        log.warning("ledger_away", error=type(error).__name__)
 
 
 @contextlib.contextmanager

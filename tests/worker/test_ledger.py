@@ -1,15 +1,19 @@
 """The ledger keeps its promises whatever the order of calls."""
 
 import multiprocessing
-import tempfile
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import inspect
 
 from tests.worker.conftest import OWNER, add_image, until
@@ -109,10 +113,12 @@ def test_a_live_lease_is_left_alone(ledger: Ledger) -> None:
 class Lives(RuleBasedStateMachine):
     """Any order of calls by owners, workers and dispatchers on one job."""
 
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self.ledger = ledger
+
     @initialize()
     def begin(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        self.ledger = Ledger.open(f"sqlite:///{self.folder.name}/ledger.sqlite")
         self.id = submit(self.ledger)
         self.ended: object = None
 
@@ -184,19 +190,17 @@ class Lives(RuleBasedStateMachine):
         assert [event.id for event in events] == sorted(event.id for event in events)
         assert [event.attempt for event in events] == sorted(event.attempt for event in events)
 
-    def teardown(self) -> None:
-        if hasattr(self, "ledger"):
-            self.ledger.close()
-            self.folder.cleanup()
 
-
-TestLives = Lives.TestCase
-TestLives.settings = settings(
-    max_examples=12,
-    stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_any_order_of_calls_keeps_the_promises(ledger: Ledger) -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        lambda: Lives(ledger),
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=15,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
 
 
 # Submission
@@ -334,10 +338,9 @@ def _open(url: str) -> bool:
     return True
 
 
-def test_many_processes_may_open_a_new_ledger_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new' / 'ledger.sqlite'}"
+def test_many_processes_may_open_a_new_ledger_at_once(database_url: str) -> None:
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
-        assert all(pool.map(_open, [url] * 8))
+        assert all(pool.map(_open, [database_url] * 8))
 
 
 def _claim(url: str, job_id: str) -> bool:
@@ -347,13 +350,12 @@ def _claim(url: str, job_id: str) -> bool:
     return won is not None
 
 
-def test_one_of_many_processes_claims(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    ledger = Ledger.open(url)
+def test_one_of_many_processes_claims(database_url: str) -> None:
+    ledger = Ledger.open(database_url)
     job_id = submit(ledger)
     ledger.close()
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
-        assert sum(pool.map(_claim, [url] * 16, [job_id] * 16)) == 1
+        assert sum(pool.map(_claim, [database_url] * 16, [job_id] * 16)) == 1
 
 
 def test_the_migrations_make_the_tables_of_the_code(ledger: Ledger) -> None:

@@ -1,11 +1,14 @@
 """What is promised of a job, against real processes and real faults."""
 
 import json
+import signal
 import time
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
+from tests.postgres import Cluster
 from tests.worker.conftest import LONG, OWNER, SHORT, Server, stop, until
 from worker.contract import EventType, State
 from worker.store import sha256_of
@@ -198,6 +201,24 @@ def test_a_stopped_worker_gives_its_job_back_uncounted(server: Server) -> None:
     assert_succeeded_once(server, job_id, attempt=2)
     reasons = [e.data.get("reason") for e in server.ledger.events(job_id) if e.type == "queued"]
     assert "worker_lost" not in reasons
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_a_restarted_database_costs_no_job(
+    serve: Callable[..., Server], postgres: Cluster, how: signal.Signals
+) -> None:
+    server = serve(database_url=postgres.create())
+    running = server.submit(LONG)
+    server.wait_for_stack(running)
+    queued = server.submit(SHORT)
+    postgres.stop(how)
+    time.sleep(2)
+    postgres.start()
+    for job_id in (running, queued):
+        server.ledger.request_finish(job_id, owner=OWNER)
+        assert_succeeded_once(server, job_id, attempt=server.wait(job_id).attempt)
+    assert server.job(running).attempt <= 2
+    stop(server)
 
 
 def test_time_limit_and_shutdown(serve: Callable[..., Server]) -> None:

@@ -1,0 +1,214 @@
+"""Several at once, on one ledger: what one writer at a time gives for free, and what must stay so.
+
+Threads, each with a ledger of its own, stand for processes: the database cannot tell.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from tests.worker.conftest import OWNER, add_image
+from worker.attempt import Attempt
+from worker.backlog import Backlog
+from worker.contract import Artifact, JobRequest, Stage, State
+from worker.ledger import ConflictError, Ledger, NotFoundError
+
+AT_ONCE = 6
+MADE = [Artifact("result.npy", "0" * 64, 1)]
+Answer = TypeVar("Answer")
+
+
+def all_at_once(ledger: Ledger, do: Callable[[Ledger, int], Answer]) -> list[Answer]:
+    """Do something from several processes' worth of ledgers, all begun at the same moment."""
+    start = threading.Barrier(AT_ONCE)
+
+    def run(n: int) -> Answer:
+        own = Ledger(ledger.engine.url.render_as_string(hide_password=False))
+        try:
+            own.ping()
+            start.wait()
+            return do(own, n)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(run, range(AT_ONCE)))
+
+
+@contextmanager
+def meanwhile(look: Callable[[], None]) -> Iterator[None]:
+    """Look again and again, and once more after the block."""
+    over = threading.Event()
+
+    def keep_looking() -> None:
+        while not over.is_set():
+            look()
+        look()
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(keep_looking)
+        try:
+            yield
+        finally:
+            over.set()
+        looking.result()
+
+
+def test_an_owners_jobs_submitted_at_once_get_turns_of_their_own(ledger: Ledger) -> None:
+    image = add_image(ledger)
+    other = add_image(ledger, owner="other")
+
+    def submit(own: Ledger, _n: int) -> None:
+        for _ in range(5):
+            own.submit(JobRequest(OWNER, image.id, {}))
+
+    all_at_once(ledger, submit)
+    ledger.submit(JobRequest("other", other.id, {}))
+    first_two = Backlog(ledger).waiting(2)
+    owners = {ledger.job(each.job_id).request.owner for each in first_two}
+    assert owners == {OWNER, "other"}, "one owner got two turns in one round"
+
+
+def test_whoever_reads_the_list_up_to_the_last_known_job_misses_none(ledger: Ledger) -> None:
+    image = add_image(ledger)
+    seen: list[int] = []
+
+    def look() -> None:
+        known = max(seen, default=0)
+        page = [job.serial for job in ledger.jobs(owner=OWNER, limit=1000)]
+        seen.extend(serial for serial in reversed(page) if serial > known)
+
+    def submit(own: Ledger, _n: int) -> None:
+        for _ in range(20):
+            own.submit(JobRequest(OWNER, image.id, {}))
+
+    with meanwhile(look):
+        all_at_once(ledger, submit)
+    assert seen == sorted(job.serial for job in ledger.jobs(owner=OWNER, limit=1000))
+
+
+def test_a_reader_that_resumes_after_an_event_misses_none(ledger: Ledger) -> None:
+    job_id, _ = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))
+    assert Attempt(ledger, job_id.id, 1, "worker").claim(60)
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.extend(event.id for event in ledger.events(job_id.id, after=max(seen, default=0)))
+
+    def write(own: Ledger, n: int) -> None:
+        for _ in range(20):
+            assert Attempt(own, job_id.id, 1, "worker").warn(f"{n}")
+
+    with meanwhile(look):
+        all_at_once(ledger, write)
+    assert len(seen) == 2 + 20 * AT_ONCE
+    assert seen == [event.id for event in ledger.events(job_id.id)]
+
+
+def test_one_key_makes_one_job(ledger: Ledger) -> None:
+    image = add_image(ledger)
+    answers = all_at_once(
+        ledger,
+        lambda own, _: own.submit(
+            JobRequest(OWNER, image.id, {}), idempotency_key="k", fingerprint="f"
+        ),
+    )
+    assert len({job.id for job, _ in answers}) == 1
+    assert sum(created for _, created in answers) == 1
+
+
+def test_one_file_sent_at_once_is_one_image(ledger: Ledger) -> None:
+    def add(own: Ledger, n: int) -> tuple[str, bool]:
+        record, created = own.add_image(
+            image_id=f"{n:032x}",
+            owner=OWNER,
+            name="x",
+            sha256="0" * 64,
+            size=1,
+            info=image.info,
+        )
+        return record.id, created
+
+    image = add_image(ledger)
+    answers = all_at_once(ledger, add)
+    assert len({image_id for image_id, _ in answers}) == 1
+    assert sum(created for _, created in answers) == 1
+
+
+def test_a_job_ends_once(ledger: Ledger) -> None:
+    for _ in range(5):
+        job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
+        assert Attempt(ledger, job_id, 1, "worker").claim(-1)
+
+        def end(own: Ledger, n: int, job_id: str = job_id) -> None:
+            match n % 3:
+                case 0:
+                    Attempt(own, job_id, 1, "worker").commit(MADE, expires_in_s=60)
+                case 1:
+                    own.cancel(job_id, owner=OWNER)
+                case _:
+                    Backlog(own).recover(1)
+
+        all_at_once(ledger, end)
+        job = ledger.job(job_id)
+        ends = [event.type for event in ledger.events(job_id) if event.type.terminal]
+        assert ends == [job.state]
+        assert bool(job.artifacts) == (job.state is State.SUCCEEDED)
+
+
+def test_a_lost_job_is_lost_once(ledger: Ledger) -> None:
+    job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
+    assert Attempt(ledger, job_id, 1, "worker").claim(-1)
+    found = all_at_once(ledger, lambda own, _: Backlog(own).recover(3))
+    assert sorted(found)[-1] == [job_id]
+    assert sum(map(len, found)) == 1
+    assert [str(event.type) for event in ledger.events(job_id)] == ["queued", "started", "queued"]
+
+
+def test_a_job_is_dispatched_once_at_a_time(ledger: Ledger) -> None:
+    ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))
+    (waiting,) = Backlog(ledger).waiting(5)
+    dispatched = all_at_once(ledger, lambda own, _: Backlog(own).dispatch(waiting))
+    assert sum(each is not None for each in dispatched) == 1
+
+
+def test_an_image_is_deleted_or_used(ledger: Ledger) -> None:
+    for _ in range(5):
+        image = add_image(ledger)
+
+        def use_or_delete(own: Ledger, n: int, image_id: str = image.id) -> None:
+            try:
+                if n % 2:
+                    own.submit(JobRequest(OWNER, image_id, {}))
+                else:
+                    own.delete_image(image_id, owner=OWNER)
+            except (NotFoundError, ConflictError):
+                pass
+
+        all_at_once(ledger, use_or_delete)
+        users = [job for job in ledger.jobs(owner=OWNER) if job.request.image_id == image.id]
+        assert ledger.has_image(image.id) == bool(users)
+
+
+def test_a_reader_never_sees_half_of_a_success(ledger: Ledger) -> None:
+    seen: set[tuple[State, int]] = set()
+    for _ in range(20):
+        job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
+        attempt = Attempt(ledger, job_id, 1, "worker")
+
+        def look(job_id: str = job_id) -> None:
+            job = ledger.job(job_id)
+            seen.add((job.state, len(job.artifacts)))
+
+        with meanwhile(look):
+            attempt.claim(60)
+            attempt.enter(Stage.SAVING)
+            attempt.commit(MADE, expires_in_s=60)
+    assert seen <= {(State.QUEUED, 0), (State.RUNNING, 0), (State.SUCCEEDED, 1)}
+
+
+def test_workers_beat_at_once(ledger: Ledger) -> None:
+    all_at_once(ledger, lambda own, n: [own.beat(f"worker{n}") for _ in range(5)])
+    assert ledger.live_workers(within_s=60) == AT_ONCE
