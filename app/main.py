@@ -12,11 +12,11 @@ from pydantic.json_schema import models_json_schema
 from redis import Redis
 
 from app import errors
-from app.deps import Services
 from app.events import Wakes
 from app.requestid import RequestIdMiddleware
-from app.routes import health, images, jobs, results
+from app.routes import health, images, jobs, keys, results
 from app.schemas import JobSpec
+from app.services import Services
 from worker import decoder
 from worker.ledger import Ledger
 from worker.settings import Settings
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
     errors.install(app)
-    for router in (images.router, jobs.router, results.router, health.router):
+    for router in (images.router, jobs.router, results.router, keys.router, health.router):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router, include_in_schema=False)  # where orchestrators look
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]

@@ -108,12 +108,13 @@ class Ledger:
             return known, False
         return self.image(image_id, owner=owner), True
 
-    def image(self, image_id: str, *, owner: str) -> ImageRecord:
-        """An image of this owner."""
+    def image(self, image_id: str, *, owner: str | None = None) -> ImageRecord:
+        """An image, of this owner if one is given."""
+        query = select(images).where(images.c.id == image_id)
+        if owner is not None:
+            query = query.where(images.c.owner == owner)
         with reading(self.engine) as connection:
-            row = connection.execute(
-                select(images).where(images.c.id == image_id, images.c.owner == owner)
-            ).one_or_none()
+            row = connection.execute(query).one_or_none()
         if row is None:
             raise NotFoundError(f"no image {image_id}")
         return _image(row)
@@ -199,18 +200,20 @@ class Ledger:
     def jobs(
         self,
         *,
-        owner: str,
+        owner: str | None = None,
         state: State | None = None,
         external_id: str | None = None,
         label: tuple[str, str] | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[JobRecord]:
-        """The owner's jobs, newest first, without their artifacts.
+        """Jobs, of this owner if one is given, newest first, without their artifacts.
 
         `before` is the serial of the last job already seen.
         """
-        query = select(jobs).where(jobs.c.owner == owner)
+        query = select(jobs)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
         if state is not None:
             query = query.where(jobs.c.state == state)
         if external_id is not None:

@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 2**20
@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         default=None, description="Redis or Valkey to use; an embedded Valkey when unset."
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; other than loopback needs a key."
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
     workers: int = Field(default=1, ge=1, description="Worker processes.")
     threads: int = Field(default=1, ge=1, description="Threads of one worker (BLAS, FFT, torch).")
@@ -56,6 +58,9 @@ class Settings(BaseSettings):
         default=3, ge=1, description="Attempts lost with their worker before a job fails."
     )
     result_days: float = Field(default=30.0, gt=0, description="Days until a result expires.")
+    api_key: SecretStr | None = Field(
+        default=None, exclude=True, description="Key that `reucid submit` shows to the server."
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 
     def as_environment(self) -> dict[str, str]:
@@ -66,6 +71,11 @@ class Settings(BaseSettings):
     @cached_property
     def ledger_url(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+
+    @property
+    def key(self) -> str | None:
+        """The key of this client."""
+        return None if self.api_key is None else self.api_key.get_secret_value()
 
     @property
     def memory_budget(self) -> int | None:

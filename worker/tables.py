@@ -124,6 +124,21 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(32), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Column("last_used_at", Float),
+)
+
 
 class Now(FunctionElement[float]):
     """Seconds since the epoch by the database's clock, the only one all processes share."""
