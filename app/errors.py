@@ -15,9 +15,16 @@ from starlette.exceptions import HTTPException
 from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
 from worker.formats import FormatError
-from worker.ledger import ConflictError, IdempotencyMismatchError, NotFoundError
+from worker.ledger import (
+    ConflictError,
+    IdempotencyMismatchError,
+    LedgerError,
+    NotFoundError,
+    QueueFullError,
+)
 
 MEDIA_TYPE = "application/problem+json"
+QUEUE_WAIT = 10  # s after which a full queue may have room
 
 log = structlog.get_logger()
 
@@ -27,6 +34,14 @@ class FieldError(BaseModel):
 
     field: str = Field(examples=["params.patch_size"])
     message: str = Field(examples=["got 8, which is even; a patch needs a centre: use 7 or 9"])
+
+
+class Limit(BaseModel):
+    """A limit that was exceeded."""
+
+    name: str = Field(examples=["max_upload_mib"], description="The server's setting.")
+    value: int | str = Field(examples=[2147483648])
+    got: int | str = Field(examples=[3000000000])
 
 
 class ProblemBody(BaseModel):
@@ -39,6 +54,7 @@ class ProblemBody(BaseModel):
     code: str = Field(description="Stable name of the problem, for programs.")
     request_id: str
     errors: list[FieldError] = []
+    limit: Limit | None = None
 
 
 class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
@@ -52,6 +68,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        limit: Limit | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -59,6 +76,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.limit = limit
 
     def response(self) -> JSONResponse:
         body = ProblemBody(
@@ -68,6 +86,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
             code=self.code,
             request_id=request_id(),
             errors=self.errors,
+            limit=self.limit,
         )
         return JSONResponse(body.model_dump(), self.status, self.headers, media_type=MEDIA_TYPE)
 
@@ -90,6 +109,13 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> 
     )
 
 
+REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    NotFoundError: (404, "not_found"),
+    ConflictError: (409, "conflict"),
+    IdempotencyMismatchError: (422, "idempotency_mismatch"),
+}
+
+
 def to_problem(error: Exception) -> Problem:
     """The answer to an error raised anywhere below."""
     match error:
@@ -104,12 +130,12 @@ def to_problem(error: Exception) -> Problem:
             return invalid([FieldError(field=f"params.{error.field}", message=error.reason)])
         case ReucidError() | FormatError():
             return Problem(422, error.code, str(error))
-        case NotFoundError():
-            return Problem(404, "not_found", str(error))
-        case ConflictError():
-            return Problem(409, "conflict", str(error))
-        case IdempotencyMismatchError():
-            return Problem(422, "idempotency_mismatch", str(error))
+        case QueueFullError():
+            limit = Limit(name=error.limit, value=error.value, got=error.got)
+            wait = {"Retry-After": str(QUEUE_WAIT)}
+            return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
+        case LedgerError() if type(error) in REFUSALS:
+            return Problem(*REFUSALS[type(error)], str(error))
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return Problem(507, "insufficient_storage", "the server's disk is full")
         case _:
@@ -129,9 +155,7 @@ def install(app: FastAPI) -> None:
         HTTPException,
         ReucidError,
         FormatError,
-        NotFoundError,
-        ConflictError,
-        IdempotencyMismatchError,
+        LedgerError,
     ):
         app.add_exception_handler(kind, answer)
 

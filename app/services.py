@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 from redis import Redis
 
 from app.events import Wakes
+from app.rates import RateLimiter
 from worker.keyring import Keyring
 from worker.ledger import Ledger
 from worker.settings import Settings
@@ -22,6 +23,7 @@ class Services:
     store: Store
     redis: Redis
     wakes: Wakes
+    rates: RateLimiter
 
     @property
     def keyring(self) -> Keyring:

@@ -112,6 +112,14 @@ class JobRequest:
 
 
 @dataclass(frozen=True)
+class Room:
+    """How many jobs may be queued."""
+
+    per_owner: int
+    everyone: int
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job as the ledger holds it. Times are seconds since the epoch, by the database's clock."""
 

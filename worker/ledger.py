@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.contract import (
@@ -21,6 +21,7 @@ from worker.contract import (
     JobRecord,
     JobRequest,
     Priority,
+    Room,
     Stage,
     State,
 )
@@ -39,6 +40,7 @@ class LedgerError(Exception):
         LedgerError
         |-- NotFoundError              no such object, or another owner's
         |-- ConflictError              the object is in use
+        |-- QueueFullError             as many jobs wait as may
         `-- IdempotencyMismatchError   the key was used for something else
     """
 
@@ -49,6 +51,14 @@ class NotFoundError(LedgerError):
 
 class ConflictError(LedgerError):
     """The object is in use."""
+
+
+class QueueFullError(LedgerError):
+    """As many jobs wait as may."""
+
+    def __init__(self, limit: str, value: int, got: int) -> None:
+        super().__init__(f"got {got} queued jobs, at most {value} may wait ({limit})")
+        self.limit, self.value, self.got = limit, value, got
 
 
 class IdempotencyMismatchError(LedgerError):
@@ -86,7 +96,15 @@ class Ledger:
     # --- images ---
 
     def add_image(
-        self, *, image_id: str, owner: str, name: str, sha256: str, size: int, info: ImageInfo
+        self,
+        *,
+        image_id: str,
+        owner: str,
+        name: str,
+        sha256: str,
+        size: int,
+        info: ImageInfo,
+        stored: int | None = None,
     ) -> tuple[ImageRecord, bool]:
         """Enter an image; the owner's known one and False if the same file was entered before."""
         row = {
@@ -95,6 +113,7 @@ class Ledger:
             "name": name,
             "sha256": sha256,
             "size": size,
+            "stored": size if stored is None else stored,
             "info": asdict(info),
             "created_at": Now(),
         }
@@ -153,6 +172,7 @@ class Ledger:
         *,
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
+        room: Room | None = None,
     ) -> tuple[JobRecord, bool]:
         """Enter a job; the first one and False if its key was used for the same before."""
         job_id = uuid4().hex
@@ -172,6 +192,8 @@ class Ledger:
                 if named:
                     connection.execute(insert(labels), named)
                 write_event(connection, job_id, 1, EventType.QUEUED)
+                if room is not None:  # now, so that a repeated submission is not refused for it
+                    _check_room(connection, request.owner, room)
         except IntegrityError:
             known = self._by_idempotency_key(request.owner, idempotency_key)
             if known is None:
@@ -230,6 +252,25 @@ class Ledger:
         query = query.order_by(jobs.c.serial.desc()).limit(limit)
         with reading(self.engine) as connection:
             return [_job(row) for row in connection.execute(query)]
+
+    def check_room(self, owner: str, room: Room) -> None:
+        """Refuse one more job where as many wait as may, before its file is received."""
+        with reading(self.engine) as connection:
+            _check_room(connection, owner, room, more=1)
+
+    def used(self, owner: str) -> int:
+        """Bytes that the files of an owner's images and jobs take."""
+        inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
+        # An interim result has the size of the result; there is one after each stack.
+        copies = case((artifacts.c.name == "result.npy", 1 + jobs.c.stacks_done), else_=1)
+        results = (
+            select(func.sum(artifacts.c.size * copies))
+            .join(jobs, jobs.c.id == artifacts.c.job_id)
+            .where(jobs.c.owner == owner, jobs.c.purged.is_(False))
+        )
+        with reading(self.engine) as connection:
+            sums = (connection.execute(query).scalar_one() for query in (inputs, results))
+            return sum(int(each or 0) for each in sums)
 
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
@@ -336,6 +377,18 @@ class Ledger:
                     jobs.c.owner == owner, jobs.c.idempotency_key == key
                 )
             ).one_or_none()
+
+
+def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
+    queued = jobs.c.state == State.QUEUED
+    count = func.count().filter(jobs.c.owner == owner)
+    own, everyone = connection.execute(select(count, func.count()).where(queued)).one()
+    for limit, value, got in (
+        ("max_queued_per_owner", room.per_owner, own + more),
+        ("max_queued", room.everyone, everyone + more),
+    ):
+        if got > value:
+            raise QueueFullError(limit, value, got)
 
 
 def _check_owned(connection: Connection, image_id: str, owner: str) -> None:

@@ -39,6 +39,24 @@ class Settings(BaseSettings):
         default=None, description="Classifier weights (safetensors); the bundled ones when unset."
     )
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
+    max_queued: int = Field(default=10_000, ge=1, description="Queued jobs of all owners.")
+    max_queued_per_owner: int = Field(default=2000, ge=1, description="Queued jobs of one owner.")
+    rate_limit: str = Field(
+        default="3000/minute",
+        pattern=r"^([1-9][0-9]*/(second|minute|hour|day))?$",
+        description="Requests of one key, as N/second, minute, hour or day; no limit when empty.",
+    )
+    owner_quota_mib: int | None = Field(
+        default=None, ge=1, description="What the files of one owner may take; no limit when unset."
+    )
+    min_free_mib: int = Field(
+        default=256, ge=0, description="Free space of the store that uploads and jobs must leave."
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Other sites whose pages may use the API, such as `https://lims.example.org`; "
+        "separated by spaces.",
+    )
     max_pixels: int = Field(default=2**28, ge=9, description="Largest accepted image, in pixels.")
     decode_timeout_s: float = Field(
         default=30.0, gt=0, description="Time limit of decoding a file."
@@ -81,6 +99,11 @@ class Settings(BaseSettings):
     def memory_budget(self) -> int | None:
         """Working memory of one job in bytes, None to find it from the machine."""
         return None if self.memory_budget_mib is None else self.memory_budget_mib * MIB
+
+    @property
+    def owner_quota(self) -> int | None:
+        """What the files of one owner may take, in bytes."""
+        return None if self.owner_quota_mib is None else self.owner_quota_mib * MIB
 
     @property
     def max_upload(self) -> int:

@@ -40,6 +40,7 @@ images = Table(
     Column("name", String(255), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),  # what all its files take
     Column("info", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     UniqueConstraint("owner", "sha256"),

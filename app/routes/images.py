@@ -3,10 +3,12 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from app.auth import SubmitterDep
 from app.deps import ImageDep, ImageToChangeDep, ServicesDep
 from app.errors import problems
+from app.limits import check_upload
 from app.schemas import Image
 from app.uploads import accept, media_type, receive_body, receive_form, upload_folder
 
@@ -39,6 +41,7 @@ async def upload(
     request: Request, response: Response, services: ServicesDep, caller: SubmitterDep
 ) -> Image:
     """Upload an image: a multipart form with `file`, or the file itself as the body."""
+    await run_in_threadpool(check_upload, services, request, caller.owner)
     with upload_folder(services) as folder:
         if media_type(request) == "multipart/form-data":
             file = (await receive_form(request, folder, services.settings)).file

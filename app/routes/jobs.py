@@ -17,6 +17,7 @@ from app.conditional import has_it
 from app.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.errors import FieldError, Problem, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
+from app.limits import check_space, check_upload, room
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec
 from app.uploads import accept, media_type, read_json, receive_form, upload_folder
 from reucid_core.plan import check_fits
@@ -95,6 +96,8 @@ async def submit(
 ) -> Job:
     """Submit a job: a multipart form with `file`, or JSON with the id of an uploaded image."""
     wait = _preferred_wait(prefer)
+    if idempotency_key is None:  # with one, the job may be there already
+        await run_in_threadpool(services.ledger.check_room, caller.owner, room(services))
     image, fields = await _read_submission(request, services, caller)
     job = await run_in_threadpool(_submit, services, image, fields, idempotency_key)
     if wait:
@@ -155,8 +158,10 @@ async def show(
     view = await run_in_threadpool(_view, services, job)
     etag = _etag(view)
     if has_it(request, etag):
-        return Response(status_code=304, headers={"ETag": etag})
-    response.headers["ETag"] = etag
+        return Response(
+            status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
+        )
+    response.headers.update({"ETag": etag, "Cache-Control": "private, no-cache"})
     return view
 
 
@@ -195,7 +200,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
     again = JobRequest(**{**vars(job.request), "retry_of": job.id})
-    new, _ = services.ledger.submit(again)
+    new, _ = services.ledger.submit(again, room=room(services))
     response.headers["Location"] = f"/v1/jobs/{new.id}"
     return _changed(services, new)
 
@@ -216,8 +221,10 @@ async def _read_submission(
             params = spec.params.checked()
             image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
             check_fits(params, image.info.shape)
+            await run_in_threadpool(check_space, services, image.owner, 0)
             return image, spec
         case "multipart/form-data":
+            await run_in_threadpool(check_upload, services, request, caller.owner)
             with upload_folder(services) as folder:
                 form = await receive_form(request, folder, services.settings)
                 fields = _form_fields(form.fields)
@@ -261,6 +268,7 @@ def _submit(
         JobRequest(owner=image.owner, image_id=image.id, **wish | {"priority": fields.priority}),
         idempotency_key=key,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
+        room=room(services),
     )
     wake(services.redis, job.id)
     return job
