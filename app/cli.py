@@ -1,4 +1,4 @@
-"""The command line: `reucid serve | denoise | submit | residual | demo`.
+"""The command line: `reucid serve | denoise | submit | residual | keys | demo`.
 
 Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 """
@@ -16,7 +16,9 @@ import typer
 from pydantic import ValidationError
 
 from app.client import Client, ClientError
+from app.keys import app as keys
 from app.progress import console, follow, stacks_bar
+from worker.settings import Settings
 
 OUR_FAULT, BAD_INPUT = 1, 2
 INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")  # of jobs that failed for those
@@ -30,6 +32,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+app.add_typer(keys, name="keys")
 
 
 class Engine(StrEnum):
@@ -190,7 +195,7 @@ def submit(
     threshold: Threshold = None,
     seed: Seed = 0,
 ) -> None:
-    """Send an image to a server."""
+    """Send an image to a server, with the key in REUCID_API_KEY if it wants one."""
     if not file.is_file():
         raise typer.BadParameter(f"no file at {file}", param_hint="FILE")
     if output_dir is not None:
@@ -199,7 +204,7 @@ def submit(
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
     params = _params(engine, stacks, patch_size, components, threshold, seed)
-    with Client(server) as client:
+    with Client(server, Settings().key) as client:
         job_id = client.submit(file, params)
         typer.echo(job_id)
         if not wait:
@@ -215,7 +220,9 @@ def submit(
 
 @app.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback only.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; other than loopback needs a key.")
+    ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of ledger and results.")] = None,

@@ -35,9 +35,10 @@ class Update:
 class Client:
     """The jobs of one server."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         try:
-            self._http = httpx.Client(base_url=url, timeout=PATIENCE)
+            self._http = httpx.Client(base_url=url, timeout=PATIENCE, headers=headers)
         except httpx.InvalidURL as error:
             raise ClientError(f"got the address {url!r}: {error}", ours=False) from error
         if self._http.base_url.scheme not in ("http", "https"):

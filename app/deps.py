@@ -1,45 +1,46 @@
-"""What routes are given: the services of this process, and whose request it is."""
+"""What routes are given: the objects they are about, if the caller may see them."""
 
-from dataclasses import dataclass
+import re
 from typing import Annotated
 
-from fastapi import Depends, Request
-from redis import Redis
+from fastapi import Depends, Path
+from pydantic import AfterValidator
 
-from app.events import Wakes
-from worker.contract import JobRecord
-from worker.ledger import Ledger
-from worker.settings import Settings
-from worker.store import Store
+from app.auth import ReaderDep, SubmitterDep
+from app.services import Services as Services
+from app.services import ServicesDep as ServicesDep
+from worker.contract import ImageRecord, JobRecord
+from worker.ledger import NotFoundError
 
-
-@dataclass(frozen=True)
-class Services:
-    """The open parts of one API process."""
-
-    settings: Settings
-    ledger: Ledger
-    store: Store
-    redis: Redis
-    wakes: Wakes
+PATTERN = "^[0-9a-f]{32}$"
 
 
-def _services(request: Request) -> Services:
-    services: Services = request.app.state.services
-    return services
+def _checked(id_: str) -> str:
+    if not re.fullmatch(PATTERN, id_):
+        raise NotFoundError(f"no object has the id {id_[:64]!r}")
+    return id_
 
 
-def _owner() -> str:
-    """Everybody on the loopback interface is the same owner."""
-    return "local"
+Id = Annotated[str, Path(json_schema_extra={"pattern": PATTERN}), AfterValidator(_checked)]
 
 
-ServicesDep = Annotated[Services, Depends(_services)]
-OwnerDep = Annotated[str, Depends(_owner)]
+def _job_to_read(job_id: Id, services: ServicesDep, caller: ReaderDep) -> JobRecord:
+    return services.ledger.job(job_id, owner=caller.sees)
 
 
-def _job(job_id: str, services: ServicesDep, owner: OwnerDep) -> JobRecord:
-    return services.ledger.job(job_id, owner=owner)
+def _job_to_change(job_id: Id, services: ServicesDep, caller: SubmitterDep) -> JobRecord:
+    return services.ledger.job(job_id, owner=caller.sees)
 
 
-JobDep = Annotated[JobRecord, Depends(_job)]
+def _image_to_read(image_id: Id, services: ServicesDep, caller: ReaderDep) -> ImageRecord:
+    return services.ledger.image(image_id, owner=caller.sees)
+
+
+def _image_to_change(image_id: Id, services: ServicesDep, caller: SubmitterDep) -> ImageRecord:
+    return services.ledger.image(image_id, owner=caller.sees)
+
+
+JobDep = Annotated[JobRecord, Depends(_job_to_read)]
+JobToChangeDep = Annotated[JobRecord, Depends(_job_to_change)]
+ImageDep = Annotated[ImageRecord, Depends(_image_to_read)]
+ImageToChangeDep = Annotated[ImageRecord, Depends(_image_to_change)]

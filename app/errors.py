@@ -18,9 +18,16 @@ from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
 from worker.database import is_full
 from worker.formats import FormatError
-from worker.ledger import ConflictError, IdempotencyMismatchError, NotFoundError
+from worker.ledger import (
+    ConflictError,
+    IdempotencyMismatchError,
+    LedgerError,
+    NotFoundError,
+    QueueFullError,
+)
 
 MEDIA_TYPE = "application/problem+json"
+QUEUE_WAIT = 10  # s after which a full queue may have room
 
 log = structlog.get_logger()
 
@@ -30,6 +37,14 @@ class FieldError(BaseModel):
 
     field: str = Field(examples=["params.patch_size"])
     message: str = Field(examples=["got 8, which is even; a patch needs a centre: use 7 or 9"])
+
+
+class Limit(BaseModel):
+    """A limit that was exceeded."""
+
+    name: str = Field(examples=["max_upload_mib"], description="The server's setting.")
+    value: int | str = Field(examples=[2147483648])
+    got: int | str = Field(examples=[3000000000])
 
 
 class ProblemBody(BaseModel):
@@ -42,6 +57,7 @@ class ProblemBody(BaseModel):
     code: str = Field(description="Stable name of the problem, for programs.")
     request_id: str
     errors: list[FieldError] = []
+    limit: Limit | None = None
 
 
 class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
@@ -55,6 +71,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        limit: Limit | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -62,6 +79,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.limit = limit
 
     def response(self) -> JSONResponse:
         body = ProblemBody(
@@ -71,6 +89,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
             code=self.code,
             request_id=request_id(),
             errors=self.errors,
+            limit=self.limit,
         )
         return JSONResponse(body.model_dump(), self.status, self.headers, media_type=MEDIA_TYPE)
 
@@ -93,7 +112,14 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> 
     )
 
 
-def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a program)
+REFUSALS: dict[type[Exception], tuple[int, str]] = {
+    NotFoundError: (404, "not_found"),
+    ConflictError: (409, "conflict"),
+    IdempotencyMismatchError: (422, "idempotency_mismatch"),
+}
+
+
+def to_problem(error: Exception) -> Problem:
     """The answer to an error raised anywhere below."""
     match error:
         case Problem():
@@ -107,12 +133,12 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             return invalid([FieldError(field=f"params.{error.field}", message=error.reason)])
         case ReucidError() | FormatError():
             return Problem(422, error.code, str(error))
-        case NotFoundError():
-            return Problem(404, "not_found", str(error))
-        case ConflictError():
-            return Problem(409, "conflict", str(error))
-        case IdempotencyMismatchError():
-            return Problem(422, "idempotency_mismatch", str(error))
+        case QueueFullError():
+            limit = Limit(name=error.limit, value=error.value, got=error.got)
+            wait = {"Retry-After": str(QUEUE_WAIT)}
+            return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
+        case LedgerError() if type(error) in REFUSALS:
+            return Problem(*REFUSALS[type(error)], str(error))
         case SQLAlchemyError():
             return _ledger_problem(error)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
@@ -154,9 +180,7 @@ def install(app: FastAPI) -> None:
         HTTPException,
         ReucidError,
         FormatError,
-        NotFoundError,
-        ConflictError,
-        IdempotencyMismatchError,
+        LedgerError,
     ):
         app.add_exception_handler(kind, answer)
 

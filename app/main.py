@@ -10,18 +10,22 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
 from pydantic.json_schema import models_json_schema
 from redis import Redis
+from starlette.middleware.cors import CORSMiddleware
 
 from app import errors
-from app.deps import Services
 from app.events import Wakes
+from app.headers import SecurityHeadersMiddleware
+from app.rates import RateLimiter
 from app.requestid import RequestIdMiddleware
-from app.routes import health, images, jobs, results
+from app.routes import health, images, jobs, keys, results
 from app.schemas import JobSpec
+from app.services import Services
 from worker import decoder
 from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
 
+EXPOSED = ["Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-ID"]
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -44,14 +48,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
         await run_in_threadpool(decoder.warm_up)
         async with Wakes(redis_url).listening() as wakes:
+            redis = Redis.from_url(
+                redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+            )
             app.state.services = services = Services(
                 settings=settings,
                 ledger=await run_in_threadpool(open_ledger, settings),
                 store=Store(settings.data_dir),
-                redis=Redis.from_url(
-                    redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
-                ),
+                redis=redis,
                 wakes=wakes,
+                rates=RateLimiter(redis, settings.rate_limit),
             )
             yield
             services.redis.close()
@@ -69,9 +75,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins.split(),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(SecurityHeadersMiddleware)
     errors.install(app)
-    for router in (images.router, jobs.router, results.router, health.router):
-        app.include_router(router, prefix="/v1")
+    for router in (images.router, jobs.router, results.router, keys.router):
+        app.include_router(router, prefix="/v1", responses=errors.problems(401, 403, 429))
+    app.include_router(health.router, prefix="/v1")
     app.include_router(health.router, include_in_schema=False)  # where orchestrators look
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
     return app

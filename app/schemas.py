@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
-from worker.contract import ImageRecord, JobRecord, Priority, Stage, State
+from worker.contract import ImageRecord, JobRecord, KeyRecord, Priority, Scope, Stage, State
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +103,7 @@ class Image(BaseModel):
     """An uploaded image."""
 
     id: str
+    owner: str
     name: str
     sha256: str = Field(description="Of the bytes that were sent.")
     size: int = Field(description="Bytes.")
@@ -118,6 +119,7 @@ class Image(BaseModel):
         info = record.info
         return cls(
             id=record.id,
+            owner=record.owner,
             name=record.name,
             sha256=record.sha256,
             size=record.size,
@@ -141,6 +143,7 @@ class Job(BaseModel):
     """A job and where it stands."""
 
     id: str
+    owner: str
     state: State
     stage: Stage | None = Field(description="What a running job is doing.")
     progress: float = Field(ge=0, le=1)
@@ -170,6 +173,7 @@ class Job(BaseModel):
         request = record.request
         return cls(
             id=record.id,
+            owner=request.owner,
             state=record.state,
             stage=record.stage,
             progress=_progress(record),
@@ -203,6 +207,63 @@ class JobList(BaseModel):
 
     jobs: list[Job]
     next: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+class KeySpec(Strict):
+    """A key to be made."""
+
+    owner: str = Field(
+        pattern="^[A-Za-z0-9._@-]{1,200}$",
+        description="Everything made with the key belongs to this owner.",
+        examples=["lab-3"],
+    )
+    scopes: set[Scope] = Field(min_length=1, examples=[["submit", "read"]])
+    name: ShortText = Field("", description="What it is for.", examples=["LIMS"])
+    expires_days: float | None = Field(
+        None, gt=0, le=36500, description="Days until it ends; never if left out."
+    )
+
+
+class Key(BaseModel):
+    """A key, without itself."""
+
+    id: str
+    owner: str
+    name: str
+    prefix: str = Field(description="The key's first characters.")
+    scopes: list[Scope]
+    state: Literal["valid", "expired", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+    @classmethod
+    def of(cls, record: KeyRecord) -> "Key":
+        return cls(
+            id=record.id,
+            owner=record.owner,
+            name=record.name,
+            prefix=record.prefix,
+            scopes=sorted(record.scopes),
+            state=record.state,
+            created_at=_time(record.created_at),
+            expires_at=_time(record.expires_at),
+            revoked_at=_time(record.revoked_at),
+            last_used_at=_time(record.last_used_at),
+        )
+
+
+class NewKey(Key):
+    """A key that was just made."""
+
+    key: str = Field(description="The key itself, shown this once.")
+
+
+class KeyList(BaseModel):
+    """All keys."""
+
+    keys: list[Key]
 
 
 class Version(BaseModel):

@@ -1,13 +1,15 @@
 """`reucid serve`: the whole server in one supervised group of processes."""
 
-import ipaddress
 import socket
 import sys
 from typing import Any
 
 import typer
 
+from app.auth import is_loopback
 from worker import logs
+from worker.keyring import Keyring
+from worker.ledger import Ledger
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 
@@ -35,10 +37,10 @@ def serve(stated: dict[str, Any]) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    if not _is_loopback(settings.host):
+    if not is_loopback(settings.host) and not _has_valid_key(settings):
         raise typer.BadParameter(
-            f"got {settings.host}, expected a loopback address such as 127.0.0.1: there are no "
-            "keys yet, so nobody else may reach the server",
+            f"got {settings.host}, expected a loopback address such as 127.0.0.1: there is no "
+            "valid key, so nobody else may reach the server; make one with `reucid keys create`",
             param_hint="--host",
         )
     try:
@@ -52,10 +54,9 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _has_valid_key(settings: Settings) -> bool:
+    ledger = Ledger.open(settings.ledger_url)
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return any(key.state == "valid" for key in Keyring(ledger).all())
+    finally:
+        ledger.close()

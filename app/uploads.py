@@ -15,6 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.deps import Services
 from app.errors import FieldError, Problem, invalid
+from app.limits import check_space, too_large
 from reucid_core import DenoiseParams
 from reucid_core.plan import check_fits
 from worker import decoder
@@ -56,7 +57,6 @@ def media_type(request: Request) -> str:
 
 async def receive_body(request: Request, folder: Path, settings: Settings) -> ReceivedFile:
     """Store a raw request body."""
-    _check_length(request, settings)
     sink = _Sink(folder, "image", settings.max_upload)
     try:
         async for chunk in request.stream():
@@ -68,7 +68,6 @@ async def receive_body(request: Request, folder: Path, settings: Settings) -> Re
 
 async def receive_form(request: Request, folder: Path, settings: Settings) -> Form:
     """Store a multipart body's file and collect its fields, in one pass and little memory."""
-    _check_length(request, settings)
     _, options = parse_options_header(request.headers["content-type"])
     reader = _FormReader(folder, settings.max_upload)
     try:
@@ -121,6 +120,7 @@ def _accept(
     info = decoder.decode(file.path, file.folder, limits)
     check_fits(params, info.shape)
     image_id = uuid4().hex
+    check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.accept(file.folder, image_id)
     record, created = services.ledger.add_image(
         owner=owner,
@@ -129,6 +129,7 @@ def _accept(
         size=file.size,
         info=info,
         image_id=image_id,
+        stored=services.store.size_of_image(image_id),
     )
     if not created:  # the same file came twice at once
         services.store.remove_image(image_id)
@@ -145,18 +146,6 @@ def upload_folder(services: Services) -> Iterator[Path]:
         services.store.discard(folder)
 
 
-def _check_length(request: Request, settings: Settings) -> None:
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > settings.max_upload + MIB:
-        raise _too_large(int(declared), settings.max_upload)
-
-
-def _too_large(size: int, limit: int) -> Problem:
-    return Problem(
-        413, "too_large", f"got {size} bytes or more, at most {limit} are accepted in one upload"
-    )
-
-
 class _Sink:
     """A file being written and hashed."""
 
@@ -171,7 +160,7 @@ class _Sink:
     def write(self, data: bytes) -> None:
         self._size += len(data)
         if self._size > self._limit:
-            raise _too_large(self._size, self._limit)
+            raise too_large(self._size, self._limit)
         self._digest.update(data)
         self._file.write(data)
 
@@ -180,7 +169,7 @@ class _Sink:
 
     def received(self) -> ReceivedFile:
         self.close()
-        name = self._name.replace("\0", "\N{REPLACEMENT CHARACTER}")[:LONGEST_NAME]
+        name = "".join(c for c in self._name if c.isprintable())[:LONGEST_NAME]
         return ReceivedFile(self._folder, name, self._digest.hexdigest(), self._size)
 
 

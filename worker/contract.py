@@ -6,7 +6,7 @@ Small frozen dataclasses and names; no behaviour, no I/O.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 QUEUE = "reucid"
 JOB_FUNCTION = "worker.jobs.run"
@@ -40,6 +40,14 @@ class Priority(StrEnum):
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
+
+
+class Scope(StrEnum):
+    """What a key allows; `admin` includes the others and sees every owner's objects."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    ADMIN = "admin"
 
 
 class EventType(StrEnum):
@@ -104,6 +112,14 @@ class JobRequest:
 
 
 @dataclass(frozen=True)
+class Room:
+    """How many jobs may be queued."""
+
+    per_owner: int
+    everyone: int
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """A job as the ledger holds it. Times are seconds since the epoch, by the database's clock."""
 
@@ -135,6 +151,22 @@ class ImageRecord:
     size: int  # bytes
     created_at: float
     info: ImageInfo
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """A key as the ledger holds it: all but the key itself, of which only the hash is kept."""
+
+    id: str
+    owner: str
+    name: str  # what its maker calls it: "LIMS", "microscope 2"
+    prefix: str  # its first characters, to tell it by
+    scopes: frozenset[Scope]
+    state: Literal["valid", "expired", "revoked"]
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+    last_used_at: float | None  # to the minute
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from worker.contract import (
@@ -23,6 +23,7 @@ from worker.contract import (
     JobRecord,
     JobRequest,
     Priority,
+    Room,
     Stage,
     State,
 )
@@ -51,6 +52,7 @@ class LedgerError(Exception):
         LedgerError
         |-- NotFoundError              no such object, or another owner's
         |-- ConflictError              the object is in use
+        |-- QueueFullError             as many jobs wait as may
         `-- IdempotencyMismatchError   the key was used for something else
     """
 
@@ -61,6 +63,14 @@ class NotFoundError(LedgerError):
 
 class ConflictError(LedgerError):
     """The object is in use."""
+
+
+class QueueFullError(LedgerError):
+    """As many jobs wait as may."""
+
+    def __init__(self, limit: str, value: int, got: int) -> None:
+        super().__init__(f"got {got} queued jobs, at most {value} may wait ({limit})")
+        self.limit, self.value, self.got = limit, value, got
 
 
 class IdempotencyMismatchError(LedgerError):
@@ -107,7 +117,15 @@ class Ledger:
     # --- images ---
 
     def add_image(
-        self, *, image_id: str, owner: str, name: str, sha256: str, size: int, info: ImageInfo
+        self,
+        *,
+        image_id: str,
+        owner: str,
+        name: str,
+        sha256: str,
+        size: int,
+        info: ImageInfo,
+        stored: int | None = None,
     ) -> tuple[ImageRecord, bool]:
         """Enter an image; the owner's known one and False if the same file was entered before."""
         row = {
@@ -116,6 +134,7 @@ class Ledger:
             "name": name,
             "sha256": sha256,
             "size": size,
+            "stored": size if stored is None else stored,
             "info": asdict(info),
             "created_at": Now(),
         }
@@ -129,12 +148,13 @@ class Ledger:
             return known, False
         return self.image(image_id, owner=owner), True
 
-    def image(self, image_id: str, *, owner: str) -> ImageRecord:
-        """An image of this owner."""
+    def image(self, image_id: str, *, owner: str | None = None) -> ImageRecord:
+        """An image, of this owner if one is given."""
+        query = select(images).where(images.c.id == image_id)
+        if owner is not None:
+            query = query.where(images.c.owner == owner)
         with reading(self.engine) as connection:
-            row = connection.execute(
-                select(images).where(images.c.id == image_id, images.c.owner == owner)
-            ).one_or_none()
+            row = connection.execute(query).one_or_none()
         if row is None:
             raise NotFoundError(f"no image {image_id}")
         return _image(row)
@@ -173,6 +193,7 @@ class Ledger:
         *,
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
+        room: Room | None = None,
     ) -> tuple[JobRecord, bool]:
         """Enter a job; the first one and False if its key was used for the same before."""
         job_id = uuid4().hex
@@ -192,6 +213,8 @@ class Ledger:
                 if named:
                     connection.execute(insert(labels), named)
                 write_event(connection, job_id, 1, EventType.QUEUED)
+                if room is not None:  # now, so that a repeated submission is not refused for it
+                    _check_room(connection, request.owner, room)
         except IntegrityError:
             known = self._by_idempotency_key(request.owner, idempotency_key)
             if known is None:
@@ -220,18 +243,20 @@ class Ledger:
     def jobs(
         self,
         *,
-        owner: str,
+        owner: str | None = None,
         state: State | None = None,
         external_id: str | None = None,
         label: tuple[str, str] | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[JobRecord]:
-        """The owner's jobs, newest first, without their artifacts.
+        """Jobs, of this owner if one is given, newest first, without their artifacts.
 
         `before` is the serial of the last job already seen.
         """
-        query = select(jobs).where(jobs.c.owner == owner)
+        query = select(jobs)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
         if state is not None:
             query = query.where(jobs.c.state == state)
         if external_id is not None:
@@ -248,6 +273,25 @@ class Ledger:
         query = query.order_by(jobs.c.serial.desc()).limit(limit)
         with reading(self.engine) as connection:
             return [_job(row) for row in connection.execute(query)]
+
+    def check_room(self, owner: str, room: Room) -> None:
+        """Refuse one more job where as many wait as may, before its file is received."""
+        with reading(self.engine) as connection:
+            _check_room(connection, owner, room, more=1)
+
+    def used(self, owner: str) -> int:
+        """Bytes that the files of an owner's images and jobs take."""
+        inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
+        # An interim result has the size of the result; there is one after each stack.
+        copies = case((artifacts.c.name == "result.npy", 1 + jobs.c.stacks_done), else_=1)
+        results = (
+            select(func.sum(artifacts.c.size * copies))
+            .join(jobs, jobs.c.id == artifacts.c.job_id)
+            .where(jobs.c.owner == owner, jobs.c.purged.is_(False))
+        )
+        with reading(self.engine) as connection:
+            sums = (connection.execute(query).scalar_one() for query in (inputs, results))
+            return sum(int(each or 0) for each in sums)
 
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
@@ -368,6 +412,18 @@ def ledger_may_be_away() -> Iterator[None]:
 def open_ledger(settings: Settings) -> Ledger:
     """The ledger of a server with these settings."""
     return Ledger.open(settings.ledger_url, on_network=settings.ledger_on_network)
+
+
+def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
+    queued = jobs.c.state == State.QUEUED
+    count = func.count().filter(jobs.c.owner == owner)
+    own, everyone = connection.execute(select(count, func.count()).where(queued)).one()
+    for limit, value, got in (
+        ("max_queued_per_owner", room.per_owner, own + more),
+        ("max_queued", room.everyone, everyone + more),
+    ):
+        if got > value:
+            raise QueueFullError(limit, value, got)
 
 
 def _check_owned(connection: Connection, image_id: str, owner: str) -> None:

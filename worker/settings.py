@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 2**20
@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         default=None, description="Redis or Valkey to use; an embedded Valkey when unset."
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on; loopback only.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; other than loopback needs a key."
+    )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
     workers: int = Field(default=1, ge=1, description="Worker processes.")
     threads: int = Field(default=1, ge=1, description="Threads of one worker (BLAS, FFT, torch).")
@@ -40,6 +42,24 @@ class Settings(BaseSettings):
         default=None, description="Classifier weights (safetensors); the bundled ones when unset."
     )
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
+    max_queued: int = Field(default=10_000, ge=1, description="Queued jobs of all owners.")
+    max_queued_per_owner: int = Field(default=2000, ge=1, description="Queued jobs of one owner.")
+    rate_limit: str = Field(
+        default="3000/minute",
+        pattern=r"^([1-9][0-9]*/(second|minute|hour|day))?$",
+        description="Requests of one key, as N/second, minute, hour or day; no limit when empty.",
+    )
+    owner_quota_mib: int | None = Field(
+        default=None, ge=1, description="What the files of one owner may take; no limit when unset."
+    )
+    min_free_mib: int = Field(
+        default=256, ge=0, description="Free space of the store that uploads and jobs must leave."
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Other sites whose pages may use the API, such as `https://lims.example.org`; "
+        "separated by spaces.",
+    )
     max_pixels: int = Field(default=2**28, ge=9, description="Largest accepted image, in pixels.")
     decode_timeout_s: float = Field(
         default=30.0, gt=0, description="Time limit of decoding a file."
@@ -59,6 +79,9 @@ class Settings(BaseSettings):
         default=3, ge=1, description="Attempts lost with their worker before a job fails."
     )
     result_days: float = Field(default=30.0, gt=0, description="Days until a result expires.")
+    api_key: SecretStr | None = Field(
+        default=None, exclude=True, description="Key that `reucid submit` shows to the server."
+    )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 
     def as_environment(self) -> dict[str, str]:
@@ -71,9 +94,19 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
 
     @property
+    def key(self) -> str | None:
+        """The key of this client."""
+        return None if self.api_key is None else self.api_key.get_secret_value()
+
+    @property
     def memory_budget(self) -> int | None:
         """Working memory of one job in bytes, None to find it from the machine."""
         return None if self.memory_budget_mib is None else self.memory_budget_mib * MIB
+
+    @property
+    def owner_quota(self) -> int | None:
+        """What the files of one owner may take, in bytes."""
+        return None if self.owner_quota_mib is None else self.owner_quota_mib * MIB
 
     @property
     def max_upload(self) -> int:

@@ -36,6 +36,10 @@ class Store:
         """Raise OSError when nothing can be written."""
         self.discard(self.new_upload())
 
+    def free(self) -> int:
+        """Bytes that are free where the files lie."""
+        return shutil.disk_usage(self._root).free
+
     # --- images ---
 
     def new_upload(self) -> Path:
@@ -64,6 +68,11 @@ class Store:
     def original(self, image_id: str) -> Path:
         """The file as it was sent."""
         return self._images / _checked(image_id) / ORIGINAL
+
+    def size_of_image(self, image_id: str) -> int:
+        """Bytes that an image's files take."""
+        folder = self._images / _checked(image_id)
+        return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
     def remove_image(self, image_id: str) -> None:
         """Remove an image's files."""

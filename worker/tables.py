@@ -40,6 +40,7 @@ images = Table(
     Column("name", String(255), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("size", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),  # what all its files take
     Column("info", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
     UniqueConstraint("owner", "sha256"),
@@ -122,6 +123,21 @@ workers = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("seen_at", Float, nullable=False),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("prefix", String(32), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Column("last_used_at", Float),
 )
 
 

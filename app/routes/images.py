@@ -1,17 +1,19 @@
 """Images: uploaded once, denoised as often as wanted."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from app.deps import OwnerDep, ServicesDep
+from app.auth import SubmitterDep
+from app.deps import ImageDep, ImageToChangeDep, ServicesDep
 from app.errors import problems
+from app.limits import check_upload
 from app.schemas import Image
 from app.uploads import accept, media_type, receive_body, receive_form, upload_folder
 
 router = APIRouter(prefix="/images", tags=["images"])
 
-ImageId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 UPLOAD: dict[str, Any] = {
     "requestBody": {
@@ -36,28 +38,29 @@ UPLOAD: dict[str, Any] = {
     ),
 )
 async def upload(
-    request: Request, response: Response, services: ServicesDep, owner: OwnerDep
+    request: Request, response: Response, services: ServicesDep, caller: SubmitterDep
 ) -> Image:
     """Upload an image: a multipart form with `file`, or the file itself as the body."""
+    await run_in_threadpool(check_upload, services, request, caller.owner)
     with upload_folder(services) as folder:
         if media_type(request) == "multipart/form-data":
             file = (await receive_form(request, folder, services.settings)).file
         else:
             file = await receive_body(request, folder, services.settings)
-        record, created = await accept(services, file, owner=owner)
+        record, created = await accept(services, file, owner=caller.owner)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"/v1/images/{record.id}"
     return Image.of(record)
 
 
 @router.get("/{image_id}", responses=problems(404, 422, 500))
-def show(image_id: ImageId, services: ServicesDep, owner: OwnerDep) -> Image:
+def show(image: ImageDep) -> Image:
     """What is known of an image."""
-    return Image.of(services.ledger.image(image_id, owner=owner))
+    return Image.of(image)
 
 
 @router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 422, 500))
-def delete(image_id: ImageId, services: ServicesDep, owner: OwnerDep) -> None:
+def delete(image: ImageToChangeDep, services: ServicesDep) -> None:
     """Remove an image that no job refers to."""
-    services.ledger.delete_image(image_id, owner=owner)
-    services.store.remove_image(image_id)
+    services.ledger.delete_image(image.id, owner=image.owner)
+    services.store.remove_image(image.id)

@@ -12,10 +12,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
 
+from app.auth import Caller, ReaderDep, SubmitterDep
 from app.conditional import has_it
-from app.deps import JobDep, OwnerDep, Services, ServicesDep
+from app.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.errors import FieldError, Problem, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
+from app.limits import check_space, check_upload, room
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec
 from app.uploads import accept, media_type, read_json, receive_form, upload_folder
 from reucid_core.plan import check_fits
@@ -89,17 +91,19 @@ async def submit(
     request: Request,
     response: Response,
     services: ServicesDep,
-    owner: OwnerDep,
+    caller: SubmitterDep,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Job:
     """Submit a job: a multipart form with `file`, or JSON with the id of an uploaded image."""
     wait = _preferred_wait(prefer)
-    image, fields = await _read_submission(request, services, owner)
-    job = await run_in_threadpool(_submit, services, owner, image, fields, idempotency_key)
+    if idempotency_key is None:  # with one, the job may be there already
+        await run_in_threadpool(services.ledger.check_room, caller.owner, room(services))
+    image, fields = await _read_submission(request, services, caller)
+    job = await run_in_threadpool(_submit, services, image, fields, idempotency_key)
     if wait:
         job = await until_terminal(
-            services.ledger, services.wakes, job.id, owner=owner, seconds=wait
+            services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
         )
     response.status_code = 200 if job.state.terminal and wait else 202
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -109,7 +113,7 @@ async def submit(
 @router.get("", responses=problems(404, 422, 500))
 def index(
     services: ServicesDep,
-    owner: OwnerDep,
+    caller: ReaderDep,
     state: State | None = None,
     external_id: str | None = None,
     label: Annotated[str | None, Query(pattern="^[^=]+=.*$", description="name=value")] = None,
@@ -121,7 +125,7 @@ def index(
     """Jobs, newest first."""
     name, _, value = (label or "").partition("=")
     records = services.ledger.jobs(
-        owner=owner,
+        owner=caller.sees,
         state=state,
         external_id=external_id,
         label=(name, value) if label else None,
@@ -155,8 +159,10 @@ async def show(
     view = await run_in_threadpool(_view, services, job)
     etag = _etag(view)
     if has_it(request, etag):
-        return Response(status_code=304, headers={"ETag": etag})
-    response.headers["ETag"] = etag
+        return Response(
+            status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
+        )
+    response.headers.update({"ETag": etag, "Cache-Control": "private, no-cache"})
     return view
 
 
@@ -176,53 +182,55 @@ async def events(
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(404, 422, 500))
-def cancel(response: Response, job: JobDep, services: ServicesDep, owner: OwnerDep) -> Job:
+def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.ledger.cancel(job.id, owner=owner))
+    return _changed(services, services.ledger.cancel(job.id, owner=job.request.owner))
 
 
 @router.post("/{job_id}/finish", status_code=202, responses=problems(404, 422, 500))
-def finish(response: Response, job: JobDep, services: ServicesDep, owner: OwnerDep) -> Job:
+def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.ledger.request_finish(job.id, owner=owner))
+    return _changed(services, services.ledger.request_finish(job.id, owner=job.request.owner))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 422, 500))
-def retry(response: Response, job: JobDep, services: ServicesDep) -> Job:
+def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Submit the job again, as a new one."""
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
     again = JobRequest(**{**vars(job.request), "retry_of": job.id})
-    new, _ = services.ledger.submit(again)
+    new, _ = services.ledger.submit(again, room=room(services))
     response.headers["Location"] = f"/v1/jobs/{new.id}"
     return _changed(services, new)
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 422, 500))
-def delete(job: JobDep, services: ServicesDep, owner: OwnerDep) -> None:
+def delete(job: JobToChangeDep, services: ServicesDep) -> None:
     """Remove an ended job and all its files."""
-    services.ledger.delete_job(job.id, owner=owner)
+    services.ledger.delete_job(job.id, owner=job.request.owner)
     services.store.remove_job(job.id)
 
 
 async def _read_submission(
-    request: Request, services: Services, owner: str
+    request: Request, services: Services, caller: Caller
 ) -> tuple[ImageRecord, JobFields]:
     match media_type(request):
         case "application/json":
             spec = _validate(JobSpec, await read_json(request))
             params = spec.params.checked()
-            image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=owner)
+            image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
             check_fits(params, image.info.shape)
+            await run_in_threadpool(check_space, services, image.owner, 0)
             return image, spec
         case "multipart/form-data":
+            await run_in_threadpool(check_upload, services, request, caller.owner)
             with upload_folder(services) as folder:
                 form = await receive_form(request, folder, services.settings)
                 fields = _form_fields(form.fields)
                 params = fields.params.checked()
-                image, _ = await accept(services, form.file, owner=owner, params=params)
+                image, _ = await accept(services, form.file, owner=caller.owner, params=params)
             return image, fields
         case other:
             raise Problem(
@@ -252,14 +260,16 @@ def _validate(schema: type[Schema], body: bytes) -> Schema:
 
 
 def _submit(
-    services: Services, owner: str, image: ImageRecord, fields: JobFields, key: str | None
+    services: Services, image: ImageRecord, fields: JobFields, key: str | None
 ) -> JobRecord:
+    """Enter a job; like its image, it is the owner's, also where an admin submits it."""
     wish = fields.model_dump(mode="json", exclude={"image_id"})
-    identity = json.dumps([owner, image.sha256, wish], sort_keys=True)
+    identity = json.dumps([image.owner, image.sha256, wish], sort_keys=True)
     job, _ = services.ledger.submit(
-        JobRequest(owner=owner, image_id=image.id, **wish | {"priority": fields.priority}),
+        JobRequest(owner=image.owner, image_id=image.id, **wish | {"priority": fields.priority}),
         idempotency_key=key,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
+        room=room(services),
     )
     wake(services.redis, job.id)
     return job

@@ -1,0 +1,57 @@
+"""What one caller may take: places in the queue, space on the disk."""
+
+from fastapi import Request
+
+from app.errors import Limit, Problem
+from app.services import Services
+from worker.contract import Room
+from worker.settings import MIB
+
+
+def room(services: Services) -> Room:
+    """How many jobs may be queued."""
+    return Room(services.settings.max_queued_per_owner, services.settings.max_queued)
+
+
+def check_upload(services: Services, request: Request, owner: str) -> None:
+    """Refuse an upload, before its body is read, that would not be kept."""
+    declared = request.headers.get("content-length", "")
+    size = int(declared) if declared.isdigit() else 0
+    if size > services.settings.max_upload + MIB:  # a form's own lines are not counted
+        raise too_large(size, services.settings.max_upload)
+    check_space(services, owner, size)
+
+
+def check_space(services: Services, owner: str, more: int) -> None:
+    """Refuse what would fill the disk or the owner's share of it."""
+    least, free = services.settings.min_free_mib * MIB, services.store.free() - more
+    if free < least:
+        raise Problem(
+            507,
+            "insufficient_storage",
+            f"this would leave {max(free, 0)} bytes free on the server's disk, at least {least} "
+            "must be (min_free_mib)",
+            limit=Limit(name="min_free_mib", value=least, got=free),
+        )
+    quota = services.settings.owner_quota
+    if quota is None:
+        return
+    used = services.ledger.used(owner) + more
+    if used > quota:
+        raise Problem(
+            507,
+            "quota_exceeded",
+            f"the files of {owner} would take {used} bytes, at most {quota} may (owner_quota_mib): "
+            "delete jobs and images that are no longer needed",
+            limit=Limit(name="owner_quota_mib", value=quota, got=used),
+        )
+
+
+def too_large(size: int, limit: int) -> Problem:
+    """413 for a file of so many bytes, or more."""
+    return Problem(
+        413,
+        "too_large",
+        f"got {size} bytes or more, at most {limit} are accepted in one upload (max_upload_mib)",
+        limit=Limit(name="max_upload_mib", value=limit, got=size),
+    )

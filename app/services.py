@@ -1,0 +1,38 @@
+"""The open parts of one API process."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from redis import Redis
+
+from app.events import Wakes
+from app.rates import RateLimiter
+from worker.keyring import Keyring
+from worker.ledger import Ledger
+from worker.settings import Settings
+from worker.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The open parts of one API process."""
+
+    settings: Settings
+    ledger: Ledger
+    store: Store
+    redis: Redis
+    wakes: Wakes
+    rates: RateLimiter
+
+    @property
+    def keyring(self) -> Keyring:
+        return Keyring(self.ledger)
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

@@ -1,0 +1,81 @@
+"""The API in this process, on a real ledger, store and socket; jobs are run when a test says so."""
+
+import io
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+import numpy as np
+import uvicorn
+
+from app.main import create_app
+from worker.contract import Scope
+from worker.keyring import Keyring
+from worker.ledger import Ledger
+from worker.settings import Settings
+from worker.store import Store
+
+NO_REDIS = "redis://127.0.0.1:9"
+
+
+def npy(seed: int = 0, shape: tuple[int, int] = (32, 40)) -> bytes:
+    """A noisy image as a file."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.random.default_rng(seed).poisson(9, shape).astype(np.uint16))
+    return buffer.getvalue()
+
+
+@dataclass
+class Api:
+    """A running API and what is behind it."""
+
+    url: str
+    settings: Settings
+    ledger: Ledger
+    store: Store
+
+    def key(self, owner: str, *scopes: Scope, **options: Any) -> str:
+        return Keyring(self.ledger).create(owner=owner, scopes=scopes, **options)[1]
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=f"{self.url}/v1", headers=headers, timeout=30)
+
+    def work(self, job_id: str) -> None:
+        """Make the first attempt at a job, as a work horse would."""
+        from worker.jobs import run
+
+        with patch.dict(
+            os.environ, self.settings.as_environment() | {"RQ_WORKER_ID": "in-process"}
+        ):
+            run(job_id, 1)
+
+
+@contextmanager
+def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
+    """Serve on a free port while the context lasts."""
+    settings = Settings(data_dir=data_dir, **{"redis_url": NO_REDIS} | stated)
+    config = uvicorn.Config(
+        create_app(settings), port=0, log_config=None, timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    ledger = Ledger.open(settings.ledger_url)
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield Api(f"http://127.0.0.1:{port}", settings, ledger, Store(data_dir))
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        ledger.close()
