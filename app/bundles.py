@@ -68,6 +68,6 @@ def _print(check: Any) -> None:
     typer.echo(f"{MARKS[check.holds]:<11}  {check.name}: {check.claim}")
     for name, deviation in check.deviations.items():
         tolerance = check.tolerances[name]
-        typer.echo(f"{'':<11}  {name} deviates by {deviation:.3g}, tolerated is {tolerance:.3g}")
+        typer.echo(f"{'':<11}  {name}: deviation {deviation:.3g}, tolerated {tolerance:.3g}")
     for problem in check.problems:
         typer.echo(f"{'':<11}  {problem}")

@@ -13,10 +13,9 @@ from worker.contract import ImageInfo
 from worker.evidence import Check, Evidence, Pixels, Refuted, Unverifiable, refuting
 
 TOLERANCE = 1e-6  # of the range of the image
-ROUNDINGS = 8  # of the largest magnitude, in the type of the result: its own unavoidable error
 ENERGY = 1e-3  # relative
 SINGULAR_VALUES = 1e-4  # relative to the largest
-UTILITIES = 1e-3
+UTILITIES = {"float64": 1e-3, "float32": 2e-2}  # by the precision of the eigenpatches
 CALIBRATION = 1e-4  # relative; TIFF holds it as a ratio of integers
 MOST_THREADS = 64
 
@@ -37,6 +36,22 @@ SAME = (  # of the report, beside the numbers
 )
 
 
+class _Tolerances:
+    """Largest deviations that say nothing, in the image's unit of intensity.
+
+    A pixel is the mean over p*p patches: of their roundings, about p remain.
+    """
+
+    def __init__(self, pixels: Pixels, p: int) -> None:
+        low, high = float(pixels.min()), float(pixels.max())
+        self._range = high - low
+        self._roundings = p * max(abs(low), abs(high))
+
+    def of(self, dtype: np.dtype[Any]) -> float:
+        rounding = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+        return TOLERANCE * self._range + rounding * self._roundings
+
+
 def check_filter(evidence: Evidence, found: Check) -> None:
     report, pixels = evidence.report, evidence.pixels
     _check_input(report, pixels)
@@ -55,8 +70,9 @@ def check_filter(evidence: Evidence, found: Check) -> None:
                 f"the input was swapped or the report changed: the patches of stack {stack.stack} "
                 f"have an energy of {energy:.6g}, the report says {stack.energy:.6g}"
             )
-    _compare(found, "result.npy", result, filtered, pixels, "what the eigenpatches yield")
-    _check_pictures(evidence, found, result)
+    tolerances = _Tolerances(pixels, report.patch_size)
+    _compare(found, "result.npy", result, filtered, tolerances, "what the eigenpatches yield")
+    _check_pictures(evidence, found, result, tolerances)
     uncovered = int(np.count_nonzero(coverage == 0))
     if uncovered != report.uncovered_pixels:
         found.problems.append(
@@ -68,13 +84,15 @@ def check_filter(evidence: Evidence, found: Check) -> None:
             found.problems.append("coverage.npy is not what the report's stacks cover")
 
 
-def _check_pictures(evidence: Evidence, found: Check, result: Pixels) -> None:
+def _check_pictures(
+    evidence: Evidence, found: Check, result: Pixels, tolerances: "_Tolerances"
+) -> None:
     """The TIFFs hold the same numbers, and the input's calibration."""
     pixels, info = evidence.input
     residual = pixels.astype(result.dtype) - result
     for name, expected in (("result.tif", result), ("residual.tif", residual)):
         picture, calibrated = evidence.image(name)
-        _compare(found, name, picture, expected, pixels, "what result.npy and the input say")
+        _compare(found, name, picture, expected, tolerances, "what result.npy and the input say")
         if not _same_calibration(calibrated, info):
             found.problems.append(
                 f"{name} has pixels of {_size(calibrated)}, those of the input are of {_size(info)}"
@@ -82,25 +100,18 @@ def _check_pictures(evidence: Evidence, found: Check, result: Pixels) -> None:
 
 
 def _compare(
-    found: Check, name: str, image: Pixels, expected: Pixels, pixels: Pixels, what: str
+    found: Check, name: str, image: Pixels, expected: Pixels, tolerances: "_Tolerances", what: str
 ) -> None:
     if image.shape != expected.shape:
         found.problems.append(f"{name} has the shape {image.shape}, expected {expected.shape}")
         return
     deviation = float(np.abs(image.astype(np.float64) - expected).max())
-    tolerance = _tolerance(pixels, image.dtype)
+    tolerance = tolerances.of(image.dtype)
     if not found.measure(name, deviation, tolerance):
         found.problems.append(
             f"{name} is not {what}: they differ by up to {deviation:.4g}, tolerated is "
             f"{tolerance:.4g}"
         )
-
-
-def _tolerance(pixels: Pixels, dtype: np.dtype[Any]) -> float:
-    """Largest deviation that says nothing, in the image's unit of intensity."""
-    low, high = float(pixels.min()), float(pixels.max())
-    rounding = float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
-    return TOLERANCE * (high - low) + ROUNDINGS * rounding * max(abs(low), abs(high))
 
 
 def _size(info: ImageInfo) -> str:
@@ -140,12 +151,15 @@ def check_rerun(evidence: Evidence, found: Check) -> None:
     if len(again.report.stack_reports) != len(report.stack_reports):
         return
     for told, got in zip(report.stack_reports, again.report.stack_reports, strict=True):
-        _compare_stacks(found, told, got)
+        _compare_stacks(found, told, got, again.eigenpatches[0].dtype)
     result, _ = evidence.image("result.npy")
-    _compare(found, "result.npy", result, again.image, pixels, "what the re-run gives")
+    tolerances = _Tolerances(pixels, report.patch_size)
+    _compare(found, "result.npy", result, again.image, tolerances, "what the re-run gives")
 
 
-def _compare_stacks(found: Check, told: StackReport, got: StackReport) -> None:
+def _compare_stacks(
+    found: Check, told: StackReport, got: StackReport, dtype: np.dtype[Any]
+) -> None:
     here = f"stack {told.stack}"
     if told.n_patches != got.n_patches or len(told.kept) != len(got.kept):
         found.problems.append(
@@ -153,18 +167,18 @@ def _compare_stacks(found: Check, told: StackReport, got: StackReport) -> None:
             f"the re-run gives {got.n_patches} and {len(got.kept)}"
         )
         return
-    for number, (was, is_) in enumerate(zip(told.kept, got.kept, strict=True), start=1):
-        if was != is_:
-            found.problems.append(
-                f"{here}: eigenpatch {number} was {'kept' if was else 'left out'}, the re-run "
-                f"{'keeps' if is_ else 'leaves out'} it"
-            )
+    for index in np.flatnonzero(np.not_equal(told.kept, got.kept)):
+        found.problems.append(
+            f"{here}: eigenpatch {index + 1} was {'kept' if told.kept[index] else 'left out'} with "
+            f"a utility of {told.utilities[index]:.4f}, the re-run "
+            f"{'keeps' if got.kept[index] else 'leaves out'} it with {got.utilities[index]:.4f}"
+        )
     largest = max(got.singular_values[0], np.finfo(float).tiny)
     singular = np.subtract(told.singular_values, got.singular_values) / largest
     utilities = np.subtract(told.utilities, got.utilities)
     for name, deviations, tolerance in (
         ("singular values", singular, SINGULAR_VALUES),
-        ("utilities", utilities, UTILITIES),
+        ("utilities", utilities, UTILITIES[dtype.name]),
     ):
         deviation = float(np.abs(deviations).max())
         if not found.measure(name, deviation, tolerance):
