@@ -1,4 +1,4 @@
-"""The command line: `reucid serve | denoise | submit | residual | keys | demo`.
+"""The command line: `reucid serve | denoise | submit | bundle | verify | residual | keys | demo`.
 
 Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 """
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from app import bundles
 from app.client import Client, ClientError
 from app.keys import app as keys
 from app.progress import console, follow, stacks_bar
@@ -101,6 +102,10 @@ def denoise(
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write the classification report (JSON).")
     ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="Also write everything in one file, for `reucid verify`."),
+    ] = None,
     interim_dir: Annotated[
         Path | None, typer.Option("--interim-dir", help="Also write the result after each stack.")
     ] = None,
@@ -115,7 +120,7 @@ def denoise(
     local = import_module("worker.local")  # by name: it loads torch, which serving must not
     core = import_module("reucid_core")
     images = [path for path in (output, residual) if path is not None]
-    _check_outputs(file, images, [path for path in (report,) if path is not None])
+    _check_outputs(file, images, [path for path in (report, bundle) if path is not None])
     if interim_dir is not None:
         _make_folder(interim_dir, "--interim-dir")
     params = core.DenoiseParams(**_params(engine, stacks, patch_size, components, threshold, seed))
@@ -135,6 +140,8 @@ def denoise(
         local.save_image(residual, result.residual, denoised.info)
     if report is not None:
         report.write_text(json.dumps(result.report.to_dict(), indent=1))
+    if bundle is not None:
+        local.save_bundle(bundle, denoised)
     for warning in result.report.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False)
     kept = " + ".join(str(stack.n_kept) for stack in result.report.stack_reports)
@@ -216,6 +223,10 @@ def submit(
             raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
         for path in client.fetch_all(job_id, output_dir) if output_dir else ():
             typer.echo(path)
+
+
+app.command()(bundles.bundle)
+app.command()(bundles.verify)
 
 
 @app.command()
@@ -325,6 +336,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     errors = import_module("reucid_core.errors")
     formats = import_module("worker.formats")
     database = import_module("worker.database")
+    archive = import_module("worker.archive")
     if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
@@ -333,7 +345,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return str(error), OUR_FAULT
     if isinstance(error, errors.ParameterError):
         return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT
-    if isinstance(error, errors.ReucidError | formats.FormatError):
+    if isinstance(error, errors.ReucidError | formats.FormatError | archive.ArchiveError):
         return str(error), BAD_INPUT
     if isinstance(error, OSError):
         return f"{error.strerror or error}: {error.filename}", OUR_FAULT

@@ -4,6 +4,7 @@ Rendered from bytes whose digest the ledger holds, and cached beside the job wit
 own that is checked whenever it is served.
 """
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from app.conditional import has_it
 from app.deps import Services
 from app.errors import Problem
 from app.montage import montage
-from worker import formats
+from worker import bundle, formats, provenance
 from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
 from worker.store import sha256_of, write_atomic
 
@@ -134,6 +135,67 @@ def render_eigenpatches(services: Services, job: JobRecord, report: dict[str, An
             montage(eigenpatches, report["stack_reports"]).save(target, format="PNG")
 
     return _cached(services, job, "eigenpatches.png", "image/png", draw)
+
+
+def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
+    """Everything of a succeeded job in one file."""
+    run, files = _run(services, job, with_input=with_input)
+    return _cached(
+        services,
+        job,
+        "bundle.zip" if with_input else "bundle-without-input.zip",
+        bundle.MEDIA_TYPE,
+        lambda path: bundle.write(path, run, files),
+    )
+
+
+def render_provenance(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
+    """The record that the bundle of a succeeded job holds."""
+    run, files = _run(services, job, with_input=with_input)
+    return _cached(
+        services,
+        job,
+        provenance.RECORD if with_input else f"without-input-{provenance.RECORD}",
+        provenance.MEDIA_TYPE,
+        lambda path: bundle.write_record(path, run, files),
+    )
+
+
+def _run(
+    services: Services, job: JobRecord, *, with_input: bool
+) -> tuple[provenance.Run, dict[str, Path]]:
+    """What a bundle tells of a job, and the files it holds, by their names there."""
+    report = json.loads(artifact(services, job, "report.json")[0].read_bytes())
+    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    files = {name: _part(services, job, name) for name in bundle.parts(complete=report["complete"])}
+    if with_input:
+        files[bundle.input_name(image.info)] = _original(services, image)
+    run = provenance.Run(
+        source=provenance.Source(image.name, image.sha256, image.size, image.info),
+        report=report,
+        started_at=job.started_at or job.created_at,
+        finished_at=job.finished_at or job.created_at,
+        job_id=job.id,
+        sample_id=job.request.sample_id,
+    )
+    return run, files
+
+
+def _part(services: Services, job: JobRecord, name: str) -> Path:
+    match name:
+        case "result.tif":
+            return render(services, job, "result", "tiff", source=False).path
+        case "residual.tif":
+            return render(services, job, "residual", "tiff", source=False).path
+        case _:
+            return artifact(services, job, name)[0]
+
+
+def _original(services: Services, image: ImageRecord) -> Path:
+    path = services.store.original(image.id)
+    if not path.exists() or sha256_of(path) != image.sha256:
+        raise Problem(500, "damaged_artifact", "the input is missing or damaged in the store")
+    return path
 
 
 def _pixels(services: Services, job: JobRecord, image: ImageRecord, name: Name) -> NDArray[Any]:

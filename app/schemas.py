@@ -297,8 +297,9 @@ def _eta(record: JobRecord, now: float) -> float | None:
 
 def _links(job_id: str) -> dict[str, str]:
     here = f"/v1/jobs/{job_id}"
-    parts = ("events", "result", "residual", "coverage", "interim", "report", "eigenpatches.png")
-    return {"self": here} | {part.removesuffix(".png"): f"{here}/{part}" for part in parts}
+    images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
+    parts = ("events", *images, "report", "provenance", "bundle.zip")
+    return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}
 
 
 def _time(seconds: float | None) -> Any:

@@ -1,10 +1,12 @@
 """The canvas that reconstructed patches are fused on (paper, Algorithm 1)."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.patches import Origins, block_length, origins_of, scatter_add
+from reucid_core.patches import Origins, block_length, gather, origins_of, scatter_add
 from reucid_core.terrain import terrain
 
 
@@ -41,12 +43,15 @@ class Canvas:
         useful : ndarray, shape (k, p, p)
             Orthonormal.
         """
-        E = useful.reshape(len(useful), -1)  # (k, p*p)
-        length = block_length(E.shape[1])
-        for start in range(0, len(patches), length):
-            block = slice(start, start + length)
-            coefficients = E @ patches[block].T  # (k, block)
-            scatter_add(self._sum, (E.T @ coefficients).T, origins[block], self._p)
+        for block in self._blocks(len(patches)):
+            self._add(patches[block], origins[block], useful)
+        self._stacks_done += 1
+
+    def fuse_stack(self, stack: int, useful: FloatArray) -> None:
+        """The same from the image, without the matrix of the stack's patches."""
+        origins = self.origins(stack)
+        for block in self._blocks(len(origins)):
+            self._add(gather(self._noisy, origins[block], self._p), origins[block], useful)
         self._stacks_done += 1
 
     def coverage(self) -> NDArray[np.int32]:
@@ -57,3 +62,12 @@ class Canvas:
         """The sum divided by the patch terrain; the raw value where no patch lies."""
         image = self._noisy.copy()
         return np.divide(self._sum, coverage, out=image, where=coverage > 0, casting="same_kind")
+
+    def _blocks(self, n_patches: int) -> Iterator[slice]:
+        length = block_length(self._p**2)
+        return (slice(start, start + length) for start in range(0, n_patches, length))
+
+    def _add(self, patches: FloatArray, origins: Origins, useful: FloatArray) -> None:
+        E = useful.reshape(len(useful), -1)  # (k, p*p)
+        coefficients = E @ patches.T  # (k, block)
+        scatter_add(self._sum, (E.T @ coefficients).T, origins, self._p)

@@ -1,6 +1,6 @@
 """From a noisy image to a linear filter of it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -139,6 +139,7 @@ def _report(
 ) -> Report:
     plan = outcome.plan
     return Report(
+        parameters=asdict(task.params),
         engine=engine,
         engine_reason=reason,
         shape=(noisy.shape[0], noisy.shape[1]),

@@ -23,8 +23,7 @@ def denoise_stacked(noisy: FloatArray, task: Task) -> Outcome:
     plan = plan_stacked(noisy, params)
     clock.lap("psf")
 
-    assignment_rng, sketch_rng = np.random.default_rng(params.seed).spawn(2)
-    canvas = Canvas(noisy, assign(noisy.shape, plan.p, plan.stacks, assignment_rng), plan.p)
+    canvas, sketch_rng = prepare(noisy, plan.p, plan.stacks, params.seed)
     eigenpatches: list[FloatArray] = []
     verdicts: list[StackReport] = []
     stopped_by: StoppedBy | None = None
@@ -51,6 +50,14 @@ def denoise_stacked(noisy: FloatArray, task: Task) -> Outcome:
     clock.lap("terrain")
     partial = coverage if stopped_by else None
     return Outcome(plan, image, partial, eigenpatches, verdicts, stopped_by)
+
+
+def prepare(
+    noisy: FloatArray, p: int, stacks: int, seed: int
+) -> tuple[Canvas, np.random.Generator]:
+    """An empty canvas with every patch assigned to its stack, and what draws the test matrices."""
+    assignment_rng, sketch_rng = np.random.default_rng(seed).spawn(2)
+    return Canvas(noisy, assign(noisy.shape, p, stacks, assignment_rng), p), sketch_rng
 
 
 def _stopped(canvas: Canvas, verdict: StackReport, plan: Plan, task: Task) -> StoppedBy | None:

@@ -3,7 +3,6 @@
 Runs in a work horse, a process forked from a worker that holds the classifier already.
 """
 
-import json
 import os
 from collections.abc import Callable
 from functools import cache
@@ -17,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise
 from reucid_core.classifier import Classifier, load_classifier
+from worker.artifacts import ARTIFACTS, write_artifacts
 from worker.attempt import Attempt
 from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
@@ -24,7 +24,6 @@ from worker.settings import Settings
 from worker.store import Store, sha256_of, write_atomic
 from worker.wake import wake
 
-ARTIFACTS = ("result.npy", "coverage.npy", "report.json", "eigenpatches.npz")
 SECONDS_PER_DAY = 86400.0
 
 log = structlog.get_logger()
@@ -128,12 +127,7 @@ class _Work:
         for warning in result.report.warnings:
             self._attempt.warn(warning)
         folder = self._store.attempt(self._job.id, self._attempt.number)
-        np.save(folder / "result.npy", result.image)
-        np.save(folder / "coverage.npy", result.coverage)
-        report = json.dumps(result.report.to_dict(), indent=1, allow_nan=False)
-        (folder / "report.json").write_text(report)
-        stacks = {f"stack{n}": each for n, each in enumerate(result.eigenpatches, start=1)}
-        np.savez(folder / "eigenpatches.npz", allow_pickle=False, **stacks)
+        write_artifacts(folder, result)
         made = self._store.seal(self._job.id, self._attempt.number, ARTIFACTS)
         expires_in_s = self._settings.result_days * SECONDS_PER_DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):

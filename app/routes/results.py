@@ -15,8 +15,10 @@ from app.renditions import (
     artifact,
     negotiate,
     render,
+    render_bundle,
     render_eigenpatches,
     render_interim,
+    render_provenance,
 )
 from worker.contract import JobRecord
 from worker.formats import MEDIA_TYPES
@@ -52,6 +54,24 @@ PNG: Responses = {
     },
     304: {"description": "The client has it"},
 }
+ZIP: Responses = {
+    200: {
+        "description": "The bundle",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    },
+    206: {"description": "The range that was asked for"},
+    304: {"description": "The client has it"},
+}
+RECORD: Responses = {
+    200: {
+        "description": "The record",
+        "content": {"application/ld+json": {"schema": {"type": "object"}}},
+    },
+    304: {"description": "The client has it"},
+}
+WithInput = Annotated[
+    bool, Query(alias="input", description="`false`: the hash of the input must do.")
+]
 IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
 
 
@@ -159,6 +179,30 @@ def report(
 def eigenpatches(request: Request, job: JobDep, services: ServicesDep) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""
     return render_eigenpatches(services, job, _report(services, job)).response(request)
+
+
+@router.get(
+    "/provenance",
+    response_class=Response,
+    responses=problems(404, 409, 410, 416, 422, 500, also=RECORD),
+)
+def provenance(
+    request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
+) -> Response:
+    """How the result came about: an RO-Crate (Process Run Crate), as the bundle holds it."""
+    return render_provenance(services, job, with_input=with_input).response(request)
+
+
+@router.get(
+    "/bundle.zip",
+    response_class=Response,
+    responses=problems(404, 409, 410, 416, 422, 500, also=ZIP),
+)
+def bundle(
+    request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
+) -> Response:
+    """Input, result, residual, report, eigenpatches and provenance, for `reucid verify`."""
+    return render_bundle(services, job, with_input=with_input).response(request)
 
 
 def _report(services: Services, job: JobRecord) -> dict[str, Any]:

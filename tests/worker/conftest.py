@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -15,8 +15,12 @@ from uuid import uuid4
 import numpy as np
 import psutil
 import pytest
+import tifffile
+from pydantic import TypeAdapter
 
+from reucid_core import DenoiseParams, Report
 from tests.conftest import DATABASES
+from worker import local
 from worker.contract import EventType, ImageInfo, ImageRecord, JobRecord, JobRequest, State
 from worker.ledger import Ledger
 from worker.settings import Settings
@@ -190,3 +194,54 @@ def server(
     server = serve(workers=2, database_url=make_database(request.param))
     yield server
     stop(server, signal.SIGKILL)  # after which the kernel alone can end the rest
+
+
+# --- bundles ---
+
+
+@pytest.fixture(scope="session")
+def input_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A noisy lattice with pixels of 0.02 nm x 0.03 nm."""
+    rows, columns = np.mgrid[:56, :64]
+    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
+    path = tmp_path_factory.mktemp("input") / "Probe 7 µ.tif"
+    tifffile.imwrite(
+        path,
+        np.random.default_rng(4).poisson(lattice).astype(np.uint16),
+        imagej=True,
+        resolution=(1 / 0.03, 1 / 0.02),
+        metadata={"unit": "nm"},
+    )
+    return path
+
+
+@pytest.fixture(scope="session")
+def denoised(input_file: Path) -> dict[str, local.Denoised]:
+    """The file denoised in each way there is."""
+    stacked = DenoiseParams(stacks=3, seed=5)
+    return {
+        "exact": local.denoise_file(input_file, DenoiseParams(), lambda *_: None),
+        "stacked": local.denoise_file(input_file, stacked, lambda *_: None),
+        "stopped early": local.denoise_file(
+            input_file, stacked, lambda progress, _: progress.stack < 2
+        ),
+    }
+
+
+@pytest.fixture(scope="session")
+def bundles(
+    denoised: dict[str, local.Denoised], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """A bundle of each, and one without its input."""
+    folder = tmp_path_factory.mktemp("bundles")
+    paths = {name: folder / f"{name}.zip" for name in denoised}
+    for name, path in paths.items():
+        local.save_bundle(path, denoised[name])
+    paths["without input"] = folder / "without input.zip"
+    local.save_bundle(paths["without input"], denoised["exact"], with_input=False)
+    return paths
+
+
+def report_of(entries: Mapping[str, bytes]) -> Report:
+    """The report in a bundle."""
+    return TypeAdapter(Report).validate_json(entries["report.json"])

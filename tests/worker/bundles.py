@@ -1,0 +1,81 @@
+"""Bundles to verify, and what a forger can do to one."""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worker import provenance
+from worker.bundle import CHECKSUMS, INPUT
+from worker.contract import Artifact
+
+Content = dict[str, bytes]
+
+
+def contents(path: Path) -> Content:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(path: Path, entries: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return path
+
+
+def forge(source: Path, target: Path, change: Callable[[Content], None]) -> Path:
+    """Change a bundle as somebody would who knows how it is made: record and sums fit again."""
+    entries = contents(source)
+    change(entries)
+    crate = json.loads(entries[provenance.RECORD])
+    report = json.loads(entries["report.json"])
+    told = {each["@id"]: each for each in provenance.of_report(report)}
+    for name, content in entries.items():
+        artifact = Artifact(name, hashlib.sha256(content).hexdigest(), len(content))
+        if name in provenance.RESULTS:
+            told[name] = provenance.of_file(artifact)
+        elif INPUT.fullmatch(name):
+            entity = next(each for each in crate["@graph"] if each["@id"] == name)
+            told[name] = entity | {"sha256": artifact.sha256, "contentSize": str(artifact.size)}
+    crate["@graph"] = [told.get(each["@id"], each) for each in crate["@graph"]]
+    entries[provenance.RECORD] = json.dumps(crate).encode()
+    entries[CHECKSUMS] = b"".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode()
+        for name, content in entries.items()
+        if name != CHECKSUMS
+    )
+    return pack(target, entries)
+
+
+def changed_report(change: Callable[[dict[str, Any]], None]) -> Callable[[Content], None]:
+    def do(entries: Content) -> None:
+        report = json.loads(entries["report.json"])
+        change(report)
+        entries["report.json"] = json.dumps(report).encode()
+
+    return do
+
+
+def changed_array(name: str, change: Callable[[Any], Any]) -> Callable[[Content], None]:
+    def do(entries: Content) -> None:
+        entries[name] = npy(change(np.load(io.BytesIO(entries[name]))))
+
+    return do
+
+
+def npy(array: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def npz(arrays: Mapping[str, Any]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=True, **arrays)
+    return file.getvalue()

@@ -1,0 +1,104 @@
+"""Zip files that nobody vouches for.
+
+Only entries whose names are known are taken, under names of our own, no longer than they may be.
+"""
+
+import io
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_DIRECTORY = 2**20  # bytes of a zip's own list of its entries
+CHUNK = 2**20
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class ArchiveError(Exception):
+    """The file is not a zip, or holds what it should not."""
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """The entries of a zip as files of ours.
+
+    Parameters
+    ----------
+    files : dict of str to Path
+    damaged : dict of str to str
+        Entries that could not be read, and why.
+    """
+
+    files: dict[str, Path]
+    damaged: dict[str, str]
+
+
+def unpack_zip(path: Path, folder: Path, most: Callable[[str], int | None]) -> Unpacked:
+    """Unpack a zip into an empty folder.
+
+    Parameters
+    ----------
+    path : Path
+    folder : Path
+    most : callable
+        Bytes that an entry of this name may have; None for one that may not be there.
+
+    Raises
+    ------
+    ArchiveError
+    """
+    unpacked = Unpacked({}, {})
+    try:
+        with _Wary(path) as file, zipfile.ZipFile(file) as archive:
+            for info in archive.infolist():
+                _admit(info, most(info.filename), unpacked)
+                target = folder / f"{len(unpacked.files)}"
+                try:
+                    _copy(archive, info, target)
+                except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+                    unpacked.damaged[info.filename] = str(error) or type(error).__name__
+                    target.unlink(missing_ok=True)
+                else:
+                    unpacked.files[info.filename] = target
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeError) as error:
+        raise ArchiveError(f"{path.name} is not a readable zip file: {error}") from error
+    return unpacked
+
+
+def _admit(info: zipfile.ZipInfo, most: int | None, unpacked: Unpacked) -> None:
+    name = info.filename[:80]
+    if most is None:
+        raise ArchiveError(
+            f"got an entry named {name!r}, which does not belong into a file of this kind"
+        )
+    if info.filename in unpacked.files or info.filename in unpacked.damaged:
+        raise ArchiveError(f"got two entries named {name!r}, expected one")
+    if info.flag_bits & 0x1:
+        raise ArchiveError(f"got an encrypted {name}, expected a readable one")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArchiveError(f"got {name} compressed by method {info.compress_type}, expected 0 or 8")
+    if info.file_size > most:
+        raise ArchiveError(f"got {name} of {info.file_size} bytes, at most {most} are accepted")
+
+
+def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    if info.header_offset < 0:
+        raise zipfile.BadZipFile("it begins before the file does")
+    with archive.open(info) as entry, target.open("xb") as copy:
+        shutil.copyfileobj(entry, copy, CHUNK)  # ends at the stated size
+        if copy.tell() != info.file_size:
+            raise EOFError(f"got {copy.tell()} bytes, expected {info.file_size}")
+
+
+class _Wary(io.BufferedReader):
+    """A file whose list of entries is not read when it is longer than any of ours."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.open("rb", buffering=0))
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MAX_DIRECTORY:
+            raise ArchiveError(f"got a list of entries of {size} bytes, expected a short one")
+        return super().read(size)

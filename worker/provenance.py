@@ -1,0 +1,279 @@
+"""What was done to which file, with which parameters, by which software: a research object.
+
+An RO-Crate 1.1 that follows the Process Run Crate profile 0.5: plain JSON-LD, readable without any
+library. Entities are derived from the report and from the files alone, so that `of_report` and
+`of_file` can also tell whether a record fits the report and the files it comes with.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.contract import Artifact, ImageInfo
+from worker.formats import MEDIA_TYPES
+
+Entity = dict[str, Any]
+
+RECORD = "ro-crate-metadata.json"
+MEDIA_TYPE = 'application/ld+json; profile="https://w3id.org/ro/crate"'
+SPECIFICATION = "https://w3id.org/ro/crate/1.1"
+PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
+CONTEXT = [
+    "https://w3id.org/ro/crate/1.1/context",
+    "https://w3id.org/ro/terms/workflow-run/context",
+]
+ACTION, SOFTWARE, MODEL, RIGHTS = "#denoising", "#reucid", "#model", "#rights"
+
+RESULTS = {
+    "result.npy": ("The denoised image, exact", MEDIA_TYPES["npy"]),
+    "result.tif": ("The denoised image with its calibration", MEDIA_TYPES["tiff"]),
+    "residual.tif": ("The input minus the denoised image", MEDIA_TYPES["tiff"]),
+    "coverage.npy": ("How many patches overlap each pixel", MEDIA_TYPES["npy"]),
+    "report.json": ("The eigenpatch classification report", "application/json"),
+    "eigenpatches.npz": ("All offered eigenpatches of each stack", "application/zip"),
+}
+HOMEPAGES = {
+    "python": "https://www.python.org/",
+    "numpy": "https://numpy.org/",
+    "scipy": "https://scipy.org/",
+    "torch": "https://pytorch.org/",
+}
+RESOLVED = {  # of the report, by the name of the parameter: the value, and where it came from
+    "engine": "engine_reason",
+    "patch_size": "patch_size_origin",
+    "stacks": "stacks_origin",
+    "components": None,
+    "threshold": None,
+    "seed": None,
+    "precision": None,
+    "stacks_done": "stopped_by",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file that was denoised."""
+
+    name: str  # as its owner calls it
+    sha256: str
+    size: int  # bytes
+    info: ImageInfo
+
+
+@dataclass(frozen=True)
+class Run:
+    """One denoising, from file to file. Times are seconds since the epoch."""
+
+    source: Source
+    report: Mapping[str, Any]
+    started_at: float
+    finished_at: float
+    job_id: str | None = None
+    sample_id: str | None = None
+
+
+def record(run: Run, files: Sequence[Artifact], input_name: str | None) -> Entity:
+    """The record of a run, as JSON-LD.
+
+    Parameters
+    ----------
+    run : Run
+    files : sequence of Artifact
+        What lies beside the record, the input included if it does.
+    input_name : str or None
+        What the input is called there; None when its hash must do.
+    """
+    source = of_source(run.source, input_name)
+    results = [of_file(file) for file in files if file.name in RESULTS]
+    told = of_report(run.report)
+    parameters = [each for each in told if each["@type"] == "PropertyValue"]
+    parts = results if input_name is None else [source[0], *results]
+    graph: list[Entity] = [
+        {
+            "@id": RECORD,
+            "@type": "CreativeWork",
+            "about": _to("./"),
+            "conformsTo": _to(SPECIFICATION),
+        },
+        {
+            "@id": "./",
+            "@type": "Dataset",
+            "conformsTo": _to(PROFILE),
+            "name": f"{run.source.name}, denoised",
+            "description": "A micrograph denoised by its eigenpatches, and everything needed to "
+            "check that the result follows from it.",
+            "datePublished": _time(run.finished_at),
+            "license": _to(RIGHTS),
+            "hasPart": _all(parts),
+            "mentions": _to(ACTION),
+        },
+        {
+            "@id": PROFILE,
+            "@type": "CreativeWork",
+            "name": "Process Run Crate",
+            "version": PROFILE.rsplit("/", 1)[1],
+        },
+        {
+            "@id": RIGHTS,
+            "@type": "CreativeWork",
+            "name": "Rights",
+            "description": "The rights in the measured image are its owner's; this record neither "
+            "has nor grants any.",
+        },
+        {
+            "@id": ACTION,
+            "@type": "CreateAction",
+            "name": f"Denoising of {run.source.name}",
+            "description": _summary(run.report),
+            "startTime": _time(run.started_at),
+            "endTime": _time(run.finished_at),
+            "actionStatus": "http://schema.org/CompletedActionStatus",
+            "agent": _to(SOFTWARE),
+            "instrument": _to(SOFTWARE),
+            "object": _all([source[0], *parameters]) + ([_to(MODEL)] if _model(run.report) else []),
+            "result": _all(results),
+        }
+        | ({"identifier": run.job_id} if run.job_id else {}),
+        *source,
+        *results,
+        *told,
+    ]
+    if run.sample_id:
+        sample = {"@id": "#sample", "@type": "Thing", "name": run.sample_id}
+        source[0]["about"] = _to("#sample")
+        graph.append(sample)
+    return {"@context": CONTEXT, "@graph": graph}
+
+
+def of_source(source: Source, name: str | None) -> list[Entity]:
+    """The input, called `name` where it lies beside the record, else by its hash alone."""
+    info = source.info
+    file: Entity = {
+        "@id": name or _named_by_hash(source.sha256),
+        "@type": "File" if name else "CreativeWork",
+        "name": source.name,
+        "alternateName": source.name,
+        "description": f"The measured image, {info.shape[0]} x {info.shape[1]} px, {info.dtype}",
+        "encodingFormat": MEDIA_TYPES.get(info.format, "application/octet-stream"),
+        "contentSize": str(source.size),
+        "sha256": source.sha256,
+    }
+    if info.pixel_size is None:
+        return [file]
+    sides = [
+        {
+            "@id": f"#pixel-{side}",
+            "@type": "PropertyValue",
+            "name": f"pixel {side}",
+            "value": length,
+            "unitText": info.unit,
+        }
+        for side, length in zip(("height", "width"), info.pixel_size, strict=True)
+    ]
+    return [file | {"additionalProperty": _all(sides)}, *sides]
+
+
+def of_file(file: Artifact) -> Entity:
+    """A file of the result."""
+    description, media_type = RESULTS[file.name]
+    return {
+        "@id": file.name,
+        "@type": "File",
+        "name": file.name,
+        "description": description,
+        "encodingFormat": media_type,
+        "contentSize": str(file.size),
+        "sha256": file.sha256,
+    }
+
+
+def of_report(report: Mapping[str, Any]) -> list[Entity]:
+    """Software, model and every parameter, as given and as resolved."""
+    versions = dict(report["versions"])
+    return [
+        {
+            "@id": SOFTWARE,
+            "@type": "SoftwareApplication",
+            "name": "REUCID",
+            "description": "Eigenpatch denoising of low-dose STEM/HAADF micrographs",
+            "softwareVersion": versions.pop("reucid", "unknown"),
+            "softwareRequirements": [_to(f"#{name}") for name in versions],
+        },
+        *(_software(name, version) for name, version in versions.items()),
+        *_model(report),
+        *(_given(name, value) for name, value in report["parameters"].items()),
+        *(_resolved(name, report, origin) for name, origin in RESOLVED.items()),
+    ]
+
+
+def _software(name: str, version: str) -> Entity:
+    return {
+        "@id": f"#{name}",
+        "@type": "SoftwareApplication",
+        "name": name,
+        "softwareVersion": version,
+    } | ({"url": HOMEPAGES[name]} if name in HOMEPAGES else {})
+
+
+def _model(report: Mapping[str, Any]) -> list[Entity]:
+    """The weights of the classifier; nothing when they had no name."""
+    if not report["model"]:
+        return []
+    name, _, digest = report["model"].partition("@sha256:")
+    return [
+        {
+            "@id": MODEL,
+            "@type": "CreativeWork",
+            "name": name,
+            "description": "Weights of the classifier, which says what to keep and sees no pixel",
+            "sha256": digest,
+        }
+    ]
+
+
+def _given(name: str, value: object) -> Entity:
+    return {
+        "@id": f"#given-{name}",
+        "@type": "PropertyValue",
+        "name": f"{name}, as given",
+        "propertyID": name,
+        "value": "auto" if value is None else value,
+    }
+
+
+def _resolved(name: str, report: Mapping[str, Any], origin: str | None) -> Entity:
+    entity = {
+        "@id": f"#resolved-{name}",
+        "@type": "PropertyValue",
+        "name": f"{name}, as resolved",
+        "propertyID": name,
+        "value": report[name],
+    }
+    return entity | ({"description": report[origin]} if origin and report[origin] else {})
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    kept = " + ".join(str(sum(stack["kept"])) for stack in report["stack_reports"])
+    return (
+        f"Engine {report['engine']}, patches of {report['patch_size']} px, {report['stacks_done']} "
+        f"of {report['stacks']} stack(s), kept {kept} of {report['components']} eigenpatches"
+    )
+
+
+def _named_by_hash(sha256: str) -> str:
+    """A URI of a thing by its hash (RFC 6920)."""
+    return "ni:///sha-256;" + urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip("=")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def _to(id_: str) -> Entity:
+    return {"@id": id_}
+
+
+def _all(entities: Sequence[Entity]) -> list[Entity]:
+    return [_to(entity["@id"]) for entity in entities]
