@@ -12,7 +12,7 @@ from worker.admission.limits import Declared
 from worker.admission.source import Source
 from worker.formats import FormatError
 
-MOST_OBJECTS = 20_000
+MOST_OBJECTS = 10_000
 DEEPEST = 32  # groups in groups
 FILTERS = {1: "deflate", 2: "shuffle", 3: "Fletcher32", 32000: "LZF"}
 LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
