@@ -19,7 +19,7 @@ from app.limits import check_space, too_large
 from reucid_core import DenoiseParams
 from reucid_core.plan import check_fits
 from worker import decoder
-from worker.contract import ImageRecord
+from worker.contract import ImageRecord, Limits
 from worker.settings import MIB, Settings
 from worker.store import ORIGINAL
 
@@ -116,7 +116,7 @@ def _accept(
     if known is not None:
         check_fits(params, known.info.shape)
         return known, False
-    limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
+    limits = Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
     info = decoder.decode(file.path, file.folder, limits)
     check_fits(params, info.shape)
     image_id = uuid4().hex

@@ -80,6 +80,14 @@ class ImageInfo:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What decoding a file may take."""
+
+    max_pixels: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One file of a finished attempt, as the ledger vouches for it."""
 

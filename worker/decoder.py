@@ -1,46 +1,40 @@
 """Decoding of files that nobody vouches for, in a child process with limits.
 
 A child is forked from a server that has the readers loaded and nothing else in it, so it costs
-milliseconds; it may use so much memory and time and no more, and writes an array and a JSON file
-that the parent reads. Nothing is unpickled.
+milliseconds. It may use so much memory and time and no more (`worker.sandbox`), and leaves an array
+and a JSON file, which are checked here like a stranger's: nothing is unpickled.
 """
 
-import contextlib
 import errno
 import json
+import math
 import multiprocessing
 import os
-import resource
-import sys
-import threading
-from dataclasses import asdict, dataclass
+import shutil
+import signal
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import structlog
+from pydantic import TypeAdapter
 
-from worker import formats
-from worker.contract import ImageInfo
+from worker import child
+from worker.contract import ImageInfo, Limits
 from worker.formats import FormatError
 from worker.store import PIXELS
 
-ADDRESS_SPACE = 2**30  # bytes beside the pixels: the interpreter, the libraries, the codecs
-COPIES = 4  # of the pixels, that reading and checking them may hold at a time
-WIDEST_PIXEL = 8  # bytes
-DISK_FULL = 28  # exit status of a child that could not write its result
-INFO, ERROR = "info.json", "error.json"
+PLACES = os.cpu_count() or 1  # children that a server should run at a time
+LONGEST_ANSWER = 16 * 2**20  # bytes
+LONGEST_TEXT = 2**16  # characters of one text in an answer
+LONGEST_MESSAGE = 500  # characters
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "worker.formats"])
-_places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
+_context.set_forkserver_preload(["__main__", "worker.child"])
+_info = TypeAdapter(ImageInfo)
 
-
-@dataclass(frozen=True)
-class Limits:
-    """What decoding a file may take."""
-
-    max_pixels: int
-    seconds: float
+log = structlog.get_logger()
 
 
 def warm_up() -> None:
@@ -58,62 +52,110 @@ def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
     FormatError
         When it is not an image that can be denoised, or takes too long or too much memory.
     """
-    child = _context.Process(target=_decode, args=(str(source), str(folder), limits))
-    with _places:
-        child.start()
-        child.join(limits.seconds)
-        if child.is_alive():
-            child.kill()
-            child.join()
-            raise FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
-    if child.exitcode == DISK_FULL:
+    own = folder / "decoding"  # all that the child may write to
+    own.mkdir(mode=0o700)
+    try:
+        exit_code = _run(source, own, limits)
+        info = _read_answer(own, exit_code, limits)
+        _check_pixels(own / PIXELS, info)
+        (own / PIXELS).rename(folder / PIXELS)
+    finally:
+        shutil.rmtree(own)
+    return info
+
+
+def _run(source: Path, folder: Path, limits: Limits) -> int | None:
+    process = _context.Process(target=child.decode, args=(str(source), str(folder), limits))
+    process.start()
+    process.join(limits.seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise _too_slow(limits)
+    return process.exitcode
+
+
+def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> ImageInfo:
+    """What the child found.
+
+    Raises
+    ------
+    FormatError
+    OSError
+        When the disk is full.
+    """
+    if exit_code == child.DISK_FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    if (folder / ERROR).exists():
-        error = json.loads((folder / ERROR).read_text())
-        raise FormatError(error["code"], error["message"])
-    if child.exitcode != 0:
-        raise FormatError(
-            "damaged_file", f"the file could not be decoded (exit status {child.exitcode})"
-        )
-    return _load_info(folder)
-
-
-def _load_info(folder: Path) -> ImageInfo:
-    fields: dict[str, Any] = json.loads((folder / INFO).read_text())
-    fields["shape"] = tuple(fields["shape"])
-    if fields["pixel_size"] is not None:
-        fields["pixel_size"] = tuple(fields["pixel_size"])
-    (folder / INFO).unlink()
-    return ImageInfo(**fields)
-
-
-def _decode(source: str, target: str, limits: Limits) -> None:
-    """Run in the child."""
-    folder = Path(target)
-    os.chdir(folder)
-    _limit(resource.RLIMIT_AS, ADDRESS_SPACE + COPIES * WIDEST_PIXEL * limits.max_pixels)
-    _limit(resource.RLIMIT_CPU, int(limits.seconds) + 1)
-    _limit(resource.RLIMIT_CORE, 0)
+    if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+        raise _too_slow(limits)
+    if exit_code != 0:
+        log.warning("decoder_died", exit_code=exit_code, printed=_printed(folder))
+        raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
     try:
-        pixels, info = formats.read(Path(source), max_pixels=limits.max_pixels)
-        _save(folder, pixels, info)
-    except FormatError as error:
-        (folder / ERROR).write_text(json.dumps({"code": error.code, "message": str(error)}))
-    except MemoryError:
-        message = "the file needs more memory to decode than an image of its size should"
-        (folder / ERROR).write_text(json.dumps({"code": "too_large", "message": message}))
+        with _open_regular(folder / child.ANSWER) as file:
+            answer = _plain(json.loads(file.read(LONGEST_ANSWER)))
+        if "refusal" in answer:
+            code, message = str(answer["refusal"]["code"]), str(answer["refusal"]["message"])
+            raise FormatError(code, message[:LONGEST_MESSAGE])
+        return _info.validate_python(answer["image"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _nonsense(error) from error
 
 
-def _save(folder: Path, pixels: formats.Pixels, info: ImageInfo) -> None:
+def _check_pixels(path: Path, info: ImageInfo) -> None:
+    """The array has to be what the child says it is, down to its last byte."""
     try:
-        np.save(folder / PIXELS, pixels, allow_pickle=False)
-        (folder / INFO).write_text(json.dumps(asdict(info)))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            sys.exit(DISK_FULL)
-        raise
+        with _open_regular(path) as file:
+            np.lib.format.read_magic(file)
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+            found = (shape, fortran, dtype.name, os.fstat(file.fileno()).st_size)
+    except (OSError, ValueError) as error:
+        raise _nonsense(error) from error
+    if found != (info.shape, False, info.dtype, size):
+        raise _nonsense(f"got pixels {found}, expected {info.shape} of {info.dtype}")
 
 
-def _limit(which: int, amount: int) -> None:
-    with contextlib.suppress(ValueError):  # a lower hard limit is already in force
-        resource.setrlimit(which, (amount, amount))
+def _open_regular(path: Path) -> BinaryIO:
+    """Open what a child has left, if it is a file and not a way to another."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        file.close()
+        raise ValueError(f"got something other than a file at {path.name}")
+    return file
+
+
+def _plain(value: Any) -> Any:
+    """Without what JSON or a database cannot hold: NaN, infinities, NUL and broken characters."""
+    match value:
+        case str():
+            text = value[:LONGEST_TEXT].replace("\0", "\ufffd")
+            return text.encode("utf-8", "replace").decode("utf-8")
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _printed(folder: Path) -> str:
+    """The end of what the child printed, for the log."""
+    try:
+        with _open_regular(folder / "printed") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_MESSAGE))
+            return file.read(LONGEST_MESSAGE).decode("utf-8", "backslashreplace")
+    except (OSError, ValueError):
+        return ""
+
+
+def _too_slow(limits: Limits) -> FormatError:
+    return FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
+
+
+def _nonsense(reason: object) -> FormatError:
+    log.warning("decoder_answered_nonsense", reason=str(reason))
+    return FormatError("damaged_file", "the file could not be decoded")

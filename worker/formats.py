@@ -63,7 +63,7 @@ def read(path: Path, *, max_pixels: int) -> tuple[Pixels, ImageInfo]:
         pixels, info = reader(path, max_pixels)
         pixels = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("="))
         check_image(pixels)
-    except FormatError:
+    except (FormatError, MemoryError):
         raise
     except ImageError as error:
         raise FormatError(error.code, str(error)) from error
@@ -79,6 +79,16 @@ def read(path: Path, *, max_pixels: int) -> tuple[Pixels, ImageInfo]:
             "the image first",
         )
     return pixels, info
+
+
+def recognise(path: Path) -> str:
+    """The format of a file, by its first bytes.
+
+    Raises
+    ------
+    FormatError
+    """
+    return _recognise(path)[0]
 
 
 def _recognise(path: Path) -> tuple[str, "Reader"]:

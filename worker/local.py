@@ -14,7 +14,7 @@ from reucid_core import DenoiseParams, Progress, Result, denoise
 from reucid_core.classifier import load_classifier
 from worker import bundle, decoder, formats
 from worker.artifacts import write_artifacts
-from worker.contract import ImageInfo
+from worker.contract import ImageInfo, Limits
 from worker.provenance import Run, Source
 from worker.settings import Settings
 from worker.store import PIXELS, sha256_of, write_atomic
@@ -52,7 +52,7 @@ def denoise_file(
 def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any], ImageInfo]:
     """The pixels and calibration of an image file."""
     settings = settings or Settings()
-    limits = decoder.Limits(settings.max_pixels, settings.decode_timeout_s)
+    limits = Limits(settings.max_pixels, settings.decode_timeout_s)
     with TemporaryDirectory(prefix="reucid-") as folder:
         info = decoder.decode(path.resolve(strict=True), Path(folder), limits)
         return np.load(Path(folder) / PIXELS), info
