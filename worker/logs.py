@@ -22,6 +22,6 @@ def configure(*, as_json: bool) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # as it is at that moment
     )
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
