@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test lint check bench weights openapi clean python
+.PHONY: install demo serve test lint check contract bench weights openapi clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
 	$(BIN)/reucid demo --output-dir demo-output
@@ -30,6 +30,9 @@ lint: $(VENV)/.dev ## formatting, style, types, architecture
 	$(BIN)/lint-imports
 
 check: lint test ## what has to pass before a change lands
+
+contract: $(VENV)/.dev ## the API against its OpenAPI document, for long
+	$(BIN)/python -m tests.app.test_contract 200
 
 bench: $(VENV)/.run ## how fast the core is here, beside what one would pick instead
 	$(INSTALL) --editable ".[bench]"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
@@ -171,8 +172,11 @@ def _full() -> Problem:
 def install(app: FastAPI) -> None:
     """Make every error of the app a problem document."""
 
-    def answer(_request: Request, error: Exception) -> JSONResponse:
-        return to_problem(error).response()
+    def answer(request: Request, error: Exception) -> JSONResponse:
+        problem = to_problem(error)
+        if problem.status == 405:
+            problem.headers["Allow"] = ", ".join(_allowed(request))
+        return problem.response()
 
     for kind in (
         Problem,
@@ -183,6 +187,19 @@ def install(app: FastAPI) -> None:
         LedgerError,
     ):
         app.add_exception_handler(kind, answer)
+
+
+def _allowed(request: Request) -> list[str]:
+    """Every method of a path; the router names those of one route only."""
+    methods = [
+        method
+        for method in ("DELETE", "GET", "POST")
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
+    return methods + ["HEAD"] * ("GET" in methods)
 
 
 Responses = dict[int | str, dict[str, Any]]

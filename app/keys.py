@@ -35,7 +35,7 @@ def create(
 ) -> None:
     """Make a key. It alone goes to standard output, this once."""
     scopes = set(scope or (Scope.SUBMIT, Scope.READ))
-    spec = KeySpec(owner=owner, scopes=scopes, name=name, expires_days=expires_days)
+    spec = KeySpec(owner=owner, scopes=list(scopes), name=name, expires_days=expires_days)
     with closing(_ledger(data_dir)) as ledger:
         record, key = Keyring(ledger).create(
             owner=spec.owner,

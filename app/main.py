@@ -14,10 +14,12 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import errors
 from app.events import Wakes
+from app.head import HeadMiddleware
 from app.headers import SecurityHeadersMiddleware
+from app.prefix import PrefixMiddleware
 from app.rates import RateLimiter
 from app.requestid import RequestIdMiddleware
-from app.routes import health, images, jobs, keys, results
+from app.routes import health, images, jobs, keys, models, results
 from app.schemas import JobSpec
 from app.services import Services
 from worker import decoder
@@ -25,7 +27,15 @@ from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
 
-EXPOSED = ["Content-Disposition", "ETag", "Link", "Location", "Retry-After", "X-Request-ID"]
+EXPOSED = [
+    "Content-Disposition",
+    "ETag",
+    "Link",
+    "Location",
+    "Repr-Digest",
+    "Retry-After",
+    "X-Request-ID",
+]
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -75,6 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
+    app.add_middleware(HeadMiddleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -84,9 +95,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             expose_headers=EXPOSED,
         )
     app.add_middleware(SecurityHeadersMiddleware)
+    if settings.root_path:
+        app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
-    for router in (images.router, jobs.router, results.router, keys.router):
-        app.include_router(router, prefix="/v1", responses=errors.problems(401, 403, 429))
+    for module in (images, jobs, results, models, keys):
+        app.include_router(module.router, prefix="/v1", responses=errors.problems(401, 403, 429))
     app.include_router(health.router, prefix="/v1")
     app.include_router(health.router, include_in_schema=False)  # where orchestrators look
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]

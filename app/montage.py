@@ -57,13 +57,13 @@ def _stack(patches: NDArray[Any], report: Mapping[str, Any]) -> Image.Image:
         y = title + (index // columns) * pitch_y
         colour = KEPT if kept[index] else DROPPED
         draw.rectangle((x - 3, y - 3, x + CELL + 2, y + CELL + 2), fill=colour)
-        block.paste(_grays(patch), (x, y))
+        block.paste(grays(patch), (x, y))
         caption = f"{index + 1}: {report['utilities'][index]:.2f}"
         draw.text((x, y + CELL + 2), caption, fill=INK, font=font)
     return block
 
 
-def _grays(patch: NDArray[Any]) -> Image.Image:
+def grays(patch: NDArray[Any]) -> Image.Image:
     """Zero is mid-gray: an eigenpatch has a sign pattern, not a brightness."""
     largest = float(np.abs(patch).max()) or 1.0
     grays = np.rint(127.5 * (1 + patch / largest)).astype(np.uint8)

@@ -15,12 +15,14 @@ from typing import Any, Literal
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
-from app.conditional import has_it
 from app.deps import Services
 from app.errors import Problem
-from app.montage import montage
+from app.files import send_file
+from app.montage import grays, montage
+from app.negotiation import choose
+from app.preview import draw_preview
 from worker import bundle, formats, provenance
 from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
 from worker.store import sha256_of, write_atomic
@@ -28,6 +30,10 @@ from worker.store import sha256_of, write_atomic
 Format = Literal["tiff", "npy", "png"]
 Name = Literal["result", "residual", "coverage"]
 
+BY_MEDIA_TYPE: dict[str, Format] = {
+    media_type: format_  # type: ignore[misc]
+    for format_, media_type in formats.MEDIA_TYPES.items()
+}
 SUFFIX = {"tiff": "tif", "npy": "npy", "png": "png"}
 
 
@@ -42,31 +48,21 @@ class Rendition:
 
     def response(self, request: Request) -> Response:
         """The file, a range of it, or 304 for a client that has it."""
-        headers = {
-            "ETag": f'"{self.etag}"',
-            "Vary": "Accept",
-            "Cache-Control": "private, no-cache",
-        }
-        if has_it(request, headers["ETag"]):
-            return Response(status_code=304, headers=headers)
-        return FileResponse(
-            self.path, media_type=self.media_type, filename=self.filename, headers=headers
+        return send_file(
+            request,
+            self.path,
+            self.etag,
+            media_type=self.media_type,
+            filename=self.filename,
+            vary="Accept",
         )
 
 
 def negotiate(accept: str, stated: Format | None) -> Format:
-    """The format a client wants: stated, else the first it accepts, TIFF if it takes anything."""
+    """The format a client wants: stated, else the one it likes best, TIFF if it takes anything."""
     if stated is not None:
         return stated
-    wanted = [part.split(";")[0].strip().lower() for part in accept.split(",")]
-    for media_type in wanted:
-        for format_, offered in formats.MEDIA_TYPES.items():
-            if media_type == offered:
-                return format_  # type: ignore[return-value]
-        if media_type in ("", "*/*", "image/*", "application/*"):
-            return "tiff"
-    offers = ", ".join(formats.MEDIA_TYPES.values())
-    raise Problem(406, "not_acceptable", f"got Accept: {accept}, expected one of {offers}")
+    return BY_MEDIA_TYPE[choose(accept, list(BY_MEDIA_TYPE))]
 
 
 def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artifact]:
@@ -88,13 +84,13 @@ def render(
     image = services.ledger.image(job.request.image_id, owner=job.request.owner)
     stem = f"{name}-source" if source else name
     return _cached(
-        services,
-        job,
+        services.store.renditions(job.id),
         f"{stem}.{SUFFIX[format_]}",
         formats.MEDIA_TYPES[format_],
         lambda path: formats.write(
             path, _pixels(services, job, image, name), image.info, format_, source=source
         ),
+        job.id,
     )
 
 
@@ -118,11 +114,11 @@ def render_interim(services: Services, job: JobRecord, n: int | None, format_: F
         raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
     image = services.ledger.image(job.request.image_id, owner=job.request.owner)
     return _cached(
-        services,
-        job,
+        services.store.renditions(job.id),
         f"interim-{job.attempt}-{n:04d}.{SUFFIX[format_]}",
         formats.MEDIA_TYPES[format_],
         lambda target: formats.write(target, np.load(path), image.info, format_),
+        job.id,
     )
 
 
@@ -134,18 +130,47 @@ def render_eigenpatches(services: Services, job: JobRecord, report: dict[str, An
         with np.load(path) as eigenpatches:
             montage(eigenpatches, report["stack_reports"]).save(target, format="PNG")
 
-    return _cached(services, job, "eigenpatches.png", "image/png", draw)
+    return _cached(services.store.renditions(job.id), "eigenpatches.png", "image/png", draw, job.id)
+
+
+def render_eigenpatch(services: Services, job: JobRecord, stack: int, index: int) -> Rendition:
+    """One eigenpatch of one stack, both counted from 1."""
+    path, _ = artifact(services, job, "eigenpatches.npz")
+    with np.load(path) as stacks:
+        name = f"stack{stack}"
+        if name not in stacks or not 1 <= index <= len(stacks[name]):
+            raise Problem(404, "not_found", f"this job has no eigenpatch {index} of stack {stack}")
+        patch = stacks[name][index - 1]
+    return _cached(
+        services.store.renditions(job.id),
+        f"eigenpatch-{stack}-{index}.png",
+        "image/png",
+        lambda target: grays(patch).save(target, format="PNG"),
+        job.id,
+    )
+
+
+def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
+    """An uploaded image, small and stretched."""
+    pixels = services.store.pixels(image.id)
+    return _cached(
+        services.store.image_renditions(image.id),
+        f"preview-{side}.png",
+        "image/png",
+        lambda target: draw_preview(np.load(pixels, mmap_mode="r"), target, side=side),
+        image.id,
+    )
 
 
 def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """Everything of a succeeded job in one file."""
     run, files = _run(services, job, with_input=with_input)
     return _cached(
-        services,
-        job,
+        services.store.renditions(job.id),
         "bundle.zip" if with_input else "bundle-without-input.zip",
         bundle.MEDIA_TYPE,
         lambda path: bundle.write(path, run, files),
+        job.id,
     )
 
 
@@ -153,11 +178,11 @@ def render_provenance(services: Services, job: JobRecord, *, with_input: bool) -
     """The record that the bundle of a succeeded job holds."""
     run, files = _run(services, job, with_input=with_input)
     return _cached(
-        services,
-        job,
+        services.store.renditions(job.id),
         provenance.RECORD if with_input else f"without-input-{provenance.RECORD}",
         provenance.MEDIA_TYPE,
         lambda path: bundle.write_record(path, run, files),
+        job.id,
     )
 
 
@@ -214,20 +239,16 @@ def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
 
 
 def _cached(
-    services: Services,
-    job: JobRecord,
-    filename: str,
-    media_type: str,
-    draw: Callable[[Path], None],
+    folder: Path, filename: str, media_type: str, draw: Callable[[Path], None], of: str
 ) -> Rendition:
-    path = services.store.renditions(job.id) / filename
+    path = folder / filename
     digest = path.with_name(f"{filename}.sha256")
     if not digest.exists() or not path.exists() or sha256_of(path) != digest.read_text():
         with write_atomic(path) as temporary:
             draw(temporary)
         with write_atomic(digest) as temporary:
             temporary.write_text(sha256_of(path))
-    return Rendition(path, digest.read_text(), media_type, f"{job.id[:8]}-{filename}")
+    return Rendition(path, digest.read_text(), media_type, f"{of[:8]}-{filename}")
 
 
 def _not_ready(detail: str) -> Problem:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
 from worker.contract import ImageRecord, JobRecord, KeyRecord, Priority, Scope, Stage, State
+from worker.model import ModelInfo
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -79,17 +80,26 @@ class JobFields(Strict):
 
     priority: Priority = Priority.INTERACTIVE
     external_id: ShortText | None = Field(
-        None, description="The job's name in the client's system."
+        None, description="The job's name in the client's system.", examples=["LIMS-2025-0042"]
     )
-    sample_id: ShortText | None = Field(None, description="The specimen.")
-    labels: dict[ShortText, ShortText] = Field({}, max_length=32)
-    metadata: Metadata = Field({}, max_length=64)
+    sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
+    batch: ShortText | None = Field(
+        None, description="What it belongs to with others.", examples=["series-7"]
+    )
+    labels: dict[ShortText, ShortText] = Field(
+        {}, max_length=32, examples=[{"instrument": "STEM 2"}]
+    )
+    metadata: Metadata = Field({}, max_length=64, examples=[{"beam_energy_kV": 300}])
 
 
 class JobSpec(JobFields):
     """A job on an image that was uploaded before."""
 
-    image_id: str = Field(pattern="^[0-9a-f]{32}$", description="From `POST /v1/images`.")
+    image_id: str = Field(
+        pattern="^[0-9a-f]{32}$",
+        description="From `POST /v1/images`.",
+        examples=["0123456789abcdef0123456789abcdef"],
+    )
     params: Params = Params()
 
 
@@ -108,9 +118,11 @@ class Image(BaseModel):
     sha256: str = Field(description="Of the bytes that were sent.")
     size: int = Field(description="Bytes.")
     format: str
-    shape: tuple[int, int] = Field(description="Rows, columns.")
+    shape: list[int] = Field(min_length=2, max_length=2, description="Rows, columns.")
     dtype: str
-    pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
+    pixel_size: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        description="Height and width, in `unit`."
+    )
     unit: str | None
     created_at: datetime
 
@@ -124,9 +136,9 @@ class Image(BaseModel):
             sha256=record.sha256,
             size=record.size,
             format=info.format,
-            shape=info.shape,
+            shape=list(info.shape),
             dtype=info.dtype,
-            pixel_size=info.pixel_size,
+            pixel_size=list(info.pixel_size) if info.pixel_size else None,
             unit=info.unit,
             created_at=_time(record.created_at),
         )
@@ -157,6 +169,7 @@ class Job(BaseModel):
     priority: Priority
     external_id: str | None
     sample_id: str | None
+    batch: str | None
     labels: dict[str, str]
     metadata: dict[str, Any]
     retry_of: str | None
@@ -169,7 +182,9 @@ class Job(BaseModel):
     links: dict[str, str]
 
     @classmethod
-    def of(cls, record: JobRecord, *, queue_position: int | None, now: float) -> "Job":
+    def of(
+        cls, record: JobRecord, *, queue_position: int | None, now: float, root: str = ""
+    ) -> "Job":
         request = record.request
         return cls(
             id=record.id,
@@ -187,6 +202,7 @@ class Job(BaseModel):
             priority=request.priority,
             external_id=request.external_id,
             sample_id=request.sample_id,
+            batch=request.batch,
             labels=dict(request.labels),
             metadata=dict(request.metadata),
             retry_of=request.retry_of,
@@ -198,8 +214,37 @@ class Job(BaseModel):
             started_at=_time(record.started_at),
             finished_at=_time(record.finished_at),
             expires_at=_time(record.expires_at),
-            links=_links(record.id),
+            links=_links(record.id, root),
         )
+
+
+class ImageList(BaseModel):
+    """A page of images, newest first."""
+
+    images: list[Image]
+    next: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+class Model(BaseModel):
+    """A classifier."""
+
+    name: str
+    identity: str = Field(description="As reports name it: name and SHA-256 of the weights.")
+    sha256: str
+    default: bool
+    card: dict[str, Any] = Field(description="What the weights' file says of their making.")
+
+    @classmethod
+    def of(cls, info: ModelInfo) -> "Model":
+        return cls(
+            name=info.name, identity=info.identity, sha256=info.sha256, default=True, card=info.card
+        )
+
+
+class ModelList(BaseModel):
+    """The classifiers of this server."""
+
+    models: list[Model]
 
 
 class JobList(BaseModel):
@@ -217,7 +262,7 @@ class KeySpec(Strict):
         description="Everything made with the key belongs to this owner.",
         examples=["lab-3"],
     )
-    scopes: set[Scope] = Field(min_length=1, examples=[["submit", "read"]])
+    scopes: list[Scope] = Field(min_length=1, examples=[["submit", "read"]])
     name: ShortText = Field("", description="What it is for.", examples=["LIMS"])
     expires_days: float | None = Field(
         None, gt=0, le=36500, description="Days until it ends; never if left out."
@@ -295,8 +340,8 @@ def _eta(record: JobRecord, now: float) -> float | None:
     return round(max(0.0, per_stack * (record.stacks - record.stacks_done)), 1)
 
 
-def _links(job_id: str) -> dict[str, str]:
-    here = f"/v1/jobs/{job_id}"
+def _links(job_id: str, root: str) -> dict[str, str]:
+    here = f"{root}/v1/jobs/{job_id}"
     images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
     parts = ("events", *images, "report", "provenance", "bundle.zip")
     return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}

@@ -14,6 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.deps import Services
+from app.digests import checked_stream
 from app.errors import FieldError, Problem, invalid
 from app.limits import check_space, too_large
 from reucid_core import DenoiseParams
@@ -55,11 +56,16 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+def unsupported(got: str, expected: str) -> Problem:
+    """415 for a body of another kind than expected."""
+    return Problem(415, "unsupported_media_type", f"got Content-Type {got!r}, expected {expected}")
+
+
 async def receive_body(request: Request, folder: Path, settings: Settings) -> ReceivedFile:
     """Store a raw request body."""
     sink = _Sink(folder, "image", settings.max_upload)
     try:
-        async for chunk in request.stream():
+        async for chunk in checked_stream(request):
             await run_in_threadpool(sink.write, chunk)
     finally:
         sink.close()
@@ -72,7 +78,7 @@ async def receive_form(request: Request, folder: Path, settings: Settings) -> Fo
     reader = _FormReader(folder, settings.max_upload)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
-        async for chunk in request.stream():
+        async for chunk in checked_stream(request):
             await run_in_threadpool(parser.write, chunk)
         if not reader.ended:
             raise FormParserError("it ends before its last boundary")
@@ -86,7 +92,7 @@ async def receive_form(request: Request, folder: Path, settings: Settings) -> Fo
 async def read_json(request: Request) -> bytes:
     """A short body, for a schema to validate."""
     body = b""
-    async for chunk in request.stream():
+    async for chunk in checked_stream(request):
         body += chunk
         if len(body) > MIB:
             raise Problem(413, "too_large", f"got a JSON body of more than {MIB} bytes")

@@ -117,6 +117,8 @@ class JobRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     retry_of: str | None = None
+    batch: str | None = None
+    request_id: str | None = None  # of the HTTP request, for the logs
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Keyring:
             "name": name,
             "prefix": key[:SHOWN],
             "sha256": _digest(key),
-            "scopes": sorted(scopes),
+            "scopes": sorted(set(scopes)),
             "created_at": Now(),
             "expires_at": None if expires_in_s is None else Now() + expires_in_s,
         }

@@ -10,7 +10,19 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import Connection, Row, case, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from worker.contract import (
@@ -159,6 +171,32 @@ class Ledger:
             raise NotFoundError(f"no image {image_id}")
         return _image(row)
 
+    def images(
+        self,
+        *,
+        owner: str | None = None,
+        before: tuple[float, str] | None = None,
+        limit: int = 50,
+    ) -> list[ImageRecord]:
+        """Images, of this owner if one is given, newest first.
+
+        `before` are time and id of the last image already seen.
+        """
+        query = select(images)
+        if owner is not None:
+            query = query.where(images.c.owner == owner)
+        if before is not None:
+            created_at, id_ = before
+            query = query.where(
+                or_(
+                    images.c.created_at < created_at,
+                    and_(images.c.created_at == created_at, images.c.id < id_),
+                )
+            )
+        query = query.order_by(images.c.created_at.desc(), images.c.id.desc()).limit(limit)
+        with reading(self.engine) as connection:
+            return [_image(row) for row in connection.execute(query)]
+
     def image_by_digest(self, sha256: str, *, owner: str) -> ImageRecord | None:
         """The owner's image whose file has this SHA-256."""
         with reading(self.engine) as connection:
@@ -246,6 +284,7 @@ class Ledger:
         owner: str | None = None,
         state: State | None = None,
         external_id: str | None = None,
+        batch: str | None = None,
         label: tuple[str, str] | None = None,
         before: int | None = None,
         limit: int = 50,
@@ -261,6 +300,8 @@ class Ledger:
             query = query.where(jobs.c.state == state)
         if external_id is not None:
             query = query.where(jobs.c.external_id == external_id)
+        if batch is not None:
+            query = query.where(jobs.c.batch == batch)
         if label is not None:
             name, value = label
             query = query.where(
@@ -473,6 +514,8 @@ def _job(row: Row[Any]) -> JobRecord:
         labels=row.labels,
         metadata=row.metadata,
         retry_of=row.retry_of,
+        batch=row.batch,
+        request_id=row.request_id,
     )
     return JobRecord(
         id=row.id,

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address to listen on; other than loopback needs a key."
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks one.")
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="Path under which a proxy shows the server, such as `/reucid`.",
+    )
     workers: int = Field(default=1, ge=1, description="Worker processes.")
     threads: int = Field(default=1, ge=1, description="Threads of one worker (BLAS, FFT, torch).")
     memory_budget_mib: int | None = Field(

@@ -4,6 +4,7 @@
 
     uploads/<id>/original, pixels.npy           being received and decoded
     images/<id>/original, pixels.npy            accepted
+    images/<id>/renditions/                     pictures of it
     jobs/<id>/attempts/<n>/result.npy, ...      served once the ledger vouches for them
     jobs/<id>/renditions/                       what clients have asked for, in their formats
 """
@@ -68,6 +69,10 @@ class Store:
     def original(self, image_id: str) -> Path:
         """The file as it was sent."""
         return self._images / _checked(image_id) / ORIGINAL
+
+    def image_renditions(self, image_id: str) -> Path:
+        """The folder of pictures of an image, made if need be."""
+        return _made(self._images / _checked(image_id) / "renditions")
 
     def size_of_image(self, image_id: str) -> int:
         """Bytes that an image's files take."""

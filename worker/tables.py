@@ -60,6 +60,8 @@ jobs = Table(
     Column("labels", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("retry_of", ID),
+    Column("batch", String(200)),
+    Column("request_id", String(64)),
     Column("idempotency_key", String(200)),
     Column("fingerprint", String(64)),
     Column("state", String(16), nullable=False),
@@ -84,6 +86,8 @@ jobs = Table(
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_state", "state", "priority", "turn", "serial"),
     Index("ix_jobs_owner", "owner", "serial"),
+    Index("ix_jobs_batch", "owner", "batch"),
+    Index("ix_jobs_external_id", "owner", "external_id"),
 )
 
 # The same as `jobs.labels`, for searching: no path into JSON takes every name.

@@ -1,20 +1,41 @@
 """Images: uploaded once, denoised as often as wanted."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.auth import SubmitterDep
+from app.auth import ReaderDep, SubmitterDep
 from app.deps import ImageDep, ImageToChangeDep, ServicesDep
-from app.errors import problems
+from app.errors import Problem, Responses, problems
+from app.files import send_file
 from app.limits import check_upload
-from app.schemas import Image
-from app.uploads import accept, media_type, receive_body, receive_form, upload_folder
+from app.paging import Cursor, decode, encode, link
+from app.renditions import render_preview
+from app.schemas import Image, ImageList
+from app.uploads import (
+    accept,
+    media_type,
+    receive_body,
+    receive_form,
+    unsupported,
+    upload_folder,
+)
+from worker.store import sha256_of
 
 router = APIRouter(prefix="/images", tags=["images"])
 
 FILE: dict[str, Any] = {"type": "string", "format": "binary"}
+ORIGINAL: Responses = {
+    200: {"description": "The file", "content": {"application/octet-stream": {"schema": FILE}}},
+    206: {"description": "The range that was asked for"},
+    304: {"description": "The client has it"},
+}
+PNG: Responses = ORIGINAL | {
+    200: {"description": "The picture", "content": {"image/png": {"schema": FILE}}}
+}
+RAW = re.compile(r"|application/(octet-stream|x-[a-z0-9.+-]+)|image/[a-z0-9.+-]+")
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -34,7 +55,7 @@ UPLOAD: dict[str, Any] = {
     response_model=Image,
     openapi_extra=UPLOAD,
     responses=problems(
-        400, 413, 422, 500, 507, also={200: {"model": Image, "description": "Uploaded before"}}
+        400, 413, 415, 422, 500, 507, also={200: {"model": Image, "description": "Uploaded before"}}
     ),
 )
 async def upload(
@@ -42,21 +63,73 @@ async def upload(
 ) -> Image:
     """Upload an image: a multipart form with `file`, or the file itself as the body."""
     await run_in_threadpool(check_upload, services, request, caller.owner)
+    kind = media_type(request)
     with upload_folder(services) as folder:
-        if media_type(request) == "multipart/form-data":
+        if kind == "multipart/form-data":
             file = (await receive_form(request, folder, services.settings)).file
+        elif not RAW.fullmatch(kind):
+            raise unsupported(kind, "multipart/form-data, application/octet-stream or image/...")
         else:
             file = await receive_body(request, folder, services.settings)
         record, created = await accept(services, file, owner=caller.owner)
     response.status_code = 201 if created else 200
-    response.headers["Location"] = f"/v1/images/{record.id}"
+    response.headers["Location"] = f"{services.settings.root_path}/v1/images/{record.id}"
     return Image.of(record)
+
+
+@router.get("", responses=problems(422, 500))
+def index(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    caller: ReaderDep,
+    cursor: Cursor | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ImageList:
+    """Images, newest first."""
+    before = None if cursor is None else decode(cursor, float, str)
+    records = services.ledger.images(owner=caller.sees, before=before, limit=limit + 1)
+    page, more = records[:limit], len(records) > limit
+    after = encode(page[-1].created_at, page[-1].id) if more else None
+    if after is not None:
+        response.headers["Link"] = link(request, services.settings.root_path, after)
+    return ImageList(images=[Image.of(record) for record in page], next=after)
 
 
 @router.get("/{image_id}", responses=problems(404, 422, 500))
 def show(image: ImageDep) -> Image:
     """What is known of an image."""
     return Image.of(image)
+
+
+@router.get(
+    "/{image_id}/content",
+    response_class=Response,
+    responses=problems(404, 416, 422, 500, also=ORIGINAL),
+)
+def content(request: Request, image: ImageDep, services: ServicesDep) -> Response:
+    """The file as it was sent."""
+    path = services.store.original(image.id)
+    if not path.exists() or sha256_of(path) != image.sha256:
+        raise Problem(500, "damaged_image", "this image is missing or damaged in the store")
+    return send_file(
+        request, path, image.sha256, media_type="application/octet-stream", filename=image.name
+    )
+
+
+@router.get(
+    "/{image_id}/preview.png",
+    response_class=Response,
+    responses=problems(404, 416, 422, 500, also=PNG),
+)
+def preview(
+    request: Request,
+    image: ImageDep,
+    services: ServicesDep,
+    side: Annotated[int, Query(ge=16, le=2048, description="Longest side in px.")] = 512,
+) -> Response:
+    """A small picture of the image, stretched to black and white."""
+    return render_preview(services, image, side).response(request)
 
 
 @router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 422, 500))

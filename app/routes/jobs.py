@@ -15,11 +15,13 @@ from pydantic import BaseModel, ValidationError
 from app.auth import Caller, ReaderDep, SubmitterDep
 from app.conditional import has_it
 from app.deps import JobDep, JobToChangeDep, Services, ServicesDep
-from app.errors import FieldError, Problem, invalid, invalid_fields, problems
+from app.errors import FieldError, Problem, Responses, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
 from app.limits import check_space, check_upload, room
-from app.schemas import Job, JobFields, JobForm, JobList, JobSpec
-from app.uploads import accept, media_type, read_json, receive_form, upload_folder
+from app.paging import Cursor, decode, encode, link
+from app.requestid import request_id
+from app.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
+from app.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from reucid_core.plan import check_fits
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
 from worker.wake import wake
@@ -40,12 +42,13 @@ SUBMISSION: dict[str, Any] = {
                     "required": ["file"],
                     "properties": {
                         "file": {"type": "string", "format": "binary"},
-                        "params": TEXT | {"description": "Params, as JSON."},
+                        "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
                         "priority": {"$ref": "#/components/schemas/Priority"},
                         "external_id": TEXT,
                         "sample_id": TEXT,
-                        "labels": TEXT | {"description": "A JSON object of strings."},
-                        "metadata": TEXT | {"description": "A JSON object."},
+                        "batch": TEXT,
+                        "labels": {"type": "object", "additionalProperties": TEXT},
+                        "metadata": {"type": "object"},
                     },
                 }
             },
@@ -106,20 +109,26 @@ async def submit(
             services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
         )
     response.status_code = 200 if job.state.terminal and wait else 202
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{job.id}"
+    if wait:
+        response.headers["Preference-Applied"] = f"wait={wait:g}"
     return await run_in_threadpool(_view, services, job)
 
 
 @router.get("", responses=problems(404, 422, 500))
 def index(
+    request: Request,
+    response: Response,
     services: ServicesDep,
     caller: ReaderDep,
     state: State | None = None,
-    external_id: str | None = None,
-    label: Annotated[str | None, Query(pattern="^[^=]+=.*$", description="name=value")] = None,
-    cursor: Annotated[
-        str | None, Query(pattern="^[0-9]{1,18}$", description="`next` of the page before.")
+    external_id: ShortText | None = None,
+    batch: ShortText | None = None,
+    label: Annotated[
+        str | None,
+        Query(pattern=r"^[^=\x00]+=[^\x00]*$", description="name=value", examples=["a=b"]),
     ] = None,
+    cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
     """Jobs, newest first."""
@@ -128,15 +137,16 @@ def index(
         owner=caller.sees,
         state=state,
         external_id=external_id,
+        batch=batch,
         label=(name, value) if label else None,
-        before=None if cursor is None else int(cursor),
+        before=None if cursor is None else decode(cursor, int)[0],
         limit=limit + 1,
     )
-    page = records[:limit]
-    return JobList(
-        jobs=[_view(services, record) for record in page],
-        next=str(page[-1].serial) if len(records) > limit else None,
-    )
+    page, more = records[:limit], len(records) > limit
+    after = encode(page[-1].serial) if more else None
+    if after is not None:
+        response.headers["Link"] = link(request, services.settings.root_path, after)
+    return JobList(jobs=[_view(services, record) for record in page], next=after)
 
 
 @router.get(
@@ -181,14 +191,17 @@ async def events(
         yield ServerSentEvent(id=str(event.id), event=event.type, data=event_data(event))
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses=problems(404, 422, 500))
+ENDED: Responses = {200: {"model": Job, "description": "It had ended before"}}
+
+
+@router.post("/{job_id}/cancel", status_code=202, responses=problems(404, 422, 500, also=ENDED))
 def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
     response.status_code = 200 if job.state.terminal else 202
     return _changed(services, services.ledger.cancel(job.id, owner=job.request.owner))
 
 
-@router.post("/{job_id}/finish", status_code=202, responses=problems(404, 422, 500))
+@router.post("/{job_id}/finish", status_code=202, responses=problems(404, 422, 500, also=ENDED))
 def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
     response.status_code = 200 if job.state.terminal else 202
@@ -200,9 +213,9 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     """Submit the job again, as a new one."""
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
-    again = JobRequest(**{**vars(job.request), "retry_of": job.id})
+    again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
     new, _ = services.ledger.submit(again, room=room(services))
-    response.headers["Location"] = f"/v1/jobs/{new.id}"
+    response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
     return _changed(services, new)
 
 
@@ -233,11 +246,7 @@ async def _read_submission(
                 image, _ = await accept(services, form.file, owner=caller.owner, params=params)
             return image, fields
         case other:
-            raise Problem(
-                415,
-                "unsupported_media_type",
-                f"got Content-Type {other!r}, expected multipart/form-data or application/json",
-            )
+            raise unsupported(other, "multipart/form-data or application/json")
 
 
 def _form_fields(fields: dict[str, str]) -> JobForm:
@@ -264,9 +273,15 @@ def _submit(
 ) -> JobRecord:
     """Enter a job; like its image, it is the owner's, also where an admin submits it."""
     wish = fields.model_dump(mode="json", exclude={"image_id"})
-    identity = json.dumps([image.owner, image.sha256, wish], sort_keys=True)
+    stated = fields.model_dump(mode="json", exclude={"image_id"}, exclude_defaults=True)
+    identity = json.dumps([image.owner, image.sha256, stated], sort_keys=True)
     job, _ = services.ledger.submit(
-        JobRequest(owner=image.owner, image_id=image.id, **wish | {"priority": fields.priority}),
+        JobRequest(
+            owner=image.owner,
+            image_id=image.id,
+            request_id=request_id(),
+            **wish | {"priority": fields.priority},
+        ),
         idempotency_key=key,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
         room=room(services),
@@ -283,7 +298,7 @@ def _changed(services: Services, job: JobRecord) -> Job:
 def _view(services: Services, job: JobRecord) -> Job:
     queued = job.state is State.QUEUED
     position = services.ledger.queue_position(job.id) if queued else None
-    return Job.of(job, queue_position=position, now=time.time())
+    return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
 
 
 def _etag(job: Job) -> str:

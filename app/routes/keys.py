@@ -12,7 +12,7 @@ router = APIRouter(prefix="/keys", tags=["keys"])
 SECONDS_PER_DAY = 86400.0
 
 
-@router.post("", status_code=201, responses=problems(422, 500))
+@router.post("", status_code=201, responses=problems(400, 422, 500))
 def create(spec: KeySpec, response: Response, services: ServicesDep, _: AdminDep) -> NewKey:
     """Make a key. It is in this answer and nowhere else: keep it now."""
     record, key = services.keyring.create(

@@ -1,14 +1,17 @@
 """What a job yields: images, the report, the eigenpatches."""
 
 import csv
+import hashlib
 import io
 import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
+from app.conditional import has_it
 from app.deps import JobDep, Services, ServicesDep
 from app.errors import Responses, problems
+from app.negotiation import choose
 from app.renditions import (
     Format,
     Name,
@@ -16,6 +19,7 @@ from app.renditions import (
     negotiate,
     render,
     render_bundle,
+    render_eigenpatch,
     render_eigenpatches,
     render_interim,
     render_provenance,
@@ -34,7 +38,8 @@ DtypeQuery = Annotated[
         description="`source`: the type of the uploaded image, rounded and clipped to its range."
     ),
 ]
-AcceptHeader = Annotated[str, Header(description="image/tiff, image/png or application/x-npy")]
+# OpenAPI says by the answer's content types what may be accepted.
+AcceptHeader = Annotated[str, Header(include_in_schema=False)]
 
 FILES: Responses = {
     200: {
@@ -52,6 +57,7 @@ PNG: Responses = {
         "description": "The picture",
         "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
     },
+    206: {"description": "The range that was asked for"},
     304: {"description": "The client has it"},
 }
 ZIP: Responses = {
@@ -154,27 +160,45 @@ def interim(
     "/report",
     responses=problems(
         404,
+        406,
         409,
         410,
         422,
         500,
-        also={200: {"content": {"text/csv": {}}, "description": "JSON, or CSV if accepted"}},
+        also={
+            200: {
+                "content": {
+                    "application/json": {"schema": {"type": "object"}},
+                    "text/csv": {"schema": {"type": "string"}},
+                },
+                "description": "JSON, or CSV if accepted",
+            },
+            304: {"description": "The client has it"},
+        },
     ),
+    response_class=Response,
 )
 def report(
-    job: JobDep, services: ServicesDep, accept: AcceptHeader = "application/json"
-) -> dict[str, Any]:
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    accept: AcceptHeader = "*/*",
+) -> Response:
     """The eigenpatch classification report; with `Accept: text/csv`, one line per eigenpatch."""
+    media_type = choose(accept, ["application/json", "text/csv"])
     content = _report(services, job)
-    if "text/csv" in accept:
-        return Response(_csv(content), media_type="text/csv")  # type: ignore[return-value]
-    return content
+    text = _csv(content) if media_type == "text/csv" else json.dumps(content, allow_nan=False)
+    etag = f'"{hashlib.sha256(text.encode()).hexdigest()}"'
+    headers = {"ETag": etag, "Vary": "Accept", "Cache-Control": "private, no-cache"}
+    if has_it(request, etag):
+        return Response(status_code=304, headers=headers)
+    return Response(text, media_type=media_type, headers=headers)
 
 
 @router.get(
     "/eigenpatches.png",
     response_class=Response,
-    responses=problems(404, 409, 410, 422, 500, also=PNG),
+    responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
 )
 def eigenpatches(request: Request, job: JobDep, services: ServicesDep) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""
@@ -203,6 +227,22 @@ def bundle(
 ) -> Response:
     """Input, result, residual, report, eigenpatches and provenance, for `reucid verify`."""
     return render_bundle(services, job, with_input=with_input).response(request)
+
+
+@router.get(
+    "/eigenpatches/{stack}/{k}.png",
+    response_class=Response,
+    responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
+)
+def eigenpatch(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    stack: Annotated[int, Path(ge=1)],
+    k: Annotated[int, Path(ge=1, description="Counted from 1, by falling singular value.")],
+) -> Response:
+    """One eigenpatch; zero is mid-gray."""
+    return render_eigenpatch(services, job, stack, k).response(request)
 
 
 def _report(services: Services, job: JobRecord) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""What can be asked of this server."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from app.auth import ReaderDep
+from app.deps import ServicesDep
+from app.errors import problems
+from app.schemas import Model, ModelList, Params
+from worker.model import describe
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/models", responses=problems(500))
+def models(services: ServicesDep, _: ReaderDep) -> ModelList:
+    """The classifier in use; its identity is in every report."""
+    return ModelList(models=[Model.of(describe(services.settings.model))])
+
+
+@router.get("/schema/params", responses=problems(500))
+def params(_: ReaderDep) -> dict[str, Any]:
+    """JSON Schema of a job's parameters, for making a form of it."""
+    return Params.model_json_schema()
