@@ -19,13 +19,13 @@ REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does no
 
 def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
-    from worker.jobs import classifier  # torch, which dispatching does not need
+    from worker.jobs import prepare  # with torch, which dispatching does not need
 
-    classifier()
+    ledger = open_ledger(settings)
+    prepare(settings)
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")
-    ledger = open_ledger(settings)
     ReucidWorker(ledger, connection, settings).work(logging_level="WARNING")
 
 

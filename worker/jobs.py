@@ -16,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise
 from reucid_core.classifier import Classifier, load_classifier
+from reucid_core.report import library_versions
+from reucid_core.threads import limited
 from worker.artifacts import ARTIFACTS, write_artifacts
 from worker.attempt import Attempt
 from worker.contract import Failure, JobRecord, Stage
@@ -43,10 +45,31 @@ def classifier() -> Classifier:
     return load_classifier(Settings().model)
 
 
+@cache
+def ledger_at(url: str) -> Ledger:
+    """The ledger, with its statements compiled once; a worker opens it before it forks.
+
+    No connection stays open, so that none crosses the fork.
+    """
+    ledger = Ledger(url)
+    Attempt(ledger, "", 0, worker="").rehearse()
+    ledger.close()
+    return ledger
+
+
+def prepare(settings: Settings) -> None:
+    """Do what every job needs and none has to do again; to be called before the fork."""
+    classifier()
+    ledger_at(settings.ledger_url)
+    library_versions()
+    with limited(settings.threads):
+        pass
+
+
 def run(job_id: str, attempt: int) -> None:
     """Make one attempt at a job, if it is still to be made."""
     settings = Settings()
-    ledger = Ledger(settings.ledger_url)
+    ledger = ledger_at(settings.ledger_url)
     this = Attempt(ledger, job_id, attempt, worker=os.environ["RQ_WORKER_ID"])
     with (
         Redis.from_url(settings.redis_url or "", socket_timeout=0.5) as redis,
@@ -100,7 +123,6 @@ class _Work:
         self._tell()
 
     def _denoise(self) -> Result:
-        self._enter(Stage.LOADING)
         params = DenoiseParams(
             **self._job.request.params,
             memory_budget=self._settings.memory_budget,
