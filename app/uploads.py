@@ -19,6 +19,7 @@ from reucid_core import DenoiseParams
 from reucid_core.plan import check_fits
 from worker import decoder
 from worker.contract import ImageRecord
+from worker.points import reached
 from worker.settings import MIB, Settings
 from worker.store import ORIGINAL
 
@@ -122,6 +123,7 @@ def _accept(
     check_fits(params, info.shape)
     image_id = uuid4().hex
     services.store.accept(file.folder, image_id)
+    reached("accept.stored")
     record, created = services.ledger.add_image(
         owner=owner,
         name=file.name,
@@ -130,6 +132,7 @@ def _accept(
         info=info,
         image_id=image_id,
     )
+    reached("accept.entered")
     if not created:  # the same file came twice at once
         services.store.remove_image(image_id)
     return record, created

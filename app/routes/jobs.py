@@ -20,6 +20,7 @@ from app.schemas import Job, JobFields, JobForm, JobList, JobSpec
 from app.uploads import accept, media_type, read_json, receive_form, upload_folder
 from reucid_core.plan import check_fits
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
+from worker.points import reached
 from worker.wake import wake
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -261,6 +262,7 @@ def _submit(
         idempotency_key=key,
         fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
     )
+    reached("submit.committed")
     wake(services.redis, job.id)
     return job
 
