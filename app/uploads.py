@@ -21,6 +21,7 @@ from reucid_core import DenoiseParams
 from reucid_core.plan import check_fits
 from worker import decoder
 from worker.contract import ImageRecord, Limits
+from worker.points import reached
 from worker.settings import MIB, Settings
 from worker.store import ORIGINAL
 
@@ -128,6 +129,7 @@ def _accept(
     image_id = uuid4().hex
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.accept(file.folder, image_id)
+    reached("accept.stored")
     record, created = services.ledger.add_image(
         owner=owner,
         name=file.name,
@@ -137,6 +139,7 @@ def _accept(
         image_id=image_id,
         stored=services.store.size_of_image(image_id),
     )
+    reached("accept.entered")
     if not created:  # the same file came twice at once
         services.store.remove_image(image_id)
     return record, created

@@ -18,6 +18,7 @@ from rq.serializers import JSONSerializer
 from worker.backlog import Backlog, Waiting
 from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
 from worker.ledger import Ledger, ledger_may_be_away
+from worker.points import reached
 from worker.settings import Settings
 from worker.store import Store
 from worker.wake import wake
@@ -95,6 +96,7 @@ class Dispatcher:
         job = Backlog(self.ledger).dispatch(waiting)
         if job is None:
             return
+        reached("dispatch.counted")
         with contextlib.suppress(DuplicateJobError):  # another dispatcher was faster
             queue.enqueue(
                 JOB_FUNCTION,
@@ -105,4 +107,5 @@ class Dispatcher:
                 result_ttl=0,
                 failure_ttl=FAILURE_TTL,
             )
+        reached("dispatch.enqueued")
         log.info("dispatched", job_id=job.job_id, attempt=job.attempt, dispatch=job.dispatch)

@@ -29,6 +29,7 @@ from worker.attempt import Attempt
 from worker.backlog import Backlog
 from worker.contract import QUEUE, Failure
 from worker.ledger import Ledger, ledger_may_be_away
+from worker.points import reached
 from worker.process import die_with
 from worker.settings import Settings
 from worker.wake import wake
@@ -63,6 +64,7 @@ class ReucidWorker(Worker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         job_id, number = job.args
+        reached("worker.popped")
         self._attempt = Attempt(self._ledger, job_id, number, worker=self.name)
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
         self._ledger.close()  # no connection may be open across the fork
@@ -144,6 +146,7 @@ class ReucidWorker(Worker):
 
     def _settle(self, attempt: Attempt) -> None:
         """The horse has ended: if the job has not, it goes back to the queue."""
+        reached("worker.settling")
         with ledger_may_be_away():  # then it goes back when the lease has run out
             if self._is_late:
                 limit = self._settings.job_timeout_s

@@ -3,6 +3,7 @@
 Runs in a work horse, a process forked from a worker that holds the classifier already.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from functools import cache
@@ -22,6 +23,7 @@ from worker.artifacts import ARTIFACTS, write_artifacts
 from worker.attempt import Attempt
 from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
+from worker.points import reached
 from worker.settings import Settings
 from worker.store import Store, sha256_of, write_atomic
 from worker.wake import wake
@@ -75,7 +77,9 @@ def run(job_id: str, attempt: int) -> None:
         Redis.from_url(settings.redis_url or "", socket_timeout=0.5) as redis,
         structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt),
     ):
+        reached("job.forked")
         job = this.claim(settings.lease_s)
+        reached("job.claimed")
         if job is None:
             log.info("not_claimed")
             return
@@ -111,6 +115,12 @@ class _Work:
             raise  # RQ's own book-keeping
         except ReucidError as error:
             self._fail(error.code, str(error))
+        except OSError as error:
+            log.exception("job_failed")
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._fail("insufficient_storage", "the server's disk is full")
+            else:
+                self._fail("internal", "a fault of the server; it was logged")
         except SQLAlchemyError:
             # Not the job's fault: its worker returns it to the queue when this process has ended.
             log.exception("ledger_away")
@@ -150,10 +160,13 @@ class _Work:
             self._attempt.warn(warning)
         folder = self._store.attempt(self._job.id, self._attempt.number)
         write_artifacts(folder, result)
+        reached("job.written")
         made = self._store.seal(self._job.id, self._attempt.number, ARTIFACTS)
+        reached("job.sealed")
         expires_in_s = self._settings.result_days * SECONDS_PER_DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):
             raise Overtaken
+        reached("job.committed")
         log.info("succeeded", seconds=round(sum(result.report.seconds.values()), 3))
 
     def _enter(self, stage: Stage) -> None:

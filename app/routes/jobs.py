@@ -24,6 +24,7 @@ from app.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
 from app.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from reucid_core.plan import check_fits
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
+from worker.points import reached
 from worker.wake import wake
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -286,6 +287,7 @@ def _submit(
         fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
         room=room(services),
     )
+    reached("submit.committed")
     wake(services.redis, job.id)
     return job
 

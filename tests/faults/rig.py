@@ -1,0 +1,269 @@
+"""A real server, and the ways to break it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import httpx
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+
+from worker.ledger import Ledger
+from worker.process import die_with
+from worker.settings import Settings
+from worker.store import Store
+
+PATIENCE = 90.0  # s; generous: it is only used up by a failure
+LEASE = 8.0  # s, the shortest that is allowed
+ROLES = ("api", "dispatcher", "worker", "horse", "valkey", "supervisor")
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+    """Wait for a condition; fail when it takes too long."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Kill:
+    """What was killed, and when."""
+
+    role: str
+    at: float  # s since the epoch
+
+
+@dataclass
+class Rig:
+    """`reucid serve` on a folder of its own, started again on the same port when it is killed."""
+
+    folder: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workers: int = 2
+    data_dir: Path | None = None
+    kills: list[Kill] = field(default_factory=list)
+    extra: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    held: set[int] = field(default_factory=set)  # stopped processes that a test keeps
+
+    def __post_init__(self) -> None:
+        for name in ("stop-at", "run"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.settings = Settings(
+            data_dir=self.data_dir or self.folder / "data",
+            workers=self.workers,
+            lease_s=LEASE,
+            port=self.port,
+            **{name.removeprefix("REUCID_").lower(): v for name, v in self.environment.items()},
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
+
+    def start(self) -> None:
+        self.process = self.run("-m", "app", "serve", "--port", str(self.port))
+        self.await_ready()
+        if not hasattr(self, "_ledger"):
+            self._ledger = Ledger(self.settings.ledger_url)
+            self.store = Store(self.settings.data_dir)
+
+    def run(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
+        """Start Python as a part of this server, with its settings."""
+        parent = os.getpid()
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, *command],
+                env=os.environ
+                | self.settings.as_environment()
+                | {
+                    "XDG_RUNTIME_DIR": str(self.folder / "run"),
+                    "REUCID_STOP_AT": str(self.folder / "stop-at"),
+                }
+                | more,
+                stdout=log,
+                stderr=log,
+                preexec_fn=lambda: die_with(parent),
+            )
+
+    def start_beside(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
+        """Start one more process of this server, which ends with it."""
+        process = self.run(*command, REUCID_REDIS_URL=self.redis_url, **more)
+        self.extra.append(process)
+        return process
+
+    def await_ready(self, url: str | None = None) -> None:
+        def ready() -> bool:
+            try:
+                answer = httpx.get(f"{url or self.url}/readyz", timeout=5, trust_env=False)
+                return bool(answer.json()["status"] == "ok")
+            except (httpx.HTTPError, ValueError):
+                return False
+
+        until(ready, f"ready; see {self.folder / 'log'}")
+
+    def stop(self) -> None:
+        """End everything, in order, and see that it has ended."""
+        assert self.process is not None
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        for process in [*self.extra, self.process]:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.resume()
+        for process in [*self.extra, self.process]:
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        _, alive = psutil.wait_procs(family, timeout=5)
+        for left in alive:
+            left.kill()
+        self._ledger.close()
+        assert not alive, f"still alive: {alive}"
+
+    # --- looking ---
+
+    def processes(self, role: str) -> list[psutil.Process]:
+        """The living processes of a role."""
+        assert self.process is not None
+        supervisor = psutil.Process(self.process.pid)
+        if role == "supervisor":
+            return [supervisor]
+        found = []
+        for process in supervisor.children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE and role == self._role(process):
+                    found.append(process)
+        return found
+
+    def _role(self, process: psutil.Process) -> str:
+        assert self.process is not None
+        command = process.cmdline()
+        if process.name() == "valkey-server":
+            return "valkey"
+        if "app.main:create_app" in command and process.ppid() == self.process.pid:
+            return "api"
+        if command[-1:] == ["dispatch"]:
+            return "dispatcher"
+        if command[-1:] == ["work"]:
+            return "worker" if process.ppid() == self.process.pid else "horse"
+        return "other"
+
+    @property
+    def redis_url(self) -> str:
+        if self.settings.redis_url:
+            return self.settings.redis_url
+        (api,) = self.processes("api")
+        return str(api.environ()["REUCID_REDIS_URL"])
+
+    @contextmanager
+    def stopped_at(self, point: str) -> Iterator[Callable[[], psutil.Process]]:
+        """Have the next process that comes to a named point stop there; find it."""
+        armed = self.folder / "stop-at" / point
+        armed.touch()
+
+        def find() -> psutil.Process:
+            until(lambda: not armed.exists(), f"{point} is reached")
+            until(self.stopped, f"somebody has stopped at {point}")
+            return self.stopped()[0]
+
+        try:
+            yield find
+        finally:
+            armed.unlink(missing_ok=True)
+
+    def stopped(self) -> list[psutil.Process]:
+        """Processes that were stopped, but for those that a test keeps so."""
+        assert self.process is not None
+        found = []
+        roots = [psutil.Process(each.pid) for each in (self.process, *self.extra)]
+        for process in [*roots, *(each for root in roots for each in root.children(True))]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() == psutil.STATUS_STOPPED and process.pid not in self.held:
+                    found.append(process)
+        return found
+
+    # --- breaking ---
+
+    def kill(self, role: str, rng: Random) -> bool:
+        """Kill a process of a role, if there is one; a killed supervisor is started again."""
+        if role == "supervisor":
+            self.kill_everything()
+            return True
+        found = self.processes(role)
+        if not found:
+            return False
+        victim = rng.choice(found)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.kill_process(victim, role)
+        return True
+
+    def kill_process(self, process: psutil.Process, role: str) -> None:
+        self.kills.append(Kill(role, time.time()))
+        process.kill()
+
+    def kill_everything(self) -> None:
+        """Kill the supervisor, with which everything dies, and start it again."""
+        assert self.process is not None
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.kills.append(Kill("supervisor", time.time()))
+        self.process.kill()
+        self.process.wait()
+        _, alive = psutil.wait_procs(family, timeout=10)
+        assert not alive, f"outlived their supervisor: {alive}"
+        self.start()
+
+    def wipe_valkey(self) -> None:
+        with (
+            contextlib.suppress(RedisError, OSError, ValueError, StopIteration),
+            Redis.from_url(self.redis_url, socket_timeout=2) as redis,
+        ):
+            redis.flushall()
+            self.kills.append(Kill("wipe", time.time()))
+
+    def hang(self, role: str, seconds: float, rng: Random) -> None:
+        """Stop a process for a while."""
+        found = self.processes(role)
+        if not found:
+            return
+        victim = rng.choice(found)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            victim.suspend()
+            time.sleep(seconds)
+            victim.resume()
+
+    def keep_valkey_down(self, seconds: float) -> None:
+        """Kill Valkey whenever it comes up."""
+        end = time.monotonic() + seconds
+        self.kills.append(Kill("valkey", time.time()))
+        while time.monotonic() < end:
+            for process in self.processes("valkey"):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+            time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
