@@ -13,16 +13,19 @@ import os
 import resource
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker import formats
-from worker.contract import ImageInfo
+from worker.contract import FileInfo
 from worker.formats import FormatError
-from worker.store import PIXELS
+from worker.store import pixels_name
+
+if TYPE_CHECKING:
+    from worker.formats.reading import Decoded
 
 ADDRESS_SPACE = 2**30  # bytes beside the pixels: the interpreter, the libraries, the codecs
 COPIES = 4  # of the pixels, that reading and checking them may hold at a time
@@ -31,7 +34,7 @@ DISK_FULL = 28  # exit status of a child that could not write its result
 INFO, ERROR = "info.json", "error.json"
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "worker.formats"])
+_context.set_forkserver_preload(["__main__", "worker.formats.reading"])
 _places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
 
 
@@ -50,15 +53,15 @@ def warm_up() -> None:
     process.join()
 
 
-def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
-    """Decode a file into `folder / "pixels.npy"`.
+def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path] = ()) -> FileInfo:
+    """Decode every image signal of a file into `folder / pixels_name(n)`.
 
     Raises
     ------
     FormatError
         When it is not an image that can be denoised, or takes too long or too much memory.
     """
-    child = _context.Process(target=_decode, args=(str(source), str(folder), limits))
+    child = _context.Process(target=_decode, args=(source, folder, limits, tuple(companions)))
     with _places:
         child.start()
         child.join(limits.seconds)
@@ -69,8 +72,7 @@ def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
     if child.exitcode == DISK_FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     if (folder / ERROR).exists():
-        error = json.loads((folder / ERROR).read_text())
-        raise FormatError(error["code"], error["message"])
+        raise FormatError.from_dict(json.loads((folder / ERROR).read_text()))
     if child.exitcode != 0:
         raise FormatError(
             "damaged_file", f"the file could not be decoded (exit status {child.exitcode})"
@@ -78,36 +80,34 @@ def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
     return _load_info(folder)
 
 
-def _load_info(folder: Path) -> ImageInfo:
-    fields: dict[str, Any] = json.loads((folder / INFO).read_text())
-    fields["shape"] = tuple(fields["shape"])
-    if fields["pixel_size"] is not None:
-        fields["pixel_size"] = tuple(fields["pixel_size"])
+def _load_info(folder: Path) -> FileInfo:
+    info = FileInfo.from_dict(json.loads((folder / INFO).read_text()))
     (folder / INFO).unlink()
-    return ImageInfo(**fields)
+    return info
 
 
-def _decode(source: str, target: str, limits: Limits) -> None:
+def _decode(source: Path, folder: Path, limits: Limits, companions: tuple[Path, ...]) -> None:
     """Run in the child."""
-    folder = Path(target)
+    from worker.formats import reading  # the server of children has it; nobody else needs it
+
     os.chdir(folder)
     _limit(resource.RLIMIT_AS, ADDRESS_SPACE + COPIES * WIDEST_PIXEL * limits.max_pixels)
     _limit(resource.RLIMIT_CPU, int(limits.seconds) + 1)
     _limit(resource.RLIMIT_CORE, 0)
     try:
-        pixels, info = formats.read(Path(source), max_pixels=limits.max_pixels)
-        _save(folder, pixels, info)
+        _save(folder, reading.read(source, max_pixels=limits.max_pixels, companions=companions))
     except FormatError as error:
-        (folder / ERROR).write_text(json.dumps({"code": error.code, "message": str(error)}))
+        (folder / ERROR).write_text(json.dumps(error.to_dict()))
     except MemoryError:
         message = "the file needs more memory to decode than an image of its size should"
         (folder / ERROR).write_text(json.dumps({"code": "too_large", "message": message}))
 
 
-def _save(folder: Path, pixels: formats.Pixels, info: ImageInfo) -> None:
+def _save(folder: Path, decoded: "Decoded") -> None:
     try:
-        np.save(folder / PIXELS, pixels, allow_pickle=False)
-        (folder / INFO).write_text(json.dumps(asdict(info)))
+        for signal, pixels in enumerate(decoded.pixels):
+            np.save(folder / pixels_name(signal), pixels, allow_pickle=False)
+        (folder / INFO).write_text(json.dumps(asdict(decoded.info)))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             sys.exit(DISK_FULL)
