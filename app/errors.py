@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
-from worker.formats import FormatError
+from worker.formats import FormatError, LimitError
 from worker.ledger import ConflictError, IdempotencyMismatchError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
@@ -29,6 +29,14 @@ class FieldError(BaseModel):
     message: str = Field(examples=["got 8, which is even; a patch needs a centre: use 7 or 9"])
 
 
+class Limit(BaseModel):
+    """The limit that was exceeded; `GET /v1/capabilities` lists them all."""
+
+    name: str = Field(examples=["max_pixels"])
+    most: float
+    got: float = Field(description="What the request has of it, or had when it was refused.")
+
+
 class ProblemBody(BaseModel):
     """Why a request was refused (RFC 9457)."""
 
@@ -39,6 +47,7 @@ class ProblemBody(BaseModel):
     code: str = Field(description="Stable name of the problem, for programs.")
     request_id: str
     errors: list[FieldError] = []
+    limit: Limit | None = None
 
 
 class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
@@ -52,6 +61,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
         *,
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
+        limit: Limit | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -59,6 +69,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.limit = limit
 
     def response(self) -> JSONResponse:
         body = ProblemBody(
@@ -68,6 +79,7 @@ class Problem(Exception):  # noqa: N818  (the word of RFC 9457)
             code=self.code,
             request_id=request_id(),
             errors=self.errors,
+            limit=self.limit,
         )
         return JSONResponse(body.model_dump(), self.status, self.headers, media_type=MEDIA_TYPE)
 
@@ -103,7 +115,7 @@ def to_problem(error: Exception) -> Problem:
         case ParameterError():
             return invalid([FieldError(field=f"params.{error.field}", message=error.reason)])
         case ReucidError() | FormatError():
-            return Problem(422, error.code, str(error))
+            return Problem(422, error.code, str(error), limit=_limit(error))
         case NotFoundError():
             return Problem(404, "not_found", str(error))
         case ConflictError():
@@ -115,6 +127,12 @@ def to_problem(error: Exception) -> Problem:
         case _:
             log.error("unhandled", exc_info=error)
             return Problem(500, "internal", "a fault of the server; it was logged")
+
+
+def _limit(error: Exception) -> Limit | None:
+    if not isinstance(error, LimitError):
+        return None
+    return Limit(name=error.limit, most=error.most, got=error.got)
 
 
 def install(app: FastAPI) -> None:

@@ -15,7 +15,7 @@ from app import errors
 from app.deps import Services
 from app.events import Wakes
 from app.requestid import RequestIdMiddleware
-from app.routes import health, images, jobs, results
+from app.routes import capabilities, health, images, jobs, results
 from app.schemas import JobSpec
 from worker import decoder
 from worker.ledger import Ledger
@@ -70,7 +70,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
     errors.install(app)
-    for router in (images.router, jobs.router, results.router, health.router):
+    for router in (
+        images.router,
+        jobs.router,
+        results.router,
+        capabilities.router,
+        health.router,
+    ):
         app.include_router(router, prefix="/v1")
     app.include_router(health.router, include_in_schema=False)  # where orchestrators look
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]

@@ -4,6 +4,8 @@ Rendered from bytes whose digest the ledger holds, and cached beside the job wit
 own that is checked whenever it is served.
 """
 
+import io
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,16 +20,35 @@ from starlette.responses import FileResponse, Response
 
 from app.conditional import has_it
 from app.deps import Services
-from app.errors import Problem
+from app.errors import FieldError, Problem, invalid
 from app.montage import montage
 from worker import formats
-from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
+from worker.contract import Artifact, EventType, JobRecord, State
+from worker.formats import Look
+from worker.frames import eigenpatches_key, frame_report
+from worker.selection import Chosen, Selection, as_stack
 from worker.store import sha256_of, write_atomic
 
-Format = Literal["tiff", "npy", "png"]
+Format = Literal["tiff", "npy", "png", "mrc", "hspy"]
 Name = Literal["result", "residual", "coverage"]
 
-SUFFIX = {"tiff": "tif", "npy": "npy", "png": "png"}
+CLIPPED = "Reucid-Clipped-Pixels"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a client wants an image."""
+
+    format: Format
+    source: bool = False  # in the type of the source
+    frame: int | None = None  # of a stack, one frame
+    look: Look | None = None  # of a picture
+
+    @property
+    def stem(self) -> str:
+        """What tells its file from those of other wishes, beside the format."""
+        frame = "" if self.frame is None else f"-frame{self.frame:04d}"
+        return f"{frame}-source" if self.source else frame
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,7 @@ class Rendition:
     etag: str
     media_type: str
     filename: str
+    clipped: int | None = None  # pixels out of the range of the source's type
 
     def response(self, request: Request) -> Response:
         """The file, a range of it, or 304 for a client that has it."""
@@ -46,6 +68,8 @@ class Rendition:
             "Vary": "Accept",
             "Cache-Control": "private, no-cache",
         }
+        if self.clipped is not None:
+            headers[CLIPPED] = str(self.clipped)
         if has_it(request, headers["ETag"]):
             return Response(status_code=304, headers=headers)
         return FileResponse(
@@ -79,25 +103,36 @@ def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artif
     return path, held
 
 
-def render(
-    services: Services, job: JobRecord, name: Name, format_: Format, *, source: bool
-) -> Rendition:
+def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
     """Result, residual or coverage of a succeeded job."""
     _require(job, "result.npy")
-    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
-    stem = f"{name}-source" if source else name
+    chosen = chosen_signal(services, job)
+    stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
+
+    def draw(path: Path) -> int | None:
+        pixels = _one_frame(_pixels(services, job, chosen, name), wish)
+        formats.write(path, pixels, chosen.info, wish.format, source=wish.source)
+        dtype = np.dtype(chosen.info.dtype)
+        return formats.clipped_pixels(pixels, dtype) if wish.source else None
+
+    suffix = formats.suffix_of(wish.format, stack=stack)
     return _cached(
-        services,
-        job,
-        f"{stem}.{SUFFIX[format_]}",
-        formats.MEDIA_TYPES[format_],
-        lambda path: formats.write(
-            path, _pixels(services, job, image, name), image.info, format_, source=source
-        ),
+        services, job, f"{name}{wish.stem}{suffix}", formats.MEDIA_TYPES[wish.format], draw
     )
 
 
-def render_interim(services: Services, job: JobRecord, n: int | None, format_: Format) -> Rendition:
+def render_picture(services: Services, job: JobRecord, name: Name, wish: Wish) -> Response:
+    """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
+    _require(job, "result.npy")
+    chosen = chosen_signal(services, job)
+    pixels = _one_frame(_pixels(services, job, chosen, name), wish)
+    buffer = io.BytesIO()
+    formats.picture(pixels, chosen.info, wish.look).save(buffer, format="PNG")
+    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache"}
+    return Response(buffer.getvalue(), media_type="image/png", headers=headers)
+
+
+def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish) -> Rendition:
     """An interim result of the current attempt, the latest by default."""
     _check_expiry(job)
     interims = {
@@ -115,35 +150,70 @@ def render_interim(services: Services, job: JobRecord, n: int | None, format_: F
         raise Problem(410, "expired", "the interim results of this job were removed")
     if sha256_of(path) != interims[n]:
         raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
-    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    info = chosen_signal(services, job).info
     return _cached(
         services,
         job,
-        f"interim-{job.attempt}-{n:04d}.{SUFFIX[format_]}",
-        formats.MEDIA_TYPES[format_],
-        lambda target: formats.write(target, np.load(path), image.info, format_),
+        f"interim-{job.attempt}-{n:04d}{formats.suffix_of(wish.format, stack=False)}",
+        formats.MEDIA_TYPES[wish.format],
+        lambda target: formats.write(target, np.load(path), info, wish.format),
     )
 
 
-def render_eigenpatches(services: Services, job: JobRecord, report: dict[str, Any]) -> Rendition:
-    """The montage of all offered eigenpatches with the classifier's verdicts."""
+def render_eigenpatches(
+    services: Services, job: JobRecord, report: dict[str, Any], frame: int
+) -> Rendition:
+    """The montage of a frame's offered eigenpatches with the classifier's verdicts."""
     path, _ = artifact(services, job, "eigenpatches.npz")
+    stack_reports = _of_frame(report, frame)["stack_reports"]
+    drawn = 0 if report.get("frames") == "joint" else frame  # one set for all
 
     def draw(target: Path) -> None:
-        with np.load(path) as eigenpatches:
-            montage(eigenpatches, report["stack_reports"]).save(target, format="PNG")
+        with np.load(path) as stored:
+            named = {
+                f"stack{each['stack']}": stored[eigenpatches_key(drawn, each["stack"])]
+                for each in stack_reports
+            }
+            montage(named, stack_reports).save(target, format="PNG")
 
-    return _cached(services, job, "eigenpatches.png", "image/png", draw)
+    suffix = f"-frame{frame:04d}" if frame else ""
+    return _cached(services, job, f"eigenpatches{suffix}.png", "image/png", draw)
 
 
-def _pixels(services: Services, job: JobRecord, image: ImageRecord, name: Name) -> NDArray[Any]:
+def chosen_signal(services: Services, job: JobRecord) -> Chosen:
+    """What the job is about."""
+    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    selection, _ = Selection.split(job.request.params)
+    return selection.of(image.contents)
+
+
+def _of_frame(report: dict[str, Any], frame: int) -> dict[str, Any]:
+    try:
+        return frame_report(report, frame)
+    except IndexError:
+        raise Problem(404, "not_found", f"frame {frame} of this job was not denoised") from None
+
+
+def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
+    """The frame that is wanted, if any; a picture shows the first of a stack."""
+    frame = 0 if wish.frame is None and wish.format == "png" else wish.frame
+    if frame is None:
+        return pixels
+    frames = as_stack(pixels)
+    if frame >= len(frames):
+        message = f"got {frame}, expected 0 to {len(frames) - 1}"
+        raise invalid([FieldError(field="frame", message=message)])
+    return np.asarray(frames[frame])
+
+
+def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> NDArray[Any]:
     if name == "coverage":
         return _load(services, job, "coverage.npy")
     result = _load(services, job, "result.npy")
     if name == "result":
         return result
-    noisy = np.load(services.store.pixels(image.id), mmap_mode="r")
-    return np.asarray(noisy.astype(result.dtype) - result)
+    signal = np.load(services.store.pixels(job.request.image_id, chosen.index), mmap_mode="r")
+    return np.asarray(chosen.pixels_of(signal).astype(result.dtype) - result)
 
 
 def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
@@ -156,16 +226,25 @@ def _cached(
     job: JobRecord,
     filename: str,
     media_type: str,
-    draw: Callable[[Path], None],
+    draw: Callable[[Path], int | None],
 ) -> Rendition:
+    """A rendition, drawn if it was not yet or is damaged; `draw` gives the clipped pixels."""
     path = services.store.renditions(job.id) / filename
-    digest = path.with_name(f"{filename}.sha256")
-    if not digest.exists() or not path.exists() or sha256_of(path) != digest.read_text():
+    known = path.with_name(f"{filename}.json")
+    if not _is_intact(path, known):
         with write_atomic(path) as temporary:
-            draw(temporary)
-        with write_atomic(digest) as temporary:
-            temporary.write_text(sha256_of(path))
-    return Rendition(path, digest.read_text(), media_type, f"{job.id[:8]}-{filename}")
+            clipped = draw(temporary)
+        with write_atomic(known) as temporary:
+            temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+    facts = json.loads(known.read_text())
+    name = f"{job.id[:8]}-{filename}"
+    return Rendition(path, facts["sha256"], media_type, name, facts["clipped"])
+
+
+def _is_intact(path: Path, known: Path) -> bool:
+    if not known.exists() or not path.exists():
+        return False
+    return bool(sha256_of(path) == json.loads(known.read_text())["sha256"])
 
 
 def _not_ready(detail: str) -> Problem:

@@ -5,6 +5,7 @@ image. Four Fourier transforms of the image are most of the work, and the first 
 point-spread function as well. Everything is float64. Derivation: docs/algorithm.md.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +114,37 @@ def decompose_all(transform: Transform, p: int, components: int) -> Decompositio
         eigenpatches=np.ascontiguousarray(vectors.T).reshape(-1, p, p),
         singular_values=np.sqrt(np.maximum(eigenvalues, 0.0)),
         n_patches=rows * columns,
+        energy=float(np.trace(G)),
+    )
+
+
+def decompose_frames(transforms: Iterable[Transform], p: int, components: int) -> Decomposition:
+    """Leading eigenpatches of all patches of several images: their Gram matrices add up.
+
+    Parameters
+    ----------
+    transforms : iterable of Transform
+        At least one; each is used once and may then be forgotten.
+    p : int
+        Patch size in px.
+    components : int
+
+    Returns
+    -------
+    Decomposition
+        float64; of one image, that of `decompose_all`.
+    """
+    G = np.zeros((p * p, p * p))
+    n_patches = 0
+    for transform in transforms:
+        G += _gram(transform, p)
+        rows, columns = origin_grid(transform.image.shape, p)
+        n_patches += rows * columns
+    eigenvalues, vectors = _leading(G, min(components, n_patches, p * p))
+    return Decomposition(
+        eigenpatches=np.ascontiguousarray(vectors.T).reshape(-1, p, p),
+        singular_values=np.sqrt(np.maximum(eigenvalues, 0.0)),
+        n_patches=n_patches,
         energy=float(np.trace(G)),
     )
 

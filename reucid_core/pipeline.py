@@ -117,11 +117,11 @@ def denoise(
         image=outcome.image,
         coverage=outcome.coverage,
         eigenpatches=tuple(outcome.eigenpatches),
-        report=_report(source, noisy, engine, reason, outcome, task),
+        report=report_of(source, noisy, engine, reason, outcome, task),
     )
 
 
-def _report(
+def report_of(
     source: NDArray[Any],
     noisy: FloatArray,
     engine: str,
@@ -129,6 +129,7 @@ def _report(
     outcome: Outcome,
     task: Task,
 ) -> Report:
+    """The report of a reconstruction."""
     plan = outcome.plan
     return Report(
         engine=engine,

@@ -1,5 +1,6 @@
 """The same work without a server, for the command line."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,48 +10,100 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, Progress, Result, denoise
+from reucid_core import DenoiseParams, Progress, denoise_frames
 from reucid_core.classifier import load_classifier
-from worker import decoder, formats
-from worker.contract import ImageInfo, Limits
+from worker import formats
+from worker.artifacts import REPORT, RESULT, ResultFiles
+from worker.contract import ImageInfo
+from worker.formats import Look
+from worker.inspection import decode_file
+from worker.selection import Selection, as_stack
 from worker.settings import Settings
-from worker.store import PIXELS, write_atomic
+from worker.store import pixels_name, write_atomic
 
 
 @dataclass(frozen=True)
 class Denoised:
-    """A result and the calibration of the file it came from."""
+    """A result, what it was made from, and what is known of that."""
 
-    result: Result
+    noisy: NDArray[Any]
+    image: NDArray[Any]
+    info: ImageInfo
+    report: dict[str, Any]
+
+    @property
+    def residual(self) -> NDArray[Any]:
+        residual: NDArray[Any] = self.noisy.astype(self.image.dtype) - self.image
+        return residual
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was just finished: a stack of an image, or a frame of a stack."""
+
+    n: int
+    of: int
+    what: str  # "stacks" or "frames"
+    image: NDArray[Any]
     info: ImageInfo
 
 
 def denoise_file(
-    path: Path, params: DenoiseParams, on_stack: Callable[[Progress, ImageInfo], None]
+    path: Path, params: DenoiseParams, selection: Selection, on_step: Callable[[Step], None]
 ) -> Denoised:
     """Decode a file in a child process, as the server does, and denoise it in this one."""
     settings = Settings()
-    pixels, info = read_file(path, settings)
-    result = denoise(
-        pixels,
-        params,
-        classify=load_classifier(settings.model),
-        on_stack=lambda progress: on_stack(progress, info),
-    )
-    return Denoised(result, info)
+    with TemporaryDirectory(prefix="reucid-") as name:
+        folder = Path(name)
+        contents = decode_file(path, folder, settings)
+        selection.check(contents, params)
+        chosen = selection.of(contents)
+        signal = np.load(folder / pixels_name(chosen.index), mmap_mode="r")
+        noisy = chosen.pixels_of(signal)
+        info, is_stack = chosen.info, noisy.ndim == 3
+
+        def on_stack(progress: Progress) -> None:
+            if not is_stack:
+                on_step(Step(progress.stack, progress.stacks, "stacks", progress.image, info))
+
+        with ResultFiles(folder, noisy, chosen, selection) as files:
+            for result in denoise_frames(
+                as_stack(noisy),
+                params,
+                classify=load_classifier(settings.model),
+                joint=is_stack and selection.frames == "joint",
+                on_stack=on_stack,
+            ):
+                files.add(result)
+                if is_stack:
+                    on_step(Step(files.done, files.frames, "frames", result.image, info))
+            files.finish("deadline")
+        report = json.loads((folder / REPORT).read_bytes())
+        return Denoised(np.array(noisy), np.load(folder / RESULT), info, report)
 
 
 def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any], ImageInfo]:
-    """The pixels and calibration of an image file."""
-    settings = settings or Settings()
-    limits = Limits(settings.max_pixels, settings.decode_timeout_s)
-    with TemporaryDirectory(prefix="reucid-") as folder:
-        info = decoder.decode(path.resolve(strict=True), Path(folder), limits)
-        return np.load(Path(folder) / PIXELS), info
+    """The pixels of a file's default image signal, and what is known of it."""
+    with TemporaryDirectory(prefix="reucid-") as name:
+        contents = decode_file(path, Path(name), settings or Settings())
+        pixels = np.load(Path(name) / pixels_name(contents.default))
+        return pixels, contents.signals[contents.default]
 
 
-def save_image(path: Path, pixels: NDArray[Any], info: ImageInfo) -> None:
+def save_image(
+    path: Path,
+    pixels: NDArray[Any],
+    info: ImageInfo,
+    *,
+    source: bool = False,
+    look: Look | None = None,
+) -> None:
     """Write an image in the format its name asks for; whole or not at all."""
     format_ = formats.format_of(path)
     with write_atomic(path) as temporary:
-        formats.write(temporary, pixels, info, format_)
+        formats.write(temporary, pixels, info, format_, source=source, look=look)
+
+
+def clipped(denoised: Denoised) -> int:
+    """How many pixels of a result are out of the range of its source's type."""
+    return formats.clipped_pixels(denoised.image, np.dtype(denoised.info.dtype))

@@ -37,7 +37,11 @@ class Settings(BaseSettings):
         default=None, description="Classifier weights (safetensors); the bundled ones when unset."
     )
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
-    max_pixels: int = Field(default=2**28, ge=9, description="Largest accepted image, in pixels.")
+    max_pixels: int = Field(
+        default=2**28,
+        ge=9,
+        description="Largest accepted image, in pixels of all its frames and signals.",
+    )
     decode_timeout_s: float = Field(
         default=30.0, gt=0, description="Time limit of decoding a file."
     )

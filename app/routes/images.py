@@ -13,12 +13,18 @@ router = APIRouter(prefix="/images", tags=["images"])
 
 ImageId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 FILE: dict[str, Any] = {"type": "string", "format": "binary"}
+FILES: dict[str, Any] = {
+    "type": "array",
+    "items": FILE,
+    "minItems": 1,
+    "description": "One file; an EMI file with its SER files.",
+}
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file"], "properties": {"file": FILE}}
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": FILES}}
             },
             "application/octet-stream": {"schema": FILE},
         },
@@ -38,7 +44,10 @@ UPLOAD: dict[str, Any] = {
 async def upload(
     request: Request, response: Response, services: ServicesDep, owner: OwnerDep
 ) -> Image:
-    """Upload an image: a multipart form with `file`, or the file itself as the body."""
+    """Upload an image: a multipart form with `file`, or the file itself as the body.
+
+    The format is told by the content. `file` is repeated for an EMI file and its SER files.
+    """
     with upload_folder(services) as folder:
         if media_type(request) == "multipart/form-data":
             file = (await receive_form(request, folder, services.settings)).file

@@ -16,9 +16,9 @@ from app.conditional import has_it
 from app.deps import JobDep, OwnerDep, Services, ServicesDep
 from app.errors import FieldError, Problem, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
+from app.routes.images import FILES
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec
 from app.uploads import accept, media_type, read_json, receive_form, upload_folder
-from reucid_core.plan import check_fits
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
 from worker.wake import wake
 
@@ -36,7 +36,7 @@ SUBMISSION: dict[str, Any] = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary"},
+                        "file": FILES,
                         "params": TEXT | {"description": "Params, as JSON."},
                         "priority": {"$ref": "#/components/schemas/Priority"},
                         "external_id": TEXT,
@@ -212,16 +212,16 @@ async def _read_submission(
     match media_type(request):
         case "application/json":
             spec = _validate(JobSpec, await read_json(request))
-            params = spec.params.checked()
+            spec.params.checked()
             image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=owner)
-            check_fits(params, image.info.shape)
+            spec.params.check(image.contents)
             return image, spec
         case "multipart/form-data":
             with upload_folder(services) as folder:
                 form = await receive_form(request, folder, services.settings)
                 fields = _form_fields(form.fields)
-                params = fields.params.checked()
-                image, _ = await accept(services, form.file, owner=owner, params=params)
+                fields.params.checked()
+                image, _ = await accept(services, form.file, owner=owner, check=fields.params.check)
             return image, fields
         case other:
             raise Problem(

@@ -16,7 +16,15 @@ import numpy as np
 import psutil
 import pytest
 
-from worker.contract import EventType, ImageInfo, ImageRecord, JobRecord, JobRequest, State
+from worker.contract import (
+    EventType,
+    FileInfo,
+    ImageInfo,
+    ImageRecord,
+    JobRecord,
+    JobRequest,
+    State,
+)
 from worker.ledger import Ledger
 from worker.settings import Settings
 from worker.store import Store
@@ -54,7 +62,7 @@ def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER)
         name="lattice.tif",
         sha256=image_id * 2,
         size=1,
-        info=ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),
+        info=FileInfo("tiff", (ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),)),
         image_id=image_id,
     )
     return record
