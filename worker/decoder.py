@@ -1,41 +1,44 @@
 """Decoding of files that nobody vouches for, in a child process with limits.
 
 A child is forked from a server that has the readers loaded and nothing else in it, so it costs
-milliseconds; it may use so much memory and time and no more, and writes an array and a JSON file
-that the parent reads. Nothing is unpickled.
+milliseconds. It may use so much memory and time and no more (`worker.sandbox`), and leaves arrays
+and a JSON file, which are checked here like a stranger's: nothing is unpickled.
 """
 
-import contextlib
 import errno
 import json
+import math
 import multiprocessing
 import os
-import resource
-import sys
+import shutil
+import signal
+import stat
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, BinaryIO
 
 import numpy as np
+import structlog
+from pydantic import TypeAdapter
 
-from worker.contract import FileInfo
-from worker.formats import FormatError
+from worker.contract import FileInfo, ImageInfo
+from worker.formats.errors import FormatError
 from worker.store import pixels_name
 
-if TYPE_CHECKING:
-    from worker.formats.reading import Decoded
-
-ADDRESS_SPACE = 2**30  # bytes beside the pixels: the interpreter, the libraries, the codecs
-COPIES = 4  # of the pixels, that reading and checking them may hold at a time
-WIDEST_PIXEL = 8  # bytes
+ANSWER, PRINTED = "answer.json", "printed"  # files that a child leaves, beside the pixels
 DISK_FULL = 28  # exit status of a child that could not write its result
-INFO, ERROR = "info.json", "error.json"
+LONGEST_ANSWER = 16 * 2**20  # bytes
+LONGEST_TEXT = 2**16  # characters of one text in an answer
+LONGEST_PRINTED = 2000  # bytes that go to the log
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "worker.formats.reading"])
+_context.set_forkserver_preload(["__main__", "worker.decoder", "worker.child"])
 _places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
+_file_info = TypeAdapter(FileInfo)
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -61,59 +64,136 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
     FormatError
         When it is not an image that can be denoised, or takes too long or too much memory.
     """
-    child = _context.Process(target=_decode, args=(source, folder, limits, tuple(companions)))
-    with _places:
-        child.start()
-        child.join(limits.seconds)
-        if child.is_alive():
-            child.kill()
-            child.join()
-            raise FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
-    if child.exitcode == DISK_FULL:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    if (folder / ERROR).exists():
-        raise FormatError.from_dict(json.loads((folder / ERROR).read_text()))
-    if child.exitcode != 0:
-        raise FormatError(
-            "damaged_file", f"the file could not be decoded (exit status {child.exitcode})"
-        )
-    return _load_info(folder)
-
-
-def _load_info(folder: Path) -> FileInfo:
-    info = FileInfo.from_dict(json.loads((folder / INFO).read_text()))
-    (folder / INFO).unlink()
+    own = folder / "decoding"  # all that the child may write to
+    own.mkdir(mode=0o700)
+    try:
+        with _places:
+            exit_code = _run([source, *companions], own, limits)
+        info = _read_answer(own, exit_code, limits)
+        for index, image in enumerate(info.signals):
+            _check_pixels(own / pixels_name(index), image)
+        for index in range(len(info.signals)):
+            (own / pixels_name(index)).rename(folder / pixels_name(index))
+    finally:
+        shutil.rmtree(own)
     return info
 
 
-def _decode(source: Path, folder: Path, limits: Limits, companions: tuple[Path, ...]) -> None:
-    """Run in the child."""
-    from worker.formats import reading  # the server of children has it; nobody else needs it
+def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:
+    process = _context.Process(target=_in_child, args=(files, folder, limits))
+    process.start()
+    process.join(limits.seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise _too_slow(limits)
+    return process.exitcode
 
-    os.chdir(folder)
-    _limit(resource.RLIMIT_AS, ADDRESS_SPACE + COPIES * WIDEST_PIXEL * limits.max_pixels)
-    _limit(resource.RLIMIT_CPU, int(limits.seconds) + 1)
-    _limit(resource.RLIMIT_CORE, 0)
+
+def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:
+    from worker import child  # the server of children has it; nobody else needs the readers
+
+    child.decode(files, folder, limits)
+
+
+def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInfo:
+    """What the child found.
+
+    Raises
+    ------
+    FormatError
+    OSError
+        When the disk is full.
+    """
+    if exit_code == DISK_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+        raise _too_slow(limits)
+    if exit_code != 0:
+        log.warning("decoder_died", exit_code=exit_code, printed=_printed(folder))
+        raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
     try:
-        _save(folder, reading.read(source, max_pixels=limits.max_pixels, companions=companions))
-    except FormatError as error:
-        (folder / ERROR).write_text(json.dumps(error.to_dict()))
-    except MemoryError:
-        message = "the file needs more memory to decode than an image of its size should"
-        (folder / ERROR).write_text(json.dumps({"code": "too_large", "message": message}))
+        with _open_regular(folder / ANSWER) as file:
+            answer = _plain(json.loads(file.read(LONGEST_ANSWER)))
+        found = _refusal(answer) or _file_info.validate_python(answer["file"])
+        if isinstance(found, FileInfo) and not 0 <= found.default < len(found.signals):
+            raise ValueError(f"got signal {found.default} of {len(found.signals)}")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _nonsense(error) from error
+    if isinstance(found, FormatError):
+        raise found
+    return found
 
 
-def _save(folder: Path, decoded: "Decoded") -> None:
+def _refusal(answer: dict[str, Any]) -> FormatError | None:
+    """The reason why the child has no image."""
+    if "refusal" not in answer:
+        return None
+    error = FormatError.from_dict(answer["refusal"])
+    numbers = [getattr(error, name, 0) for name in ("most", "got")]
+    if not str(error.code).isidentifier() or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError(f"got the refusal {answer['refusal']}")
+    return error
+
+
+def _check_pixels(path: Path, info: ImageInfo) -> None:
+    """The array has to be what the child says it is, down to its last byte."""
     try:
-        for signal, pixels in enumerate(decoded.pixels):
-            np.save(folder / pixels_name(signal), pixels, allow_pickle=False)
-        (folder / INFO).write_text(json.dumps(asdict(decoded.info)))
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            sys.exit(DISK_FULL)
-        raise
+        with _open_regular(path) as file:
+            np.lib.format.read_magic(file)
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+            found = (shape, fortran, dtype.kind in "iuf", dtype.name, _size(file))
+    except (OSError, ValueError) as error:
+        raise _nonsense(error) from error
+    if found != (info.shape, False, True, info.dtype, size) or len(shape) not in (2, 3):
+        raise _nonsense(f"got pixels {found}, expected {info.shape} of {info.dtype}")
 
 
-def _limit(which: int, amount: int) -> None:
-    with contextlib.suppress(ValueError):  # a lower hard limit is already in force
-        resource.setrlimit(which, (amount, amount))
+def _open_regular(path: Path) -> BinaryIO:
+    """Open what a child has left, if it is a file and not a way to another."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        file.close()
+        raise ValueError(f"got something other than a file at {path.name}")
+    return file
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _plain(value: Any) -> Any:
+    """Without what JSON or a database cannot hold: NaN, infinities, NUL and broken characters."""
+    match value:
+        case str():
+            text = value[:LONGEST_TEXT].replace("\0", "\ufffd")
+            return text.encode("utf-8", "replace").decode("utf-8")
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _printed(folder: Path) -> str:
+    """The end of what the child printed, for the log."""
+    try:
+        with _open_regular(folder / PRINTED) as file:
+            file.seek(max(0, _size(file) - LONGEST_PRINTED))
+            return file.read(LONGEST_PRINTED).decode("utf-8", "backslashreplace")
+    except (OSError, ValueError):
+        return ""
+
+
+def _too_slow(limits: Limits) -> FormatError:
+    return FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
+
+
+def _nonsense(reason: object) -> FormatError:
+    log.warning("decoder_answered_nonsense", reason=str(reason))
+    return FormatError("damaged_file", "the file could not be decoded: its decoder broke down")
