@@ -15,7 +15,7 @@ import numpy as np
 from reucid_core.errors import ImageError
 from reucid_core.image import check_image
 from worker.contract import FileInfo, ImageInfo, SkippedSignal
-from worker.formats import hierarchical, microscope, npy, png, tiff
+from worker.formats import hierarchical, microscope, mrc, npy, png, tiff
 from worker.formats.catalogue import READABLE
 from worker.formats.errors import FormatError, LimitError
 from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
@@ -42,7 +42,7 @@ OPENED = {
     "dm3": microscope.opened_dm,
     "dm4": microscope.opened_dm,
     "ser": microscope.opened_ser,
-    "mrc": microscope.opened_mrc,
+    "mrc": mrc.opened,
     "velox": hierarchical.opened_velox,
     "ncem": hierarchical.opened_ncem,
     "hspy": hierarchical.opened_hspy,
@@ -108,12 +108,12 @@ def recognise(path: Path) -> str:
         raise FormatError("empty_file", "got a file of 0 bytes, expected an image")
     if head.startswith(HDF5_MAGIC):
         return hierarchical.kind_of(path)
-    if head[208:212] == b"MAP ":
+    if head[mrc.MAP_AT : mrc.MAP_AT + 4] == mrc.MAP:
         return "mrc"
     for magic, format_ in MAGIC.items():
         if head.startswith(magic):
             return format_
-    if microscope.is_mrc(head, path.stat().st_size):
+    if mrc.is_mrc(head, path.stat().st_size):
         return "mrc"
     raise FormatError(
         "unsupported_format",
