@@ -1,4 +1,4 @@
-"""The command line: `reucid serve | denoise | submit | bundle | verify | residual | keys | demo`.
+"""The command line: `reucid serve | inspect | denoise | submit | bundle | verify | keys | ...`.
 
 Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 """
@@ -14,14 +14,17 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 
-from app import bundles
+from app import bundles, listing
 from app.client import Client, ClientError
 from app.keys import app as keys
-from app.progress import console, follow, stacks_bar
+from app.listing import summary
+from app.progress import console, follow, steps_bar
 from worker.settings import Settings
 
 OUR_FAULT, BAD_INPUT = 1, 2
+WIDE = 160  # columns of a table that no terminal shows
 INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")  # of jobs that failed for those
 # Typer exports only some of its exceptions, and not all versions take them from click.
 USAGE_ERROR: Any = typer.BadParameter.__base__
@@ -46,6 +49,23 @@ class Engine(StrEnum):
     STACKED = "stacked"
 
 
+class FramesMode(StrEnum):
+    """Whether frames share their eigenpatches."""
+
+    EACH = "each"
+    JOINT = "joint"
+
+
+class OutputType(StrEnum):
+    """The type of the numbers in a result."""
+
+    FLOAT = "float"
+    SOURCE = "source"
+
+
+Colormap = StrEnum("Colormap", ["gray", "viridis", "inferno", "magma", "cividis"])
+
+
 def _number_or_auto(name: str) -> Callable[[str], int | None]:
     def parse(text: str) -> int | None:
         if text == "auto":
@@ -59,7 +79,32 @@ def _number_or_auto(name: str) -> Callable[[str], int | None]:
     return parse
 
 
-InputFile = Annotated[Path, typer.Argument(help="A TIFF, PNG or NPY file.", metavar="FILE")]
+def _signal(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+InputFile = Annotated[
+    Path,
+    typer.Argument(
+        help="DM3, DM4, SER, EMI, Velox or NCEM EMD, MRC, HSPY, TIFF, PNG or NPY.", metavar="FILE"
+    ),
+]
+SignalOption = Annotated[
+    Any,
+    typer.Option(
+        "--signal",
+        metavar="N|TITLE",
+        parser=_signal,
+        help="Image signal of the file, from 0 or by its title; see `reucid inspect`.",
+    ),
+]
+FrameOption = Annotated[
+    int | None, typer.Option("--frame", metavar="N", min=0, help="One frame of a stack, from 0.")
+]
+FramesOption = Annotated[
+    FramesMode,
+    typer.Option("--frames", help="Of a stack: eigenpatches of each frame, or one set for all."),
+]
 PatchSize = Annotated[
     Any,
     typer.Option(
@@ -94,7 +139,8 @@ Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same 
 def denoise(
     file: InputFile,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The denoised image: .tif, .png or .npy.")
+        Path,
+        typer.Option("-o", "--output", help="The denoised image: .tif, .mrc, .hspy, .npy or .png."),
     ],
     residual: Annotated[
         Path | None, typer.Option("--residual", help="Also write input minus output.")
@@ -107,49 +153,89 @@ def denoise(
         typer.Option("--bundle", help="Also write everything in one file, for `reucid verify`."),
     ] = None,
     interim_dir: Annotated[
-        Path | None, typer.Option("--interim-dir", help="Also write the result after each stack.")
+        Path | None,
+        typer.Option("--interim-dir", help="Also write the result after each stack or frame."),
     ] = None,
+    signal: SignalOption = None,
+    frame: FrameOption = None,
+    frames: FramesOption = FramesMode.EACH,
     engine: EngineOption = Engine.AUTO,
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
     components: Components = None,
     threshold: Threshold = None,
     seed: Seed = 0,
+    dtype: Annotated[
+        OutputType,
+        typer.Option("--dtype", help="source: rounded and clipped to the type of the input."),
+    ] = OutputType.FLOAT,
+    colormap: Annotated[
+        Colormap, typer.Option("--colormap", help="Colours of a .png.")
+    ] = Colormap.gray,
+    percentiles: Annotated[
+        str,
+        typer.Option(
+            "--percentiles", metavar="LOW,HIGH", help="Shown darkest and brightest in a .png."
+        ),
+    ] = "0.1,99.9",
+    scalebar: Annotated[bool, typer.Option("--scalebar", help="Below a .png.")] = False,
 ) -> None:
-    """Denoise one image here, without a server."""
+    """Denoise one image, or all frames of a stack, here, without a server."""
     local = import_module("worker.local")  # by name: it loads torch, which serving must not
-    core = import_module("reucid_core")
+    core, formats = import_module("reucid_core"), import_module("worker.formats")
+    selection_of = import_module("worker.selection").Selection.split
+    look = formats.Look(formats.parse_percentiles(percentiles), colormap.value, scalebar)
     images = [path for path in (output, residual) if path is not None]
     _check_outputs(file, images, [path for path in (report, bundle) if path is not None])
     if interim_dir is not None:
         _make_folder(interim_dir, "--interim-dir")
-    params = core.DenoiseParams(**_params(engine, stacks, patch_size, components, threshold, seed))
-    with stacks_bar() as bar:
-        task = bar.add_task(file.name, total=None)
-
-        def on_stack(progress: Any, info: Any) -> None:
-            bar.update(task, completed=progress.stack, total=progress.stacks)
-            if interim_dir is not None:
-                path = interim_dir / f"interim-{progress.stack:04d}.tif"
-                local.save_image(path, progress.image, info)
-
-        denoised = local.denoise_file(file, params, on_stack)
-    result = denoised.result
-    local.save_image(output, result.image, denoised.info)
-    if residual is not None:
-        local.save_image(residual, result.residual, denoised.info)
-    if report is not None:
-        report.write_text(json.dumps(result.report.to_dict(), indent=1))
-    if bundle is not None:
-        local.save_bundle(bundle, denoised)
-    for warning in result.report.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
-    kept = " + ".join(str(stack.n_kept) for stack in result.report.stack_reports)
-    typer.echo(
-        f"{output}: patch size {result.report.patch_size} px ({result.report.patch_size_origin}), "
-        f"{result.report.stacks} stack(s), kept {kept} of {result.report.components} eigenpatches, "
-        f"{sum(result.report.seconds.values()):.2f} s"
+    chosen = {"signal": signal, "frame": frame, "frames": frames.value}
+    selection, stated = selection_of(
+        _params(engine, stacks, patch_size, components, threshold, seed) | chosen
     )
+    params = core.DenoiseParams(**stated)
+    with steps_bar() as bar:
+        task = bar.add_task(file.name, total=None, what="")
+
+        def on_step(step: Any) -> None:
+            bar.update(task, completed=step.n, total=step.of, what=step.what)
+            if interim_dir is not None:
+                local.save_image(interim_dir / f"interim-{step.n:04d}.tif", step.image, step.info)
+
+        denoised = local.denoise_file(file, params, selection, on_step, bundle_at=bundle)
+    source = dtype is OutputType.SOURCE
+    local.save_image(output, denoised.image, denoised.info, source=source, look=look)
+    if residual is not None:
+        local.save_image(residual, denoised.residual, denoised.info, look=look)
+    if report is not None:
+        report.write_text(json.dumps(denoised.report, indent=1))
+    for warning in denoised.report["warnings"]:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+    typer.echo(f"{output}: {summary(denoised.report)}")
+    if source:
+        clipped = local.clipped(denoised)
+        typer.echo(f"{clipped} of {denoised.image.size} pixels clipped to {denoised.info.dtype}")
+
+
+@app.command()
+def inspect(
+    file: InputFile,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs, and with all metadata.")
+    ] = False,
+) -> None:
+    """List the images in a file: shape, type, pixel size, detector, beam energy, dwell time."""
+    if not file.is_file():
+        raise typer.BadParameter(f"no file at {file}", param_hint="FILE")
+    contents = import_module("worker.inspection").inspect_file(file)
+    if as_json:
+        typer.echo(json.dumps(listing.as_dict(contents), indent=1, ensure_ascii=False))
+    else:
+        terminal = Console()
+        width = terminal.width if terminal.is_terminal else WIDE
+        terminal.print(listing.as_table(file.name, contents), width=width)
+        for note in listing.notes(contents):
+            typer.echo(note)
 
 
 @app.command()
@@ -195,6 +281,9 @@ def submit(
         Path | None,
         typer.Option("-o", "--output-dir", help="With --wait: folder for everything it yields."),
     ] = None,
+    signal: SignalOption = None,
+    frame: FrameOption = None,
+    frames: FramesOption = FramesMode.EACH,
     engine: EngineOption = Engine.AUTO,
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
@@ -202,7 +291,10 @@ def submit(
     threshold: Threshold = None,
     seed: Seed = 0,
 ) -> None:
-    """Send an image to a server, with the key in REUCID_API_KEY if it wants one."""
+    """Send an image to a server, with the key in REUCID_API_KEY if it wants one.
+
+    An EMI file is sent with the SER files beside it.
+    """
     if not file.is_file():
         raise typer.BadParameter(f"no file at {file}", param_hint="FILE")
     if output_dir is not None:
@@ -211,8 +303,10 @@ def submit(
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
     params = _params(engine, stacks, patch_size, components, threshold, seed)
+    params |= {"signal": signal, "frame": frame, "frames": frames.value}
+    companions = import_module("worker.inspection").companions_of(file)
     with Client(server, Settings().key) as client:
-        job_id = client.submit(file, params)
+        job_id = client.submit([file, *companions], params)
         typer.echo(job_id)
         if not wait:
             return

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,12 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def submit(self, path: Path, params: Mapping[str, Any]) -> str:
-        """Send a file with its parameters; the id of the accepted job."""
-        with path.open("rb") as file:
-            response = self._request(
-                "POST",
-                "/v1/jobs",
-                files={"file": (path.name, file)},
-                data={"params": json.dumps(dict(params))},
-            )
+    def submit(self, paths: Sequence[Path], params: Mapping[str, Any]) -> str:
+        """Send a file, with those that belong to it, and parameters; the accepted job's id."""
+        with ExitStack() as stack:
+            files = [("file", (path.name, stack.enter_context(path.open("rb")))) for path in paths]
+            data = {"params": json.dumps(dict(params))}
+            response = self._request("POST", "/v1/jobs", files=files, data=data)
         return str(response.json()["id"])
 
     def follow(self, job_id: str) -> Iterator[Update]:

@@ -18,7 +18,7 @@ from starlette.routing import Match
 from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
 from worker.database import is_full
-from worker.formats import FormatError
+from worker.formats import FormatError, LimitError
 from worker.ledger import (
     ConflictError,
     IdempotencyMismatchError,
@@ -41,11 +41,14 @@ class FieldError(BaseModel):
 
 
 class Limit(BaseModel):
-    """A limit that was exceeded."""
+    """A limit that was exceeded; `GET /v1/capabilities` lists them all."""
 
-    name: str = Field(examples=["max_upload_mib"], description="The server's setting.")
-    value: int | str = Field(examples=[2147483648])
-    got: int | str = Field(examples=[3000000000])
+    name: str = Field(examples=["max_upload_mib"])
+    value: int | float | str = Field(examples=[2147483648])
+    got: int | float | str = Field(
+        examples=[3000000000],
+        description="What the request has of it, or had when it was refused.",
+    )
 
 
 class ProblemBody(BaseModel):
@@ -133,7 +136,7 @@ def to_problem(error: Exception) -> Problem:
         case ParameterError():
             return invalid([FieldError(field=f"params.{error.field}", message=error.reason)])
         case ReucidError() | FormatError():
-            return Problem(422, error.code, str(error))
+            return Problem(422, error.code, str(error), limit=_limit(error))
         case QueueFullError():
             limit = Limit(name=error.limit, value=error.value, got=error.got)
             wait = {"Retry-After": str(QUEUE_WAIT)}
@@ -167,6 +170,12 @@ def _ledger_problem(error: SQLAlchemyError) -> Problem:
 
 def _full() -> Problem:
     return Problem(507, "insufficient_storage", "the server's disk is full")
+
+
+def _limit(error: Exception) -> Limit | None:
+    if not isinstance(error, LimitError):
+        return None
+    return Limit(name=error.limit, value=error.most, got=error.got)
 
 
 def install(app: FastAPI) -> None:

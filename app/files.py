@@ -1,6 +1,7 @@
 """Files as answers: whole, in part, or not at all for a client that has them."""
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 
 from fastapi import Request
@@ -12,10 +13,17 @@ from app.errors import Problem
 
 
 def send_file(
-    request: Request, path: Path, sha256: str, *, media_type: str, filename: str, vary: str = ""
+    request: Request,
+    path: Path,
+    sha256: str,
+    *,
+    media_type: str,
+    filename: str,
+    vary: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> Response:
     """A file whose SHA-256 is known, which is its entity tag."""
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": "private, no-cache"}
+    headers = {"ETag": f'"{sha256}"', "Cache-Control": "private, no-cache"} | dict(more or {})
     if vary:
         headers["Vary"] = vary
     if has_it(request, headers["ETag"]):

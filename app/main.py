@@ -19,7 +19,7 @@ from app.headers import SecurityHeadersMiddleware
 from app.prefix import PrefixMiddleware
 from app.rates import RateLimiter
 from app.requestid import RequestIdMiddleware
-from app.routes import health, images, jobs, keys, models, results
+from app.routes import capabilities, health, images, jobs, keys, models, results
 from app.schemas import JobSpec
 from app.services import Services
 from worker import decoder
@@ -98,7 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.root_path:
         app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
-    for module in (images, jobs, results, models, keys):
+    for module in (images, jobs, results, capabilities, models, keys):
         app.include_router(module.router, prefix="/v1", responses=errors.problems(401, 403, 429))
     app.include_router(health.router, prefix="/v1")
     app.include_router(health.router, include_in_schema=False)  # where orchestrators look

@@ -8,13 +8,13 @@ from app.client import Client
 console = Console(stderr=True)
 
 
-def stacks_bar() -> Progress:
-    """A bar that counts stacks."""
+def steps_bar() -> Progress:
+    """A bar that counts stacks of patches, or frames."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("stacks"),
+        TextColumn("{task.fields[what]}"),
         TimeElapsedColumn(),
         console=console,
     )
@@ -22,8 +22,8 @@ def stacks_bar() -> Progress:
 
 def follow(client: Client, job_id: str, title: str) -> None:
     """Show a job's progress until it is terminal."""
-    with stacks_bar() as bar:
-        task = bar.add_task(title, total=None)
+    with steps_bar() as bar:
+        task = bar.add_task(title, total=None, what="steps")
         for update in client.follow(job_id):
             bar.update(
                 task,

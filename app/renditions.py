@@ -4,6 +4,7 @@ Rendered from bytes whose digest the ledger holds, and cached beside the job wit
 own that is checked whenever it is served.
 """
 
+import io
 import json
 import time
 from collections.abc import Callable
@@ -18,23 +19,42 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from app.deps import Services
-from app.errors import Problem
+from app.errors import FieldError, Problem, invalid
 from app.files import send_file
 from app.montage import grays, montage
 from app.negotiation import choose
 from app.preview import draw_preview
 from worker import bundle, formats, provenance
 from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
+from worker.formats import Look
+from worker.frames import eigenpatches_key, frame_report
+from worker.selection import Chosen, Selection, as_stack
 from worker.store import sha256_of, write_atomic
 
-Format = Literal["tiff", "npy", "png"]
+Format = Literal["tiff", "npy", "png", "mrc", "hspy"]
 Name = Literal["result", "residual", "coverage"]
 
 BY_MEDIA_TYPE: dict[str, Format] = {
     media_type: format_  # type: ignore[misc]
     for format_, media_type in formats.MEDIA_TYPES.items()
 }
-SUFFIX = {"tiff": "tif", "npy": "npy", "png": "png"}
+CLIPPED = "Reucid-Clipped-Pixels"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How a client wants an image."""
+
+    format: Format
+    source: bool = False  # in the type of the source
+    frame: int | None = None  # of a stack, one frame
+    look: Look | None = None  # of a picture
+
+    @property
+    def stem(self) -> str:
+        """What tells its file from those of other wishes, beside the format."""
+        frame = "" if self.frame is None else f"-frame{self.frame:04d}"
+        return f"{frame}-source" if self.source else frame
 
 
 @dataclass(frozen=True)
@@ -45,9 +65,11 @@ class Rendition:
     etag: str
     media_type: str
     filename: str
+    clipped: int | None = None  # pixels out of the range of the source's type
 
     def response(self, request: Request) -> Response:
         """The file, a range of it, or 304 for a client that has it."""
+        more = {} if self.clipped is None else {CLIPPED: str(self.clipped)}
         return send_file(
             request,
             self.path,
@@ -55,6 +77,7 @@ class Rendition:
             media_type=self.media_type,
             filename=self.filename,
             vary="Accept",
+            more=more,
         )
 
 
@@ -76,25 +99,40 @@ def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artif
     return path, held
 
 
-def render(
-    services: Services, job: JobRecord, name: Name, format_: Format, *, source: bool
-) -> Rendition:
+def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
     """Result, residual or coverage of a succeeded job."""
     _require(job, "result.npy")
-    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
-    stem = f"{name}-source" if source else name
+    chosen = chosen_signal(services, job)
+    stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
+
+    def draw(path: Path) -> int | None:
+        pixels = _one_frame(_pixels(services, job, chosen, name), wish)
+        formats.write(path, pixels, chosen.info, wish.format, source=wish.source)
+        dtype = np.dtype(chosen.info.dtype)
+        return formats.clipped_pixels(pixels, dtype) if wish.source else None
+
+    suffix = formats.suffix_of(wish.format, stack=stack)
     return _cached(
         services.store.renditions(job.id),
-        f"{stem}.{SUFFIX[format_]}",
-        formats.MEDIA_TYPES[format_],
-        lambda path: formats.write(
-            path, _pixels(services, job, image, name), image.info, format_, source=source
-        ),
+        f"{name}{wish.stem}{suffix}",
+        formats.MEDIA_TYPES[wish.format],
+        draw,
         job.id,
     )
 
 
-def render_interim(services: Services, job: JobRecord, n: int | None, format_: Format) -> Rendition:
+def render_picture(services: Services, job: JobRecord, name: Name, wish: Wish) -> Response:
+    """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
+    _require(job, "result.npy")
+    chosen = chosen_signal(services, job)
+    pixels = _one_frame(_pixels(services, job, chosen, name), wish)
+    buffer = io.BytesIO()
+    formats.picture(pixels, chosen.info, wish.look).save(buffer, format="PNG")
+    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache"}
+    return Response(buffer.getvalue(), media_type="image/png", headers=headers)
+
+
+def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish) -> Rendition:
     """An interim result of the current attempt, the latest by default."""
     _check_expiry(job)
     interims = {
@@ -112,38 +150,56 @@ def render_interim(services: Services, job: JobRecord, n: int | None, format_: F
         raise Problem(410, "expired", "the interim results of this job were removed")
     if sha256_of(path) != interims[n]:
         raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
-    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    info = chosen_signal(services, job).info
     return _cached(
         services.store.renditions(job.id),
-        f"interim-{job.attempt}-{n:04d}.{SUFFIX[format_]}",
-        formats.MEDIA_TYPES[format_],
-        lambda target: formats.write(target, np.load(path), image.info, format_),
+        f"interim-{job.attempt}-{n:04d}{formats.suffix_of(wish.format, stack=False)}",
+        formats.MEDIA_TYPES[wish.format],
+        lambda target: formats.write(target, np.load(path), info, wish.format),
         job.id,
     )
 
 
-def render_eigenpatches(services: Services, job: JobRecord, report: dict[str, Any]) -> Rendition:
-    """The montage of all offered eigenpatches with the classifier's verdicts."""
+def render_eigenpatches(
+    services: Services, job: JobRecord, report: dict[str, Any], frame: int
+) -> Rendition:
+    """The montage of a frame's offered eigenpatches with the classifier's verdicts."""
     path, _ = artifact(services, job, "eigenpatches.npz")
+    stack_reports = _of_frame(report, frame)["stack_reports"]
+    drawn = 0 if report.get("frames") == "joint" else frame  # one set for all
 
     def draw(target: Path) -> None:
-        with np.load(path) as eigenpatches:
-            montage(eigenpatches, report["stack_reports"]).save(target, format="PNG")
+        with np.load(path) as stored:
+            named = {
+                f"stack{each['stack']}": stored[eigenpatches_key(drawn, each["stack"])]
+                for each in stack_reports
+            }
+            montage(named, stack_reports).save(target, format="PNG")
 
-    return _cached(services.store.renditions(job.id), "eigenpatches.png", "image/png", draw, job.id)
+    suffix = f"-frame{frame:04d}" if frame else ""
+    return _cached(
+        services.store.renditions(job.id),
+        f"eigenpatches{suffix}.png",
+        "image/png",
+        draw,
+        job.id,
+    )
 
 
-def render_eigenpatch(services: Services, job: JobRecord, stack: int, index: int) -> Rendition:
-    """One eigenpatch of one stack, both counted from 1."""
+def render_eigenpatch(
+    services: Services, job: JobRecord, stack: int, index: int, frame: int
+) -> Rendition:
+    """One eigenpatch of one stack, both counted from 1, of a frame, counted from 0."""
     path, _ = artifact(services, job, "eigenpatches.npz")
     with np.load(path) as stacks:
-        name = f"stack{stack}"
+        name = eigenpatches_key(frame, stack)
         if name not in stacks or not 1 <= index <= len(stacks[name]):
             raise Problem(404, "not_found", f"this job has no eigenpatch {index} of stack {stack}")
         patch = stacks[name][index - 1]
+    suffix = f"-frame{frame:04d}" if frame else ""
     return _cached(
         services.store.renditions(job.id),
-        f"eigenpatch-{stack}-{index}.png",
+        f"eigenpatch-{stack}-{index}{suffix}.png",
         "image/png",
         lambda target: grays(patch).save(target, format="PNG"),
         job.id,
@@ -151,86 +207,114 @@ def render_eigenpatch(services: Services, job: JobRecord, stack: int, index: int
 
 
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
-    """An uploaded image, small and stretched."""
-    pixels = services.store.pixels(image.id)
+    """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
+    pixels = as_stack(
+        np.load(services.store.pixels(image.id, image.contents.default), mmap_mode="r")
+    )
     return _cached(
         services.store.image_renditions(image.id),
         f"preview-{side}.png",
         "image/png",
-        lambda target: draw_preview(np.load(pixels, mmap_mode="r"), target, side=side),
+        lambda target: draw_preview(pixels[0], target, side=side),
         image.id,
     )
 
 
 def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """Everything of a succeeded job in one file."""
-    run, files = _run(services, job, with_input=with_input)
+    run, files, inputs = _run(services, job)
     return _cached(
         services.store.renditions(job.id),
         "bundle.zip" if with_input else "bundle-without-input.zip",
         bundle.MEDIA_TYPE,
-        lambda path: bundle.write(path, run, files),
+        lambda path: bundle.write(path, run, files, inputs, with_input=with_input),
         job.id,
     )
 
 
 def render_provenance(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """The record that the bundle of a succeeded job holds."""
-    run, files = _run(services, job, with_input=with_input)
+    run, files, inputs = _run(services, job)
     return _cached(
         services.store.renditions(job.id),
         provenance.RECORD if with_input else f"without-input-{provenance.RECORD}",
         provenance.MEDIA_TYPE,
-        lambda path: bundle.write_record(path, run, files),
+        lambda path: bundle.write_record(path, run, files, inputs, with_input=with_input),
         job.id,
     )
 
 
 def _run(
-    services: Services, job: JobRecord, *, with_input: bool
-) -> tuple[provenance.Run, dict[str, Path]]:
-    """What a bundle tells of a job, and the files it holds, by their names there."""
+    services: Services, job: JobRecord
+) -> tuple[provenance.Run, dict[str, Path], dict[str, Path]]:
+    """What a bundle tells of a job, and the files of its result and input by their names there."""
     report = json.loads(artifact(services, job, "report.json")[0].read_bytes())
     image = services.ledger.image(job.request.image_id, owner=job.request.owner)
-    files = {name: _part(services, job, name) for name in bundle.parts(complete=report["complete"])}
-    if with_input:
-        files[bundle.input_name(image.info)] = _original(services, image)
     run = provenance.Run(
-        source=provenance.Source(image.name, image.sha256, image.size, image.info),
+        input_name=image.name,
+        info=chosen_signal(services, job).info,
         report=report,
         started_at=job.started_at or job.created_at,
         finished_at=job.finished_at or job.created_at,
         job_id=job.id,
         sample_id=job.request.sample_id,
     )
-    return run, files
+    files = {name: _part(services, job, name) for name in bundle.parts(report)}
+    return run, files, bundle.inputs(image.contents.format, _sent(services, image))
 
 
 def _part(services: Services, job: JobRecord, name: str) -> Path:
     match name:
         case "result.tif":
-            return render(services, job, "result", "tiff", source=False).path
+            return render(services, job, "result", Wish("tiff")).path
         case "residual.tif":
-            return render(services, job, "residual", "tiff", source=False).path
+            return render(services, job, "residual", Wish("tiff")).path
         case _:
             return artifact(services, job, name)[0]
 
 
-def _original(services: Services, image: ImageRecord) -> Path:
-    path = services.store.original(image.id)
-    if not path.exists() or sha256_of(path) != image.sha256:
+def _sent(services: Services, image: ImageRecord) -> list[Path]:
+    """The files of an upload, checked against the ledger."""
+    paths = [services.store.original(image.id), *services.store.companions(image.id)]
+    if not paths[0].exists() or sha256_of(*paths) != image.sha256:
         raise Problem(500, "damaged_artifact", "the input is missing or damaged in the store")
-    return path
+    return paths
 
 
-def _pixels(services: Services, job: JobRecord, image: ImageRecord, name: Name) -> NDArray[Any]:
+def chosen_signal(services: Services, job: JobRecord) -> Chosen:
+    """What the job is about."""
+    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    selection, _ = Selection.split(job.request.params)
+    return selection.of(image.contents)
+
+
+def _of_frame(report: dict[str, Any], frame: int) -> dict[str, Any]:
+    try:
+        return frame_report(report, frame)
+    except IndexError:
+        raise Problem(404, "not_found", f"frame {frame} of this job was not denoised") from None
+
+
+def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
+    """The frame that is wanted, if any; a picture shows the first of a stack."""
+    frame = 0 if wish.frame is None and wish.format == "png" else wish.frame
+    if frame is None:
+        return pixels
+    frames = as_stack(pixels)
+    if frame >= len(frames):
+        message = f"got {frame}, expected 0 to {len(frames) - 1}"
+        raise invalid([FieldError(field="frame", message=message)])
+    return np.asarray(frames[frame])
+
+
+def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> NDArray[Any]:
     if name == "coverage":
         return _load(services, job, "coverage.npy")
     result = _load(services, job, "result.npy")
     if name == "result":
         return result
-    noisy = np.load(services.store.pixels(image.id), mmap_mode="r")
-    return np.asarray(noisy.astype(result.dtype) - result)
+    signal = np.load(services.store.pixels(job.request.image_id, chosen.index), mmap_mode="r")
+    return np.asarray(chosen.pixels_of(signal).astype(result.dtype) - result)
 
 
 def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
@@ -239,16 +323,24 @@ def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
 
 
 def _cached(
-    folder: Path, filename: str, media_type: str, draw: Callable[[Path], None], of: str
+    folder: Path, filename: str, media_type: str, draw: Callable[[Path], int | None], of: str
 ) -> Rendition:
+    """A rendition, drawn if it was not yet or is damaged; `draw` gives the clipped pixels."""
     path = folder / filename
-    digest = path.with_name(f"{filename}.sha256")
-    if not digest.exists() or not path.exists() or sha256_of(path) != digest.read_text():
+    known = path.with_name(f"{filename}.json")
+    if not _is_intact(path, known):
         with write_atomic(path) as temporary:
-            draw(temporary)
-        with write_atomic(digest) as temporary:
-            temporary.write_text(sha256_of(path))
-    return Rendition(path, digest.read_text(), media_type, f"{of[:8]}-{filename}")
+            clipped = draw(temporary)
+        with write_atomic(known) as temporary:
+            temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+    facts = json.loads(known.read_text())
+    return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{filename}", facts["clipped"])
+
+
+def _is_intact(path: Path, known: Path) -> bool:
+    if not known.exists() or not path.exists():
+        return False
+    return bool(sha256_of(path) == json.loads(known.read_text())["sha256"])
 
 
 def _not_ready(detail: str) -> Problem:

@@ -8,8 +8,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
-from worker.contract import ImageRecord, JobRecord, KeyRecord, Priority, Scope, Stage, State
+from worker.contract import (
+    FileInfo,
+    ImageInfo,
+    ImageRecord,
+    JobRecord,
+    KeyRecord,
+    Priority,
+    Scope,
+    Stage,
+    State,
+)
 from worker.model import ModelInfo
+from worker.selection import Selection
+
+Colormap = Literal["gray", "viridis", "inferno", "magma", "cividis"]
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -70,9 +83,29 @@ class Params(Strict):
         description="Seconds after which no further stack is begun.",
     )
 
+    signal: Annotated[int, Field(ge=0)] | ShortText | None = Field(
+        None,
+        description="Image signal of the file, by its position from 0 or its title; by default "
+        "the one that the image's listing marks so.",
+    )
+    frame: int | None = Field(
+        None, ge=0, description="One frame of a stack, from 0; by default all of them."
+    )
+    frames: Literal["each", "joint"] = Field(
+        "each",
+        description="Of a stack: `each` frame by its own eigenpatches, or `joint`: one Gram "
+        "matrix, patch size and verdict for all frames (engine `exact` only).",
+    )
+
     def checked(self) -> DenoiseParams:
         """As the core takes them; raises its ParameterError for what a schema cannot say."""
-        return DenoiseParams(**self.model_dump())
+        _, params = Selection.split(self.model_dump())
+        return DenoiseParams(**params)
+
+    def check(self, contents: FileInfo) -> None:
+        """Raise the core's ParameterError for what does not fit the file."""
+        selection, params = Selection.split(self.model_dump())
+        selection.check(contents, DenoiseParams(**params))
 
 
 class JobFields(Strict):
@@ -109,21 +142,58 @@ class JobForm(JobFields):
     params: Params = Params()
 
 
-class Image(BaseModel):
-    """An uploaded image."""
+class Signal(BaseModel):
+    """An image signal of a file."""
 
-    id: str
-    owner: str
-    name: str
-    sha256: str = Field(description="Of the bytes that were sent.")
-    size: int = Field(description="Bytes.")
-    format: str
-    shape: list[int] = Field(min_length=2, max_length=2, description="Rows, columns.")
+    title: str
+    shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
+    frames: int
     dtype: str
     pixel_size: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
         description="Height and width, in `unit`."
     )
     unit: str | None
+    frame_step: float | None = Field(description="From frame to frame, in `frame_unit`.")
+    frame_unit: str | None
+    detector: str | None
+    beam_energy: float | None = Field(description="keV.")
+    dwell_time: float | None = Field(description="Seconds per pixel.")
+    dose: float | None = Field(
+        description="Electrons per square ångström and frame, from the beam current in the file."
+    )
+    metadata: dict[str, Any] = Field(description="What else the file says, cut to about 64 KiB.")
+
+    @classmethod
+    def of(cls, info: ImageInfo) -> "Signal":
+        fields = {name: value for name, value in vars(info).items() if name != "format"}
+        return cls(**fields, frames=info.frames)
+
+
+class Skipped(BaseModel):
+    """A signal of a file that is no image."""
+
+    title: str
+    reason: str
+
+
+class Image(BaseModel):
+    """An uploaded file; shape, type and calibration are those of its default signal."""
+
+    id: str
+    owner: str
+    name: str
+    sha256: str = Field(
+        description="Of the bytes that were sent; of several files, one after another."
+    )
+    size: int = Field(description="Bytes.")
+    format: str
+    shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
+    dtype: str
+    pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
+    unit: str | None
+    signals: list[Signal]
+    skipped: list[Skipped]
+    default_signal: int = Field(description="What is denoised when a job names no signal.")
     created_at: datetime
 
     @classmethod
@@ -140,6 +210,9 @@ class Image(BaseModel):
             dtype=info.dtype,
             pixel_size=list(info.pixel_size) if info.pixel_size else None,
             unit=info.unit,
+            signals=[Signal.of(each) for each in record.contents.signals],
+            skipped=[Skipped(**vars(each)) for each in record.contents.skipped],
+            default_signal=record.contents.default,
             created_at=_time(record.created_at),
         )
 
@@ -159,8 +232,8 @@ class Job(BaseModel):
     state: State
     stage: Stage | None = Field(description="What a running job is doing.")
     progress: float = Field(ge=0, le=1)
-    stacks_done: int
-    stacks: int | None
+    stacks_done: int = Field(description="Patch stacks of an image; frames of a stack of images.")
+    stacks: int | None = Field(description="How many there are in all.")
     eta_s: float | None = Field(description="Seconds until a running job is done, estimated.")
     queue_position: int | None = Field(description="0 is next; null when not queued.")
     attempt: int

@@ -1,7 +1,7 @@
 """Files on their way in: streamed to the store and hashed as they come, then decoded in a child."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,27 +17,28 @@ from app.deps import Services
 from app.digests import checked_stream
 from app.errors import FieldError, Problem, invalid
 from app.limits import check_space, too_large
-from reucid_core import DenoiseParams
-from reucid_core.plan import check_fits
 from worker import decoder
-from worker.contract import ImageRecord, Limits
+from worker.contract import FileInfo, ImageRecord
 from worker.points import reached
 from worker.settings import MIB, Settings
-from worker.store import ORIGINAL
+from worker.store import ORIGINAL, companion_name
 
 LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
 MOST_FIELDS = 32
+MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
+EMI_MAGIC = b"JK\x00\x02"
 
 
 @dataclass
 class ReceivedFile:
-    """A file that lies, whole, in an upload folder."""
+    """A file that lies, whole, in an upload folder, with those that belong to it."""
 
     folder: Path
     name: str
     sha256: str
     size: int
+    companions: tuple[Path, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -46,10 +47,18 @@ class ReceivedFile:
 
 @dataclass
 class Form:
-    """A multipart body: one file at most, and short text fields."""
+    """A multipart body: files, and short text fields."""
 
-    file: ReceivedFile | None = None
+    files: list["_Sink"] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> ReceivedFile | None:
+        """The file that was sent; of several, the EMI file with the others in order of name."""
+        if len(self.files) <= 1:
+            return self.files[0].received() if self.files else None
+        first, *others = sorted(self.files, key=lambda each: (not each.is_emi, each.name))
+        return _together(first, others)
 
 
 def media_type(request: Request) -> str:
@@ -64,7 +73,7 @@ def unsupported(got: str, expected: str) -> Problem:
 
 async def receive_body(request: Request, folder: Path, settings: Settings) -> ReceivedFile:
     """Store a raw request body."""
-    sink = _Sink(folder, "image", settings.max_upload)
+    sink = _Sink(folder / ORIGINAL, "image", settings.max_upload)
     try:
         async for chunk in checked_stream(request):
             await run_in_threadpool(sink.write, chunk)
@@ -105,27 +114,27 @@ async def accept(
     file: ReceivedFile | None,
     *,
     owner: str,
-    params: DenoiseParams | None = None,
+    check: Callable[[FileInfo], None] = lambda _: None,
 ) -> tuple[ImageRecord, bool]:
     """Decode a received file and enter it into store and ledger; the bool says if it is new.
 
-    Nothing is entered when `params` do not fit the image.
+    Nothing is entered when `check` raises.
     """
     if file is None:
         raise invalid([FieldError(field="file", message="got no file, expected one image file")])
-    return await run_in_threadpool(_accept, services, file, owner, params or DenoiseParams())
+    return await run_in_threadpool(_accept, services, file, owner, check)
 
 
 def _accept(
-    services: Services, file: ReceivedFile, owner: str, params: DenoiseParams
+    services: Services, file: ReceivedFile, owner: str, check: Callable[[FileInfo], None]
 ) -> tuple[ImageRecord, bool]:
     known = services.ledger.image_by_digest(file.sha256, owner=owner)
     if known is not None:
-        check_fits(params, known.info.shape)
+        check(known.contents)
         return known, False
-    limits = Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
-    info = decoder.decode(file.path, file.folder, limits)
-    check_fits(params, info.shape)
+    limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
+    info = decoder.decode(file.path, file.folder, limits, file.companions)
+    check(info)
     image_id = uuid4().hex
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.accept(file.folder, image_id)
@@ -158,18 +167,26 @@ def upload_folder(services: Services) -> Iterator[Path]:
 class _Sink:
     """A file being written and hashed."""
 
-    def __init__(self, folder: Path, name: str, limit: int) -> None:
-        self._folder = folder
-        self._name = name
-        self._limit = limit
+    def __init__(self, path: Path, name: str, limit: int, before: int = 0) -> None:
+        self.path = path
+        self.name = "".join(c for c in name if c.isprintable())[:LONGEST_NAME]
+        self.size = 0
+        self._limit = limit  # bytes of one upload
+        self._before = before  # bytes of its other files
+        self._head = b""
         self._digest = hashlib.sha256()
-        self._size = 0
-        self._file = (folder / ORIGINAL).open("xb")
+        self._file = path.open("xb")
+
+    @property
+    def is_emi(self) -> bool:
+        return self._head.startswith(EMI_MAGIC)
 
     def write(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > self._limit:
-            raise too_large(self._size, self._limit)
+        self.size += len(data)
+        if self._before + self.size > self._limit:
+            raise too_large(self._before + self.size, self._limit)
+        if len(self._head) < len(EMI_MAGIC):
+            self._head += data[: len(EMI_MAGIC)]
         self._digest.update(data)
         self._file.write(data)
 
@@ -178,12 +195,30 @@ class _Sink:
 
     def received(self) -> ReceivedFile:
         self.close()
-        name = "".join(c for c in self._name if c.isprintable())[:LONGEST_NAME]
-        return ReceivedFile(self._folder, name, self._digest.hexdigest(), self._size)
+        return ReceivedFile(self.path.parent, self.name, self._digest.hexdigest(), self.size)
+
+
+def _together(first: _Sink, others: Sequence[_Sink]) -> ReceivedFile:
+    """Several files as one image, under the names the store has for them."""
+    folder = first.path.parent
+    for each in (first, *others):
+        each.close()
+        each.path = each.path.rename(folder / f"sent-{each.path.name}")
+    first.path = first.path.rename(folder / ORIGINAL)
+    digest = hashlib.sha256()
+    companions = [
+        each.path.rename(folder / companion_name(n)) for n, each in enumerate(others, start=1)
+    ]
+    for path in (first.path, *companions):
+        with path.open("rb") as file:
+            while chunk := file.read(MIB):
+                digest.update(chunk)
+    size = first.size + sum(each.size for each in others)
+    return ReceivedFile(folder, first.name, digest.hexdigest(), size, tuple(companions))
 
 
 class _FormReader:
-    """Callbacks of the multipart parser: the part called `file` goes to disk, others to memory."""
+    """Callbacks of the multipart parser: parts called `file` go to disk, others to memory."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         self.form = Form()
@@ -225,11 +260,14 @@ class _FormReader:
         self._text.clear()
         if self._part_name() != "file":
             return
-        if self.form.file is not None:
-            message = "got more than one file, expected one"
+        sent = len(self.form.files)
+        if sent == MOST_FILES:
+            message = f"got more than {MOST_FILES} files, expected one, or an EMI file with its SER"
             raise invalid([FieldError(field="file", message=message)])
         name = self._disposition.get(b"filename", b"image").decode("utf-8", "replace")
-        self._sink = _Sink(self._folder, name, self._limit)
+        path = self._folder / (companion_name(sent) if sent else ORIGINAL)
+        before = sum(each.size for each in self.form.files)
+        self._sink = _Sink(path, name, self._limit, before)
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:
@@ -242,7 +280,9 @@ class _FormReader:
 
     def _on_part_end(self) -> None:
         if self._sink is not None:
-            self.form.file, self._sink = self._sink.received(), None
+            self._sink.close()
+            self.form.files.append(self._sink)
+            self._sink = None
         elif len(self.form.fields) < MOST_FIELDS:
             self.form.fields[self._part_name()] = self._text.decode("utf-8", "replace")
         else:

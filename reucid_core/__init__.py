@@ -15,6 +15,7 @@ from reucid_core.errors import (
     ParameterError,
     ReucidError,
 )
+from reucid_core.frames import denoise_frames
 from reucid_core.params import DenoiseParams
 from reucid_core.pipeline import Progress, Result, denoise
 from reucid_core.report import Report, StackReport
@@ -32,4 +33,5 @@ __all__ = [
     "ReucidError",
     "StackReport",
     "denoise",
+    "denoise_frames",
 ]

@@ -6,7 +6,7 @@ point-spread function as well. An image too large for that is transformed in ban
 Everything is float64. Derivation: docs/algorithm.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -150,6 +150,31 @@ def gram_of_patches(transform: Transform, p: int) -> Float64:
     sums = edges.window_sums().ravel()  # of each pixel over all patches, (p*p,)
     G += mean * (sums[:, None] + sums) + n_patches * mean**2
     return G
+
+
+def decompose_frames(transforms: Iterable[Transform], p: int, components: int) -> Decomposition:
+    """Leading eigenpatches of all patches of several images: their Gram matrices add up.
+
+    Parameters
+    ----------
+    transforms : iterable of Transform
+        At least one; each is used once and may then be forgotten.
+    p : int
+        Patch size in px.
+    components : int
+
+    Returns
+    -------
+    Decomposition
+        float64; of one image, that of `decompose_all`.
+    """
+    G = np.zeros((p * p, p * p))
+    n_patches = 0
+    for transform in transforms:
+        G += gram_of_patches(transform, p)
+        rows, columns = origin_grid(transform.image.shape, p)
+        n_patches += rows * columns
+    return Decomposition.of_gram_matrix(G, components, n_patches=n_patches)
 
 
 def reconstruct(

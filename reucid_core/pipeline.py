@@ -1,6 +1,6 @@
 """From a noisy image to a linear filter of it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -125,11 +125,11 @@ def denoise(
         image=outcome.image,
         partial_coverage=outcome.coverage,
         eigenpatches=tuple(outcome.eigenpatches),
-        report=_report(source, noisy, engine, reason, outcome, task),
+        report=report_of(source, noisy, engine, reason, outcome, task),
     )
 
 
-def _report(
+def report_of(
     source: NDArray[Any],
     noisy: FloatArray,
     engine: str,
@@ -137,9 +137,9 @@ def _report(
     outcome: Outcome,
     task: Task,
 ) -> Report:
+    """The report of a reconstruction."""
     plan = outcome.plan
     return Report(
-        parameters=asdict(task.params),
         engine=engine,
         engine_reason=reason,
         shape=(noisy.shape[0], noisy.shape[1]),

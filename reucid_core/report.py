@@ -35,11 +35,10 @@ class StackReport:
 class Report:
     """The whole of a denoising but its pixels.
 
-    The same image, `engine`, `seed`, `patch_size`, `stacks`, `components`, `threshold`,
-    `precision` and model give the same result.
+    The same image, `seed`, `patch_size`, `stacks`, `components`, `threshold`, `precision` and
+    model give the same result.
     """
 
-    parameters: dict[str, Any]  # as given; None where a value was left to be found
     engine: str
     engine_reason: str
     shape: tuple[int, int]  # rows, columns

@@ -1,5 +1,6 @@
 """What all tests share: reproducible examples, databases, and where real micrographs lie."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,14 +18,15 @@ settings.register_profile(
 )
 settings.load_profile("seeded")
 
-REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
+BESIDE = Path(__file__).parents[2] / "shared" / "data" / "real"
+REAL = Path(os.environ.get("REUCID_REAL_IMAGES", BESIDE))
 
 
 @pytest.fixture(scope="session")
 def real_images() -> Path:
     """Folder of real micrographs, which the repository does not hold."""
     if not REAL.is_dir():
-        pytest.skip("no real micrographs beside the repository")
+        pytest.skip("no real micrographs: name their folder with REUCID_REAL_IMAGES")
     return REAL
 
 

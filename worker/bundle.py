@@ -9,64 +9,98 @@ import json
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from worker.archive import CHUNK, ArchiveError, Unpacked, unpack_zip
-from worker.contract import Artifact, ImageInfo
-from worker.formats import SUFFIXES
+from worker.contract import Artifact
+from worker.formats import suffix_of
+from worker.formats.limits import MOST_FRAMES
 from worker.provenance import RECORD, RESULTS, Run, record
 from worker.store import sha256_of
 
 MEDIA_TYPE = "application/zip"
 CHECKSUMS = "SHA256SUMS"
-INPUT = re.compile(r"input\.[a-z0-9]{1,8}")
+INPUT = re.compile(r"input\.[a-z0-9]{1,8}|input-[0-9]{4}\.ser")  # an EMI file has companions
 ORDER = (RECORD, CHECKSUMS, "report.json", "result.npy", "result.tif", "residual.tif")
 TEXTS = (RECORD, CHECKSUMS, "report.json")
 
 REGULAR_FILE = 0o100644 << 16
 UNIX = 3
-MAX_TEXT = 2**26  # bytes
+MAX_TEXT = 2**16 * MOST_FRAMES  # bytes of a report
+TEXT_RATIO = 16  # of what a text is unpacked to, to the size of the bundle
+MOST_INPUTS = 16
 
 
 # --- writing ---------------------------------------------------------------------------------
 
 
-def input_name(info: ImageInfo) -> str:
-    """What the input is called in a bundle, whatever its owner calls it."""
-    suffixes = {format_: suffix for suffix, format_ in reversed(SUFFIXES.items())}
-    return f"input{suffixes[info.format]}"
+def inputs(format_: str, paths: Sequence[Path]) -> dict[str, Path]:
+    """The files of an input by their names in a bundle, whatever their owner calls them."""
+    companions = {f"input-{n:04d}.ser": path for n, path in enumerate(paths[1:], start=1)}
+    return {f"input{suffix_of(format_, stack=False)}": paths[0]} | companions
 
 
-def parts(complete: bool) -> tuple[str, ...]:
+def parts(report: Mapping[str, Any]) -> tuple[str, ...]:
     """What a bundle holds of a result; the coverage only where it says something."""
-    return tuple(name for name in RESULTS if not complete or name != "coverage.npy")
+    whole = report["complete"] and all(each["complete"] for each in report.get("frame_reports", ()))
+    return tuple(name for name in RESULTS if not whole or name != "coverage.npy")
 
 
-def write_record(path: Path, run: Run, files: Mapping[str, Path]) -> None:
-    """Write the record of a run and its files."""
-    path.write_bytes(_record(run, _digests(files)))
+def write_record(
+    path: Path,
+    run: Run,
+    files: Mapping[str, Path],
+    sent: Mapping[str, Path],
+    *,
+    with_input: bool = True,
+) -> None:
+    """Write the record that a bundle of the same would hold."""
+    path.write_bytes(_record(run, _digests(files), _digests(sent), with_input))
 
 
-def write(path: Path, run: Run, files: Mapping[str, Path]) -> None:
-    """Write a bundle of a run's files, given by their names in it."""
-    digests = _digests(files)
-    written = _record(run, digests)
-    texts = {RECORD: written, CHECKSUMS: _checksums(written, digests)}
+def write(
+    path: Path,
+    run: Run,
+    files: Mapping[str, Path],
+    sent: Mapping[str, Path],
+    *,
+    with_input: bool = True,
+) -> None:
+    """Write a bundle.
+
+    Parameters
+    ----------
+    path : Path
+    run : Run
+    files, sent : mapping of str to Path
+        The files of the result and of the input by their names in the bundle.
+    with_input : bool
+        Whether the bundle holds the input, or its hash only.
+    """
+    results, originals = _digests(files), _digests(sent)
+    written = _record(run, results, originals, with_input)
+    held, paths = results | (originals if with_input else {}), {**files, **sent}
+    texts = {RECORD: written, CHECKSUMS: _checksums(written, held)}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted([*texts, *files], key=_place):
+        for name in sorted([*texts, *held], key=_place):
             info = zipfile.ZipInfo(name)  # of 1980: a bundle does not tell when it was packed
             info.create_system, info.external_attr = UNIX, REGULAR_FILE
-            info.file_size = len(texts[name]) if name in texts else digests[name].size
-            content = io.BytesIO(texts[name]) if name in texts else files[name].open("rb")
+            info.file_size = len(texts[name]) if name in texts else held[name].size
+            content = io.BytesIO(texts[name]) if name in texts else paths[name].open("rb")
             with content, archive.open(info, "w") as entry:
                 shutil.copyfileobj(content, entry, CHUNK)
 
 
-def _record(run: Run, digests: Mapping[str, Artifact]) -> bytes:
-    inputs = [name for name in digests if INPUT.fullmatch(name)]
-    files = [digests[name] for name in sorted(digests, key=_place)]
-    document = record(run, files, inputs[0] if inputs else None)
+def _record(
+    run: Run,
+    results: Mapping[str, Artifact],
+    originals: Mapping[str, Artifact],
+    with_input: bool,
+) -> bytes:
+    files = [results[name] for name in sorted(results, key=_place)]
+    document = record(run, files, list(originals.values()), with_input=with_input)
     return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -98,16 +132,17 @@ def unpack(bundle: Path, folder: Path, *, max_input: int, max_pixels: int) -> Un
     ArchiveError
         When it is not a zip, or holds an entry that no bundle has, or a larger one.
     """
+    text = min(MAX_TEXT, TEXT_RATIO * bundle.stat().st_size)
 
     def most(name: str) -> int | None:
         if INPUT.fullmatch(name):
             return max_input
         if name in TEXTS:
-            return MAX_TEXT
+            return text
         return 8 * max_pixels + CHUNK if name in RESULTS else None  # the widest pixel, a header
 
     unpacked = unpack_zip(bundle, folder, most)
-    inputs = [name for name in (*unpacked.files, *unpacked.damaged) if INPUT.fullmatch(name)]
-    if len(inputs) > 1:
-        raise ArchiveError(f"got {' and '.join(inputs)}, expected one input")
+    sent = [name for name in (*unpacked.files, *unpacked.damaged) if INPUT.fullmatch(name)]
+    if len([name for name in sent if "-" not in name]) > 1 or len(sent) > MOST_INPUTS:
+        raise ArchiveError(f"got {' and '.join(sent)}, expected one input")
     return unpacked

@@ -1,32 +1,30 @@
-"""What runs in the child: one file is checked, decoded and saved, and the outcome written down."""
+"""What runs in the child: a file is checked, decoded and saved, and the outcome written down."""
 
 import errno
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from worker import admission, formats
-from worker.contract import Limits
-from worker.formats import FormatError
+from worker import admission
+from worker.decoder import ANSWER, DISK_FULL, Limits
+from worker.formats import reading
+from worker.formats.errors import FormatError
 from worker.sandbox import Allowance, enter
-from worker.store import PIXELS
-
-ANSWER = "answer.json"
-DISK_FULL = 28  # exit status of a child that could not write its result
+from worker.store import pixels_name
 
 
-def decode(source: str, folder: str, limits: Limits) -> None:
+def decode(files: Sequence[Path], folder: Path, limits: Limits) -> None:
     """Leave pixels and answer, or an answer alone, in the folder."""
-    path = Path(source)
-    allowance = enter(path, Path(folder), limits.seconds)
+    allowance = enter(files, folder, limits.seconds)
     try:
-        answer = {"image": _decode(path, limits, allowance)}
+        answer = {"file": _decode(files, limits, allowance)}
     except FormatError as error:
-        answer = {"refusal": {"code": error.code, "message": str(error)}}
+        answer = {"refusal": error.to_dict()}
     except MemoryError:
         message = "the file needs more memory to decode than an image of its size should"
         answer = {"refusal": {"code": "too_large", "message": message}}
@@ -37,9 +35,10 @@ def decode(source: str, folder: str, limits: Limits) -> None:
     Path(ANSWER).write_text(json.dumps(answer))
 
 
-def _decode(path: Path, limits: Limits, allowance: Allowance) -> dict[str, Any]:
-    declared = admission.check(path, formats.recognise(path), max_pixels=limits.max_pixels)
-    allowance.admit(declared)
-    pixels, info = formats.read(path, max_pixels=limits.max_pixels)
-    np.save(PIXELS, pixels, allow_pickle=False)
-    return asdict(info)
+def _decode(files: Sequence[Path], limits: Limits, allowance: Allowance) -> dict[str, Any]:
+    allowance.admit(admission.check(files, max_pixels=limits.max_pixels))
+    path, *companions = files
+    decoded = reading.read(path, max_pixels=limits.max_pixels, companions=companions)
+    for index, pixels in enumerate(decoded.pixels):
+        np.save(pixels_name(index), pixels, allow_pickle=False)
+    return asdict(decoded.info)

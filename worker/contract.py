@@ -69,22 +69,65 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What decoding found in a file: everything a result needs beside the pixels."""
+    """What is known of one image signal of a file: everything a result needs beside the pixels."""
 
-    format: str  # "tiff", "png" or "npy"
-    shape: tuple[int, int]  # rows, columns
+    format: str  # of the file, as in worker.formats.FORMATS
+    shape: tuple[int, ...]  # rows, columns; of a stack: frames, rows, columns
     dtype: str  # of the source, as numpy spells it: "uint16"
     pixel_size: tuple[float, float] | None = None  # height, width of a pixel in `unit`
     unit: str | None = None  # "nm", "µm", ...; None when uncalibrated
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)  # what else the file says, cut short
+    title: str = ""
+    frame_step: float | None = None  # from frame to frame, in `frame_unit`
+    frame_unit: str | None = None  # "s", "deg", "nm", ...
+    detector: str | None = None
+    beam_energy: float | None = None  # keV
+    dwell_time: float | None = None  # s
+    dose: float | None = None  # electrons per square ångström and frame, from the beam current
+
+    @property
+    def frames(self) -> int:
+        return self.shape[0] if len(self.shape) == 3 else 1
+
+    @property
+    def frame_shape(self) -> tuple[int, int]:
+        return self.shape[-2], self.shape[-1]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What decoding a file may take."""
+class SkippedSignal:
+    """A signal of a file that is no image, and why."""
 
-    max_pixels: int
-    seconds: float
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What decoding found in a file."""
+
+    format: str
+    signals: tuple[ImageInfo, ...]
+    skipped: tuple[SkippedSignal, ...] = ()
+    default: int = 0  # the signal that is denoised when none is chosen
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "FileInfo":
+        """From what `asdict` gave, lists for tuples."""
+        if "signals" not in fields:  # of one image, as the ledger first held it
+            fields = {"format": fields["format"], "signals": [fields]}
+        return cls(
+            format=fields["format"],
+            signals=tuple(_image_info(each) for each in fields["signals"]),
+            skipped=tuple(SkippedSignal(**each) for each in fields.get("skipped", ())),
+            default=fields.get("default", 0),
+        )
+
+
+def _image_info(fields: Mapping[str, Any]) -> ImageInfo:
+    size = fields.get("pixel_size")
+    lists = {"shape": tuple(fields["shape"]), "pixel_size": None if size is None else tuple(size)}
+    return ImageInfo(**{**fields, **lists})
 
 
 @dataclass(frozen=True)
@@ -110,7 +153,7 @@ class JobRequest:
 
     owner: str
     image_id: str
-    params: Mapping[str, Any]  # DenoiseParams, as JSON
+    params: Mapping[str, Any]  # DenoiseParams and Selection, as JSON
     priority: Priority = Priority.INTERACTIVE
     external_id: str | None = None
     sample_id: str | None = None
@@ -160,7 +203,12 @@ class ImageRecord:
     sha256: str  # of the bytes that were sent
     size: int  # bytes
     created_at: float
-    info: ImageInfo
+    contents: FileInfo
+
+    @property
+    def info(self) -> ImageInfo:
+        """Of the signal that is denoised when none is chosen."""
+        return self.contents.signals[self.contents.default]
 
 
 @dataclass(frozen=True)

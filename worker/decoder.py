@@ -1,7 +1,7 @@
 """Decoding of files that nobody vouches for, in a child process with limits.
 
 A child is forked from a server that has the readers loaded and nothing else in it, so it costs
-milliseconds. It may use so much memory and time and no more (`worker.sandbox`), and leaves an array
+milliseconds. It may use so much memory and time and no more (`worker.sandbox`), and leaves arrays
 and a JSON file, which are checked here like a stranger's: nothing is unpickled.
 """
 
@@ -13,6 +13,9 @@ import os
 import shutil
 import signal
 import stat
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,21 +23,30 @@ import numpy as np
 import structlog
 from pydantic import TypeAdapter
 
-from worker import child
-from worker.contract import ImageInfo, Limits
-from worker.formats import FormatError
-from worker.store import PIXELS
+from worker.contract import FileInfo, ImageInfo
+from worker.formats.errors import FormatError
+from worker.store import pixels_name
 
-PLACES = os.cpu_count() or 1  # children that a server should run at a time
+ANSWER, PRINTED = "answer.json", "printed"  # files that a child leaves, beside the pixels
+DISK_FULL = 28  # exit status of a child that could not write its result
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
-LONGEST_MESSAGE = 500  # characters
+LONGEST_PRINTED = 2000  # bytes that go to the log
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "worker.child"])
-_info = TypeAdapter(ImageInfo)
+_context.set_forkserver_preload(["__main__", "worker.decoder", "worker.child"])
+_places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
+_file_info = TypeAdapter(FileInfo)
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What decoding a file may take."""
+
+    max_pixels: int
+    seconds: float
 
 
 def warm_up() -> None:
@@ -44,8 +56,8 @@ def warm_up() -> None:
     process.join()
 
 
-def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
-    """Decode a file into `folder / "pixels.npy"`.
+def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path] = ()) -> FileInfo:
+    """Decode every image signal of a file into `folder / pixels_name(n)`.
 
     Raises
     ------
@@ -55,17 +67,20 @@ def decode(source: Path, folder: Path, limits: Limits) -> ImageInfo:
     own = folder / "decoding"  # all that the child may write to
     own.mkdir(mode=0o700)
     try:
-        exit_code = _run(source, own, limits)
+        with _places:
+            exit_code = _run([source, *companions], own, limits)
         info = _read_answer(own, exit_code, limits)
-        _check_pixels(own / PIXELS, info)
-        (own / PIXELS).rename(folder / PIXELS)
+        for index, image in enumerate(info.signals):
+            _check_pixels(own / pixels_name(index), image)
+        for index in range(len(info.signals)):
+            (own / pixels_name(index)).rename(folder / pixels_name(index))
     finally:
         shutil.rmtree(own)
     return info
 
 
-def _run(source: Path, folder: Path, limits: Limits) -> int | None:
-    process = _context.Process(target=child.decode, args=(str(source), str(folder), limits))
+def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:
+    process = _context.Process(target=_in_child, args=(files, folder, limits))
     process.start()
     process.join(limits.seconds)
     if process.is_alive():
@@ -75,7 +90,13 @@ def _run(source: Path, folder: Path, limits: Limits) -> int | None:
     return process.exitcode
 
 
-def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> ImageInfo:
+def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:
+    from worker import child  # the server of children has it; nobody else needs the readers
+
+    child.decode(files, folder, limits)
+
+
+def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInfo:
     """What the child found.
 
     Raises
@@ -84,7 +105,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> ImageIn
     OSError
         When the disk is full.
     """
-    if exit_code == child.DISK_FULL:
+    if exit_code == DISK_FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
     if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         raise _too_slow(limits)
@@ -92,14 +113,27 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> ImageIn
         log.warning("decoder_died", exit_code=exit_code, printed=_printed(folder))
         raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
     try:
-        with _open_regular(folder / child.ANSWER) as file:
+        with _open_regular(folder / ANSWER) as file:
             answer = _plain(json.loads(file.read(LONGEST_ANSWER)))
-        if "refusal" in answer:
-            code, message = str(answer["refusal"]["code"]), str(answer["refusal"]["message"])
-            raise FormatError(code, message[:LONGEST_MESSAGE])
-        return _info.validate_python(answer["image"])
+        found = _refusal(answer) or _file_info.validate_python(answer["file"])
+        if isinstance(found, FileInfo) and not 0 <= found.default < len(found.signals):
+            raise ValueError(f"got signal {found.default} of {len(found.signals)}")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _nonsense(error) from error
+    if isinstance(found, FormatError):
+        raise found
+    return found
+
+
+def _refusal(answer: dict[str, Any]) -> FormatError | None:
+    """The reason why the child has no image."""
+    if "refusal" not in answer:
+        return None
+    error = FormatError.from_dict(answer["refusal"])
+    numbers = [getattr(error, name, 0) for name in ("most", "got")]
+    if not str(error.code).isidentifier() or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError(f"got the refusal {answer['refusal']}")
+    return error
 
 
 def _check_pixels(path: Path, info: ImageInfo) -> None:
@@ -109,10 +143,10 @@ def _check_pixels(path: Path, info: ImageInfo) -> None:
             np.lib.format.read_magic(file)
             shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
             size = file.tell() + math.prod(shape) * dtype.itemsize
-            found = (shape, fortran, dtype.name, os.fstat(file.fileno()).st_size)
+            found = (shape, fortran, dtype.kind in "iuf", dtype.name, _size(file))
     except (OSError, ValueError) as error:
         raise _nonsense(error) from error
-    if found != (info.shape, False, info.dtype, size):
+    if found != (info.shape, False, True, info.dtype, size) or len(shape) not in (2, 3):
         raise _nonsense(f"got pixels {found}, expected {info.shape} of {info.dtype}")
 
 
@@ -125,6 +159,10 @@ def _open_regular(path: Path) -> BinaryIO:
         file.close()
         raise ValueError(f"got something other than a file at {path.name}")
     return file
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _plain(value: Any) -> Any:
@@ -145,9 +183,9 @@ def _plain(value: Any) -> Any:
 def _printed(folder: Path) -> str:
     """The end of what the child printed, for the log."""
     try:
-        with _open_regular(folder / "printed") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_MESSAGE))
-            return file.read(LONGEST_MESSAGE).decode("utf-8", "backslashreplace")
+        with _open_regular(folder / PRINTED) as file:
+            file.seek(max(0, _size(file) - LONGEST_PRINTED))
+            return file.read(LONGEST_PRINTED).decode("utf-8", "backslashreplace")
     except (OSError, ValueError):
         return ""
 
@@ -158,4 +196,4 @@ def _too_slow(limits: Limits) -> FormatError:
 
 def _nonsense(reason: object) -> FormatError:
     log.warning("decoder_answered_nonsense", reason=str(reason))
-    return FormatError("damaged_file", "the file could not be decoded")
+    return FormatError("damaged_file", "the file could not be decoded: its decoder broke down")

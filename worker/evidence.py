@@ -5,57 +5,31 @@ The zip is unpacked by `worker.archive`, images are decoded in the child process
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
-from reucid_core import DenoiseParams, ReucidError
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.plan import check_fits
 from reucid_core.report import Report, StackReport
-from worker import bundle, provenance
+from worker import bundle, decoder, provenance
+from worker.account import Account, account_of
 from worker.archive import ArchiveError, Unpacked, unpack_zip
-from worker.contract import ImageInfo
+from worker.contract import FileInfo, ImageInfo
+from worker.finding import Refuted, Unverifiable, refuting
 from worker.formats import FormatError
-from worker.local import read_file
+from worker.frames import eigenpatches_key
+from worker.inspection import companions_of
 from worker.settings import Settings
+from worker.store import pixels_name
 
 ORTHONORMALITY = 1e-3  # largest deviation of a scalar product of eigenpatches
 
 Pixels = NDArray[Any]
-
-
-class Unverifiable(Exception):  # noqa: N818  (a verdict, not an error)
-    """What is needed for a check is not there."""
-
-
-class Refuted(Exception):  # noqa: N818
-    """What is there cannot be what it says."""
-
-
-@dataclass
-class Check:
-    """One claim of a bundle. `holds` is None where it could not be checked."""
-
-    name: str
-    claim: str
-    holds: bool | None = None
-    problems: list[str] = field(default_factory=list)
-    deviations: dict[str, float] = field(default_factory=dict)  # measured, largest magnitudes
-    tolerances: dict[str, float] = field(default_factory=dict)  # in the same units
-
-    def measure(self, name: str, deviation: float, tolerance: float) -> bool:
-        """Note a deviation; whether it is tolerated."""
-        self.deviations[name] = max(deviation, self.deviations.get(name, 0.0))
-        self.tolerances[name] = tolerance
-        return deviation <= tolerance
 
 
 class Evidence:
@@ -63,39 +37,36 @@ class Evidence:
 
     def __init__(self, path: Path, folder: Path, input_file: Path | None) -> None:
         self.settings = Settings()
+        self.stated_input = input_file
         self._folder = folder
-        entries = folder / "entries"
-        entries.mkdir()
         self.unpacked: Unpacked = bundle.unpack(
             path,
-            entries,
+            self._new_folder("entries"),
             max_input=self.settings.max_upload,
             max_pixels=self.settings.max_pixels,
         )
-        self.stated_input = input_file
 
     @cached_property
-    def input_name(self) -> str | None:
-        """The input's name in the bundle, if it is there."""
-        names = [*self.unpacked.files, *self.unpacked.damaged]
-        return next((name for name in names if bundle.INPUT.fullmatch(name)), None)
-
-    @cached_property
-    def input_path(self) -> Path:
+    def inputs(self) -> list[Path]:
+        """The file that was denoised, and those that belong to it."""
         if self.stated_input is not None:
-            return self.stated_input
-        if self.input_name is None:
+            return [self.stated_input, *companions_of(self.stated_input)]
+        names = [*self.unpacked.files, *self.unpacked.damaged]
+        held = sorted(filter(bundle.INPUT.fullmatch, names), key=lambda name: ("-" in name, name))
+        if not held:
             raise Unverifiable("the bundle does not hold the input: name the file with --input")
-        return self.file(self.input_name)
+        return [self.file(name) for name in held]
 
     @cached_property
     def input(self) -> tuple[Pixels, ImageInfo]:
-        return self._image("the input", self.input_path)
-
-    @cached_property
-    def pixels(self) -> Pixels:
-        """The array that was denoised."""
-        return self.input[0]
+        """The array that was denoised, shape (m, n) or (frames, m, n), and what is known of it."""
+        first, *companions = self.inputs
+        folder = self._new_folder("input")
+        contents = self._decode("the input", first.resolve(), folder, companions)
+        with refuting():
+            chosen = self.told.selection.of(contents)
+        signal = np.load(folder / pixels_name(chosen.index), mmap_mode="r")
+        return chosen.pixels_of(signal), chosen.info
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -106,42 +77,42 @@ class Evidence:
         return {str(each.get("@id")): each for each in graph if isinstance(each, dict)}
 
     @cached_property
-    def report(self) -> Report:
-        """The report, of the right types and possible for the input's shape."""
-        try:
-            report = TypeAdapter(Report).validate_python(self._json("report.json"))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise Refuted(f"report.json is not a report: {where}: {first['msg']}") from error
-        _check_report(report)
-        return report
+    def told(self) -> Account:
+        """The report, of the right types and possible for an image of its shape."""
+        return account_of(self._json("report.json"))
 
     def image(self, name: str) -> tuple[Pixels, ImageInfo]:
         """An image of the result."""
-        return self._image(name, self.file(name))
+        folder = self._new_folder(name)
+        contents = self._decode(name, self.file(name), folder)
+        pixels = np.load(folder / pixels_name(contents.default), mmap_mode="r")
+        return pixels, contents.signals[contents.default]
+
+    def eigenpatches(self, frame: int) -> list[FloatArray]:
+        """All offered eigenpatches of each stack of a frame, shape (k, p, p)."""
+        report = self.told.reports[frame]
+        drawn = 0 if self.told.joint else frame
+        return [
+            _eigenpatches(
+                eigenpatches_key(drawn, stack.stack), self._eigenpatch_files, stack, report
+            )
+            for stack in report.stack_reports
+        ]
 
     @cached_property
-    def eigenpatches(self) -> list[FloatArray]:
-        """All offered eigenpatches of each stack, shape (k, p, p)."""
-        report = self.report
-        expected = {f"stack{stack.stack}.npy": stack for stack in report.stack_reports}
-        folder = self._folder / "eigenpatches"
-        folder.mkdir()
-        size = self.file("eigenpatches.npz").stat().st_size
+    def _eigenpatch_files(self) -> dict[str, Path]:
+        path = self.file("eigenpatches.npz")
+        size = path.stat().st_size
+        names = {
+            f"{eigenpatches_key(frame, stack.stack)}.npy"
+            for frame, report in enumerate(self.told.reports)
+            for stack in report.stack_reports
+        }
+        folder = self._new_folder("eigenpatches")
         try:
-            unpacked = unpack_zip(
-                self.file("eigenpatches.npz"), folder, lambda n: size if n in expected else None
-            )
+            return unpack_zip(path, folder, lambda name: size if name in names else None).files
         except ArchiveError as error:
             raise Refuted(f"eigenpatches.npz: {error}") from error
-        missing = expected.keys() - unpacked.files.keys()
-        if missing:
-            raise Refuted(f"eigenpatches.npz does not hold a readable {min(missing)}")
-        return [
-            _eigenpatches(name, unpacked.files[name], stack, report)
-            for name, stack in expected.items()
-        ]
 
     def file(self, name: str) -> Path:
         """A file of the bundle."""
@@ -151,9 +122,12 @@ class Evidence:
             raise Unverifiable(f"{name} is missing")
         return self.unpacked.files[name]
 
-    def _image(self, name: str, path: Path) -> tuple[Pixels, ImageInfo]:
+    def _decode(
+        self, name: str, path: Path, folder: Path, companions: Sequence[Path] = ()
+    ) -> FileInfo:
+        limits = decoder.Limits(self.settings.max_pixels, self.settings.decode_timeout_s)
         try:
-            return read_file(path, self.settings)
+            return decoder.decode(path, folder, limits, companions)
         except FormatError as error:
             raise Refuted(f"{name}: {error}") from error
 
@@ -166,52 +140,17 @@ class Evidence:
             raise Refuted(f"{name} holds a {type(content).__name__}, expected an object")
         return content
 
+    def _new_folder(self, purpose: str) -> Path:
+        return Path(mkdtemp(prefix=f"{purpose}-", dir=self._folder))
 
-@contextmanager
-def refuting() -> Iterator[None]:
-    """What the core refuses of a bundle, the bundle is wrong about."""
+
+def _eigenpatches(
+    name: str, files: dict[str, Path], stack: StackReport, report: Report
+) -> FloatArray:
+    if f"{name}.npy" not in files:
+        raise Refuted(f"eigenpatches.npz does not hold a readable {name}")
     try:
-        yield
-    except ReucidError as error:
-        raise Refuted(str(error)) from error
-
-
-def _check_report(report: Report) -> None:
-    """Refuse a report that no denoising gives, before anything is computed by it."""
-    if report.engine not in ("exact", "stacked") or report.precision not in ("float32", "float64"):
-        raise Refuted(f"report.json names the engine {report.engine!r} and {report.precision!r}")
-    with refuting():
-        check_fits(
-            DenoiseParams(
-                patch_size=report.patch_size,
-                stacks=report.stacks,
-                components=report.components,
-                threshold=report.threshold,
-                seed=report.seed,
-            ),
-            report.shape,
-        )
-    numbers = [stack.stack for stack in report.stack_reports]
-    if not 1 <= report.stacks_done <= report.stacks or numbers != list(
-        range(1, report.stacks_done + 1)
-    ):
-        raise Refuted(
-            f"report.json speaks of the stacks {numbers[:9]}, of which {report.stacks_done} of "
-            f"{report.stacks} are done"
-        )
-    if report.engine == "exact" and report.stacks != 1:
-        raise Refuted(f"report.json says {report.stacks} stacks, the exact engine has 1")
-    for stack in report.stack_reports:
-        lists = (stack.kept, stack.utilities, stack.singular_values)
-        if not 1 <= len(stack.kept) <= report.patch_size**2 or len({len(x) for x in lists}) > 1:
-            raise Refuted(f"report.json: stack {stack.stack} has lists of different lengths")
-        if not any(stack.kept):
-            raise Refuted(f"report.json: stack {stack.stack} keeps nothing, expected at least one")
-
-
-def _eigenpatches(name: str, path: Path, stack: StackReport, report: Report) -> FloatArray:
-    try:
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        values = np.load(files[f"{name}.npy"], mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise Refuted(f"eigenpatches.npz: {name} is damaged: {error}") from error
     expected = (len(stack.kept), report.patch_size, report.patch_size)

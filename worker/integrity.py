@@ -4,12 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from reucid_core.report import Report
 from worker import bundle, provenance
 from worker.contract import Artifact
-from worker.evidence import Check, Evidence
+from worker.evidence import Evidence
+from worker.finding import Check
 from worker.store import sha256_of
 
 OPTIONAL = ("coverage.npy",)
@@ -65,27 +63,27 @@ def _misrecorded(evidence: Evidence, hashes: Mapping[str, str]) -> Iterator[str]
         told = provenance.of_file(Artifact(name, hashes[name], files[name].stat().st_size))
         if record.get(name) != told:
             yield f"{provenance.RECORD} describes another {name}"
-    recorded = _recorded_input(record)
-    if recorded is None:
+    recorded = _recorded_inputs(record)
+    if not recorded:
         yield f"{provenance.RECORD} does not say what was denoised"
-    elif evidence.stated_input is not None or evidence.input_name in hashes:
-        digest = sha256_of(evidence.input_path)
-        if recorded != digest:
+    elif evidence.stated_input is not None or any(bundle.INPUT.fullmatch(name) for name in hashes):
+        digests = [sha256_of(path) for path in evidence.inputs]
+        if recorded != digests:
             yield (
-                f"the input was swapped: its SHA-256 is {digest}, {provenance.RECORD} says "
-                f"{recorded[:64]!r}"
+                f"the input was swapped: its SHA-256 is {', '.join(digests)}, "
+                f"{provenance.RECORD} says {', '.join(recorded)[:200]!r}"
             )
     if "report.json" in hashes:
-        raw = TypeAdapter(Report).dump_python(evidence.report, mode="json")
-        for told in provenance.of_report(raw):
+        for told in provenance.of_report(evidence.told.raw):
             if record.get(told["@id"]) != told:
                 yield f"{provenance.RECORD} and report.json differ in {told['name']}"
 
 
-def _recorded_input(record: Mapping[str, Any]) -> str | None:
-    """SHA-256 of what was denoised: the first object of the action."""
+def _recorded_inputs(record: Mapping[str, Any]) -> list[str]:
+    """SHA-256 of the files that were denoised: those among the objects of the action."""
     try:
-        first = record[provenance.ACTION]["object"][0]["@id"]
-        return str(record[first]["sha256"])
-    except (KeyError, IndexError, TypeError):
-        return None
+        named = [each["@id"] for each in record[provenance.ACTION]["object"]]
+        entities = [record[name] for name in named if name != provenance.MODEL]
+        return [str(each["sha256"]) for each in entities if "sha256" in each]
+    except (KeyError, TypeError):
+        return []

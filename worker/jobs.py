@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import structlog
@@ -15,15 +16,16 @@ from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
-from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise
+from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise_frames
 from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
-from worker.artifacts import ARTIFACTS, write_artifacts
+from worker.artifacts import ARTIFACTS, ResultFiles
 from worker.attempt import Attempt
 from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
 from worker.points import reached
+from worker.selection import Selection, as_stack
 from worker.settings import Settings
 from worker.store import Store, sha256_of, write_atomic
 from worker.wake import wake
@@ -132,42 +134,75 @@ class _Work:
             self._fail("internal", "a fault of the server; it was logged")
         self._tell()
 
-    def _denoise(self) -> Result:
+    def _denoise(self) -> dict[str, Any]:
+        """Write all artifacts; returns the report."""
+        request = self._job.request
+        selection, stated = Selection.split(request.params)
         params = DenoiseParams(
-            **self._job.request.params,
+            **stated,
             memory_budget=self._settings.memory_budget,
             threads=self._settings.threads,
         )
-        pixels = np.load(self._store.pixels(self._job.request.image_id), mmap_mode="r")
+        image = self._attempt.ledger.image(request.image_id, owner=request.owner)
+        chosen = selection.of(image.contents)
+        signal = np.load(self._store.pixels(request.image_id, chosen.index), mmap_mode="r")
+        noisy = chosen.pixels_of(signal)
+        folder = self._store.attempt(self._job.id, self._attempt.number)
         self._enter(Stage.DENOISING)
-        return denoise(pixels, params, classify=classifier(), on_stack=self._on_stack)
+        with ResultFiles(folder, noisy, chosen, selection, params) as files:
+            is_stack = noisy.ndim == 3
+            stopped_by = "deadline"
+            for result in denoise_frames(
+                as_stack(noisy),
+                params,
+                classify=classifier(),
+                joint=is_stack and selection.frames == "joint",
+                on_stack=self._between_stacks if is_stack else self._on_stack,
+            ):
+                files.add(result)
+                if is_stack and not self._on_frame(files.done, files.frames, result):
+                    stopped_by = "request"
+                    break
+            report = files.finish(stopped_by)
+        reached("job.written")
+        return report
 
     def _on_stack(self, progress: Progress) -> bool:
-        """Publish the interim result; False when the client wants no further stack."""
-        path = self._store.interim(self._job.id, self._attempt.number, progress.stack)
+        """Of a single image, each stack leaves an interim result; False to begin no other."""
+        kept = progress.report.n_kept
+        return self._publish(progress.stack, progress.stacks, progress.image, {"kept": kept})
+
+    def _between_stacks(self, _progress: Progress) -> bool:
+        """Of a stack, only whole frames are shown."""
+        return not self._attempt.finish_requested()
+
+    def _on_frame(self, done: int, frames: int, result: Result) -> bool:
+        """Each frame of a stack is an interim result; False to begin no other."""
+        kept = sum(stack.n_kept for stack in result.report.stack_reports)
+        return self._publish(done, frames, result.image, {"kept": kept, "frame": done - 1})
+
+    def _publish(self, n: int, of: int, image: Any, data: dict[str, Any]) -> bool:
+        """Publish an interim result; False when the client wants no more."""
+        path = self._store.interim(self._job.id, self._attempt.number, n)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomic(path) as temporary, temporary.open("wb") as file:
-            np.save(file, progress.image)
-        data = {"sha256": sha256_of(path), "kept": progress.report.n_kept}
-        if not self._attempt.stack_done(progress.stack, progress.stacks, data):
+            np.save(file, image)
+        if not self._attempt.stack_done(n, of, {"sha256": sha256_of(path)} | data):
             raise Overtaken
         self._tell()
         return not self._attempt.finish_requested()
 
-    def _save(self, result: Result) -> None:
+    def _save(self, report: dict[str, Any]) -> None:
         self._enter(Stage.SAVING)
-        for warning in result.report.warnings:
+        for warning in report["warnings"]:
             self._attempt.warn(warning)
-        folder = self._store.attempt(self._job.id, self._attempt.number)
-        write_artifacts(folder, result)
-        reached("job.written")
         made = self._store.seal(self._job.id, self._attempt.number, ARTIFACTS)
         reached("job.sealed")
         expires_in_s = self._settings.result_days * SECONDS_PER_DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):
             raise Overtaken
         reached("job.committed")
-        log.info("succeeded", seconds=round(sum(result.report.seconds.values()), 3))
+        log.info("succeeded", seconds=round(sum(report["seconds"].values()), 3))
 
     def _enter(self, stage: Stage) -> None:
         if not self._attempt.enter(stage):

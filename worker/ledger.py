@@ -30,7 +30,7 @@ from worker.contract import (
     Event,
     EventType,
     Failure,
-    ImageInfo,
+    FileInfo,
     ImageRecord,
     JobRecord,
     JobRequest,
@@ -136,7 +136,7 @@ class Ledger:
         name: str,
         sha256: str,
         size: int,
-        info: ImageInfo,
+        info: FileInfo,
         stored: int | None = None,
     ) -> tuple[ImageRecord, bool]:
         """Enter an image; the owner's known one and False if the same file was entered before."""
@@ -489,9 +489,6 @@ def write_event(
 
 
 def _image(row: Row[Any]) -> ImageRecord:
-    info = dict(row.info)
-    info["shape"] = tuple(info["shape"])
-    info["pixel_size"] = tuple(info["pixel_size"]) if info["pixel_size"] else None
     return ImageRecord(
         id=row.id,
         owner=row.owner,
@@ -499,7 +496,7 @@ def _image(row: Row[Any]) -> ImageRecord:
         sha256=row.sha256,
         size=row.size,
         created_at=row.created_at,
-        info=ImageInfo(**info),
+        contents=FileInfo.from_dict(row.info),
     )
 
 

@@ -1,5 +1,6 @@
 """The same work without a server, for the command line."""
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,83 +11,145 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, Progress, Result, denoise
+from reucid_core import DenoiseParams, Progress, denoise_frames
 from reucid_core.classifier import load_classifier
-from worker import bundle, decoder, formats
-from worker.artifacts import write_artifacts
-from worker.contract import ImageInfo, Limits
-from worker.provenance import Run, Source
+from worker import bundle, formats
+from worker.artifacts import REPORT, RESULT, ResultFiles
+from worker.contract import ImageInfo
+from worker.formats import FormatError, Look
+from worker.inspection import companions_of, decode_file
+from worker.provenance import Run
+from worker.selection import Selection, as_stack
 from worker.settings import Settings
-from worker.store import PIXELS, sha256_of, write_atomic
+from worker.store import pixels_name, sha256_of, write_atomic
 
 
 @dataclass(frozen=True)
 class Denoised:
-    """A result, and the file it came from as it was then."""
+    """A result, what it was made from, and what is known of that."""
 
-    result: Result
-    path: Path
-    sha256: str
+    noisy: NDArray[Any]
+    image: NDArray[Any]
     info: ImageInfo
-    started_at: float  # s since the epoch
-    finished_at: float
+    report: dict[str, Any]
+
+    @property
+    def residual(self) -> NDArray[Any]:
+        residual: NDArray[Any] = self.noisy.astype(self.image.dtype) - self.image
+        return residual
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was just finished: a stack of an image, or a frame of a stack."""
+
+    n: int
+    of: int
+    what: str  # "stacks" or "frames"
+    image: NDArray[Any]
+    info: ImageInfo
 
 
 def denoise_file(
-    path: Path, params: DenoiseParams, on_stack: Callable[[Progress, ImageInfo], bool | None]
+    path: Path,
+    params: DenoiseParams,
+    selection: Selection,
+    on_step: Callable[[Step], None],
+    *,
+    bundle_at: Path | None = None,
+    with_input: bool = True,
 ) -> Denoised:
-    """Decode a file in a child process, as the server does, and denoise it in this one."""
-    settings = Settings()
-    started_at = time.time()
-    digest = sha256_of(path)
-    pixels, info = read_file(path, settings)
-    result = denoise(
-        pixels,
-        params,
-        classify=load_classifier(settings.model),
-        on_stack=lambda progress: on_stack(progress, info),
-    )
-    return Denoised(result, path, digest, info, started_at, time.time())
+    """Decode a file in a child process, as the server does, and denoise it in this one.
 
-
-def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any], ImageInfo]:
-    """The pixels and calibration of an image file."""
-    settings = settings or Settings()
-    limits = Limits(settings.max_pixels, settings.decode_timeout_s)
-    with TemporaryDirectory(prefix="reucid-") as folder:
-        info = decoder.decode(path.resolve(strict=True), Path(folder), limits)
-        return np.load(Path(folder) / PIXELS), info
-
-
-def save_bundle(path: Path, denoised: Denoised, *, with_input: bool = True) -> None:
-    """Write the bundle that a server would; whole or not at all.
+    With `bundle_at`, also write the bundle that a server would; whole or not at all.
 
     Raises
     ------
     FormatError
-        When the input is no longer the file that was denoised.
+        When the file cannot be denoised, or was changed before it could be bundled.
     """
-    info, result = denoised.info, denoised.result
-    if sha256_of(denoised.path) != denoised.sha256:
-        raise formats.FormatError(
-            "changed_file", f"{denoised.path} was changed while it was denoised: denoise it again"
-        )
-    source = Source(denoised.path.name, denoised.sha256, denoised.path.stat().st_size, info)
-    run = Run(source, result.report.to_dict(), denoised.started_at, denoised.finished_at)
+    started_at = time.time()
     with TemporaryDirectory(prefix="reucid-") as name:
         folder = Path(name)
-        write_artifacts(folder, result)
-        formats.write(folder / "result.tif", result.image, info, "tiff")
-        formats.write(folder / "residual.tif", result.residual, info, "tiff")
-        files = {each: folder / each for each in bundle.parts(result.report.complete)}
-        if with_input:
-            files[bundle.input_name(info)] = denoised.path
-        with write_atomic(path) as temporary:
-            bundle.write(temporary, run, files)
+        inputs = {each: sha256_of(each) for each in (path, *companions_of(path))}
+        denoised = _denoise(path, params, selection, on_step, folder)
+        if bundle_at is not None:
+            if any(sha256_of(each) != digest for each, digest in inputs.items()):
+                message = f"{path} was changed while it was denoised: denoise it again"
+                raise FormatError("changed_file", message)
+            run = Run(path.name, denoised.info, denoised.report, started_at, time.time())
+            files = _bundled(denoised, folder)
+            named = bundle.inputs(denoised.info.format, list(inputs))
+            with write_atomic(bundle_at) as temporary:
+                bundle.write(temporary, run, files, named, with_input=with_input)
+        return denoised
 
 
-def save_image(path: Path, pixels: NDArray[Any], info: ImageInfo) -> None:
+def _denoise(
+    path: Path,
+    params: DenoiseParams,
+    selection: Selection,
+    on_step: Callable[[Step], None],
+    folder: Path,
+) -> Denoised:
+    """Leave pixels and artifacts in a folder."""
+    settings = Settings()
+    contents = decode_file(path, folder, settings)
+    selection.check(contents, params)
+    chosen = selection.of(contents)
+    signal = np.load(folder / pixels_name(chosen.index), mmap_mode="r")
+    noisy = chosen.pixels_of(signal)
+    info, is_stack = chosen.info, noisy.ndim == 3
+
+    def on_stack(progress: Progress) -> None:
+        if not is_stack:
+            on_step(Step(progress.stack, progress.stacks, "stacks", progress.image, info))
+
+    with ResultFiles(folder, noisy, chosen, selection, params) as files:
+        for result in denoise_frames(
+            as_stack(noisy),
+            params,
+            classify=load_classifier(settings.model),
+            joint=is_stack and selection.frames == "joint",
+            on_stack=on_stack,
+        ):
+            files.add(result)
+            if is_stack:
+                on_step(Step(files.done, files.frames, "frames", result.image, info))
+        files.finish("deadline")
+    report = json.loads((folder / REPORT).read_bytes())
+    return Denoised(np.array(noisy), np.load(folder / RESULT), info, report)
+
+
+def _bundled(denoised: Denoised, folder: Path) -> dict[str, Path]:
+    """The files of a bundle, beside the artifacts."""
+    formats.write(folder / "result.tif", denoised.image, denoised.info, "tiff")
+    formats.write(folder / "residual.tif", denoised.residual, denoised.info, "tiff")
+    return {name: folder / name for name in bundle.parts(denoised.report)}
+
+
+def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any], ImageInfo]:
+    """The pixels of a file's default image signal, and what is known of it."""
+    with TemporaryDirectory(prefix="reucid-") as name:
+        contents = decode_file(path, Path(name), settings or Settings())
+        pixels = np.load(Path(name) / pixels_name(contents.default))
+        return pixels, contents.signals[contents.default]
+
+
+def save_image(
+    path: Path,
+    pixels: NDArray[Any],
+    info: ImageInfo,
+    *,
+    source: bool = False,
+    look: Look | None = None,
+) -> None:
     """Write an image in the format its name asks for; whole or not at all."""
     format_ = formats.format_of(path)
     with write_atomic(path) as temporary:
-        formats.write(temporary, pixels, info, format_)
+        formats.write(temporary, pixels, info, format_, source=source, look=look)
+
+
+def clipped(denoised: Denoised) -> int:
+    """How many pixels of a result are out of the range of its source's type."""
+    return formats.clipped_pixels(denoised.image, np.dtype(denoised.info.dtype))

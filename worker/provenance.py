@@ -40,7 +40,7 @@ HOMEPAGES = {
     "scipy": "https://scipy.org/",
     "torch": "https://pytorch.org/",
 }
-RESOLVED = {  # of the report, by the name of the parameter: the value, and where it came from
+RESOLVED = {  # of a report, by the name of the parameter: the value, and where it came from
     "engine": "engine_reason",
     "patch_size": "patch_size_origin",
     "stacks": "stacks_origin",
@@ -53,20 +53,11 @@ RESOLVED = {  # of the report, by the name of the parameter: the value, and wher
 
 
 @dataclass(frozen=True)
-class Source:
-    """The file that was denoised."""
-
-    name: str  # as its owner calls it
-    sha256: str
-    size: int  # bytes
-    info: ImageInfo
-
-
-@dataclass(frozen=True)
 class Run:
     """One denoising, from file to file. Times are seconds since the epoch."""
 
-    source: Source
+    input_name: str  # as its owner calls the file
+    info: ImageInfo  # of the signal that was denoised
     report: Mapping[str, Any]
     started_at: float
     finished_at: float
@@ -74,22 +65,28 @@ class Run:
     sample_id: str | None = None
 
 
-def record(run: Run, files: Sequence[Artifact], input_name: str | None) -> Entity:
+def record(
+    run: Run, files: Sequence[Artifact], sent: Sequence[Artifact], *, with_input: bool
+) -> Entity:
     """The record of a run, as JSON-LD.
 
     Parameters
     ----------
     run : Run
     files : sequence of Artifact
-        What lies beside the record, the input included if it does.
-    input_name : str or None
-        What the input is called there; None when its hash must do.
+        Of the result, beside the record.
+    sent : sequence of Artifact
+        Of the input, the file itself before those that belong to it.
+    with_input : bool
+        Whether they lie beside the record too; otherwise their hashes must do.
     """
-    source = of_source(run.source, input_name)
-    results = [of_file(file) for file in files if file.name in RESULTS]
+    inputs = [_of_input(file, run, with_input) for file in sent]
+    inputs[0] |= _calibration(run.info)
+    results = [of_file(file) for file in files]
     told = of_report(run.report)
     parameters = [each for each in told if each["@type"] == "PropertyValue"]
-    parts = results if input_name is None else [source[0], *results]
+    model = [each for each in told if each["@id"] == MODEL]
+    parts = [*inputs, *results] if with_input else results
     graph: list[Entity] = [
         {
             "@id": RECORD,
@@ -101,7 +98,7 @@ def record(run: Run, files: Sequence[Artifact], input_name: str | None) -> Entit
             "@id": "./",
             "@type": "Dataset",
             "conformsTo": _to(PROFILE),
-            "name": f"{run.source.name}, denoised",
+            "name": f"{run.input_name}, denoised",
             "description": "A micrograph denoised by its eigenpatches, and everything needed to "
             "check that the result follows from it.",
             "datePublished": _time(run.finished_at),
@@ -125,44 +122,52 @@ def record(run: Run, files: Sequence[Artifact], input_name: str | None) -> Entit
         {
             "@id": ACTION,
             "@type": "CreateAction",
-            "name": f"Denoising of {run.source.name}",
+            "name": f"Denoising of {run.input_name}",
             "description": _summary(run.report),
             "startTime": _time(run.started_at),
             "endTime": _time(run.finished_at),
             "actionStatus": "http://schema.org/CompletedActionStatus",
             "agent": _to(SOFTWARE),
             "instrument": _to(SOFTWARE),
-            "object": _all([source[0], *parameters]) + ([_to(MODEL)] if _model(run.report) else []),
+            "object": _all([*inputs, *parameters, *model]),
             "result": _all(results),
         }
         | ({"identifier": run.job_id} if run.job_id else {}),
-        *source,
+        *inputs,
+        *_sides(run.info),
         *results,
         *told,
     ]
     if run.sample_id:
-        sample = {"@id": "#sample", "@type": "Thing", "name": run.sample_id}
-        source[0]["about"] = _to("#sample")
-        graph.append(sample)
+        inputs[0]["about"] = _to("#sample")
+        graph.append({"@id": "#sample", "@type": "Thing", "name": run.sample_id})
     return {"@context": CONTEXT, "@graph": graph}
 
 
-def of_source(source: Source, name: str | None) -> list[Entity]:
-    """The input, called `name` where it lies beside the record, else by its hash alone."""
-    info = source.info
-    file: Entity = {
-        "@id": name or _named_by_hash(source.sha256),
-        "@type": "File" if name else "CreativeWork",
-        "name": source.name,
-        "alternateName": source.name,
-        "description": f"The measured image, {info.shape[0]} x {info.shape[1]} px, {info.dtype}",
-        "encodingFormat": MEDIA_TYPES.get(info.format, "application/octet-stream"),
-        "contentSize": str(source.size),
-        "sha256": source.sha256,
+def _of_input(file: Artifact, run: Run, with_input: bool) -> Entity:
+    """A file of the input, by its name in the bundle, else by its hash alone."""
+    name = file.name if "-" in file.name else run.input_name
+    return {
+        "@id": file.name if with_input else _named_by_hash(file.sha256),
+        "@type": "File" if with_input else "CreativeWork",
+        "name": name,
+        "alternateName": name,
+        "description": "What was measured",
+        "encodingFormat": MEDIA_TYPES.get(run.info.format, "application/octet-stream"),
+        "contentSize": str(file.size),
+        "sha256": file.sha256,
     }
+
+
+def _calibration(info: ImageInfo) -> Entity:
+    sides = _sides(info)
+    return {"additionalProperty": _all(sides)} if sides else {}
+
+
+def _sides(info: ImageInfo) -> list[Entity]:
     if info.pixel_size is None:
-        return [file]
-    sides = [
+        return []
+    return [
         {
             "@id": f"#pixel-{side}",
             "@type": "PropertyValue",
@@ -172,7 +177,6 @@ def of_source(source: Source, name: str | None) -> list[Entity]:
         }
         for side, length in zip(("height", "width"), info.pixel_size, strict=True)
     ]
-    return [file | {"additionalProperty": _all(sides)}, *sides]
 
 
 def of_file(file: Artifact) -> Entity:
@@ -191,7 +195,8 @@ def of_file(file: Artifact) -> Entity:
 
 def of_report(report: Mapping[str, Any]) -> list[Entity]:
     """Software, model and every parameter, as given and as resolved."""
-    versions = dict(report["versions"])
+    reports: Sequence[Mapping[str, Any]] = report.get("frame_reports", [report])
+    versions = dict(reports[0]["versions"])
     return [
         {
             "@id": SOFTWARE,
@@ -202,9 +207,11 @@ def of_report(report: Mapping[str, Any]) -> list[Entity]:
             "softwareRequirements": [_to(f"#{name}") for name in versions],
         },
         *(_software(name, version) for name, version in versions.items()),
-        *_model(report),
+        *_model(reports[0]),
         *(_given(name, value) for name, value in report["parameters"].items()),
-        *(_resolved(name, report, origin) for name, origin in RESOLVED.items()),
+        _property("signal", report["input"]["signal"], report["input"]["title"]),
+        _property("frame", "all" if report["input"]["frame"] is None else report["input"]["frame"]),
+        *(_resolved(name, reports, origin) for name, origin in RESOLVED.items()),
     ]
 
 
@@ -243,22 +250,36 @@ def _given(name: str, value: object) -> Entity:
     }
 
 
-def _resolved(name: str, report: Mapping[str, Any], origin: str | None) -> Entity:
+def _resolved(name: str, reports: Sequence[Mapping[str, Any]], origin: str | None) -> Entity:
+    origins = {str(each[origin]) for each in reports if each[origin]} if origin else set()
+    return _property(name, _common([each[name] for each in reports]), ", ".join(sorted(origins)))
+
+
+def _property(name: str, value: object, description: str = "") -> Entity:
     entity = {
         "@id": f"#resolved-{name}",
         "@type": "PropertyValue",
         "name": f"{name}, as resolved",
         "propertyID": name,
-        "value": report[name],
+        "value": value,
     }
-    return entity | ({"description": report[origin]} if origin and report[origin] else {})
+    return entity | ({"description": description} if description else {})
+
+
+def _common(values: Sequence[Any]) -> Any:
+    """The value of all frames; each frame's, where they differ."""
+    return values[0] if all(value == values[0] for value in values) else list(values)
 
 
 def _summary(report: Mapping[str, Any]) -> str:
-    kept = " + ".join(str(sum(stack["kept"])) for stack in report["stack_reports"])
+    reports = report.get("frame_reports", [report])
+    first = reports[0]
+    kept = " + ".join(str(sum(stack["kept"])) for stack in first["stack_reports"])
+    frames = f"{len(reports)} frame(s), the first with " if "frame_reports" in report else ""
     return (
-        f"Engine {report['engine']}, patches of {report['patch_size']} px, {report['stacks_done']} "
-        f"of {report['stacks']} stack(s), kept {kept} of {report['components']} eigenpatches"
+        f"Engine {first['engine']}, {frames}patches of {first['patch_size']} px, "
+        f"{first['stacks_done']} of {first['stacks']} stack(s), kept {kept} of "
+        f"{first['components']} eigenpatches"
     )
 
 

@@ -10,10 +10,12 @@ import resource
 import signal
 import site
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 import worker
 from worker import landlock
+from worker.decoder import PRINTED
 from worker.process import die_with
 
 MIB = 2**20
@@ -27,8 +29,8 @@ ENVIRONMENT = {"TIFFFILE_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # there can
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/dev/null")
 
 
-def enter(path: Path, folder: Path, seconds: float) -> "Allowance":
-    """Leave this process one file to read and one folder to write, and end it in time.
+def enter(files: Sequence[Path], folder: Path, seconds: float) -> "Allowance":
+    """Leave this process some files to read and one folder to write, and end it in time.
 
     The folder becomes its working directory and holds what it prints.
     """
@@ -42,8 +44,8 @@ def enter(path: Path, folder: Path, seconds: float) -> "Allowance":
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_NPROC, 0)
     mapped = _mapped()
-    landlock.restrict([path, *_libraries()], [folder])
-    return Allowance(mapped + path.stat().st_size)
+    landlock.restrict([*files, *_libraries()], [folder])
+    return Allowance(mapped + sum(path.stat().st_size for path in files))
 
 
 class Allowance:
@@ -81,7 +83,7 @@ def _forget_environment() -> None:
 
 def _close_files() -> None:
     """Keep no descriptor of the server; print into the working directory."""
-    printed = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    printed = os.open(PRINTED, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(printed, 1)

@@ -65,7 +65,11 @@ class Settings(BaseSettings):
         description="Other sites whose pages may use the API, such as `https://lims.example.org`; "
         "separated by spaces.",
     )
-    max_pixels: int = Field(default=2**28, ge=9, description="Largest accepted image, in pixels.")
+    max_pixels: int = Field(
+        default=2**28,
+        ge=9,
+        description="Largest accepted image, in pixels of all its frames and signals.",
+    )
     decode_timeout_s: float = Field(
         default=30.0, gt=0, description="Time limit of decoding a file."
     )

@@ -2,8 +2,8 @@
 
 ::
 
-    uploads/<id>/original, pixels.npy           being received and decoded
-    images/<id>/original, pixels.npy            accepted
+    uploads/<id>/original, pixels.npy, ...      being received and decoded
+    images/<id>/original, pixels.npy, ...       accepted
     images/<id>/renditions/                     pictures of it
     jobs/<id>/attempts/<n>/result.npy, ...      served once the ledger vouches for them
     jobs/<id>/renditions/                       what clients have asked for, in their formats
@@ -23,6 +23,7 @@ from worker.contract import Artifact
 
 ID = re.compile(r"[0-9a-f]{32}")
 ORIGINAL, PIXELS = "original", "pixels.npy"  # of an upload and of an image
+COMPANION = "companion"  # the files that came with it
 
 
 class Store:
@@ -62,9 +63,9 @@ class Store:
         """Remove an upload folder, if it was not accepted."""
         shutil.rmtree(upload, ignore_errors=True)
 
-    def pixels(self, image_id: str) -> Path:
-        """The decoded image, a C-ordered .npy file."""
-        return self._images / _checked(image_id) / PIXELS
+    def pixels(self, image_id: str, signal: int = 0) -> Path:
+        """A decoded image signal, a C-ordered .npy file."""
+        return self._images / _checked(image_id) / pixels_name(signal)
 
     def original(self, image_id: str) -> Path:
         """The file as it was sent."""
@@ -78,6 +79,10 @@ class Store:
         """Bytes that an image's files take."""
         folder = self._images / _checked(image_id)
         return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+    def companions(self, image_id: str) -> list[Path]:
+        """The files that were sent with it, in order."""
+        return companions_in(self._images / _checked(image_id))
 
     def remove_image(self, image_id: str) -> None:
         """Remove an image's files."""
@@ -161,10 +166,28 @@ def write_atomic(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def pixels_name(signal: int) -> str:
+    """The name of a decoded image signal's file."""
+    return f"pixels-{int(signal)}.npy" if signal else PIXELS
+
+
+def companion_name(n: int) -> str:
+    """The name of the n-th file, from 1, that comes with the original."""
+    return f"{COMPANION}-{n:04d}"
+
+
+def companions_in(folder: Path) -> list[Path]:
+    """The files beside an original, in order."""
+    return sorted(folder.glob(f"{COMPANION}-*"))
+
+
+def sha256_of(*paths: Path) -> str:
+    """SHA-256 of a file, or of several one after another, in hex."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, lambda: digest)
+    return digest.hexdigest()
 
 
 def _made(folder: Path) -> Path:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from worker.evidence import Check, Evidence, Refuted, Unverifiable
+from worker.evidence import Evidence
+from worker.finding import Check, Refuted, Unverifiable
 from worker.integrity import check_checksums
-from worker.recomputation import check_filter, check_rerun
+from worker.recomputation import check_filter
+from worker.rerun import check_rerun
 
 
 @dataclass(frozen=True)

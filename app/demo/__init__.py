@@ -40,7 +40,7 @@ def run(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with _server() as url, Client(url) as client:
-        job_id = client.submit(NOISY, {"stacks": STACKS})
+        job_id = client.submit([NOISY], {"stacks": STACKS})
         follow(client, job_id, NOISY.name)
         job = client.job(job_id)
         if job["state"] != "succeeded":

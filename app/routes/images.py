@@ -36,12 +36,18 @@ PNG: Responses = ORIGINAL | {
     200: {"description": "The picture", "content": {"image/png": {"schema": FILE}}}
 }
 RAW = re.compile(r"|application/(octet-stream|x-[a-z0-9.+-]+)|image/[a-z0-9.+-]+")
+FILES: dict[str, Any] = {
+    "type": "array",
+    "items": FILE,
+    "minItems": 1,
+    "description": "One file; an EMI file with its SER files.",
+}
 UPLOAD: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "required": ["file"], "properties": {"file": FILE}}
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": FILES}}
             },
             "application/octet-stream": {"schema": FILE},
         },
@@ -61,7 +67,10 @@ UPLOAD: dict[str, Any] = {
 async def upload(
     request: Request, response: Response, services: ServicesDep, caller: SubmitterDep
 ) -> Image:
-    """Upload an image: a multipart form with `file`, or the file itself as the body."""
+    """Upload an image: a multipart form with `file`, or the file itself as the body.
+
+    The format is told by the content. `file` is repeated for an EMI file and its SER files.
+    """
     await run_in_threadpool(check_upload, services, request, caller.owner)
     kind = media_type(request)
     with upload_folder(services) as folder:

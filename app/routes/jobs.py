@@ -20,9 +20,9 @@ from app.events import event_data, job_events, until_terminal
 from app.limits import check_space, check_upload, room
 from app.paging import Cursor, decode, encode, link
 from app.requestid import request_id
+from app.routes.images import FILES
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
 from app.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
-from reucid_core.plan import check_fits
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
 from worker.points import reached
 from worker.wake import wake
@@ -42,7 +42,7 @@ SUBMISSION: dict[str, Any] = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary"},
+                        "file": FILES,
                         "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
                         "priority": {"$ref": "#/components/schemas/Priority"},
                         "external_id": TEXT,
@@ -233,9 +233,9 @@ async def _read_submission(
     match media_type(request):
         case "application/json":
             spec = _validate(JobSpec, await read_json(request))
-            params = spec.params.checked()
+            spec.params.checked()
             image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
-            check_fits(params, image.info.shape)
+            spec.params.check(image.contents)
             await run_in_threadpool(check_space, services, image.owner, 0)
             return image, spec
         case "multipart/form-data":
@@ -243,8 +243,10 @@ async def _read_submission(
             with upload_folder(services) as folder:
                 form = await receive_form(request, folder, services.settings)
                 fields = _form_fields(form.fields)
-                params = fields.params.checked()
-                image, _ = await accept(services, form.file, owner=caller.owner, params=params)
+                fields.params.checked()
+                image, _ = await accept(
+                    services, form.file, owner=caller.owner, check=fields.params.check
+                )
             return image, fields
         case other:
             raise unsupported(other, "multipart/form-data or application/json")

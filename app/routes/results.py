@@ -4,28 +4,34 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from app.conditional import has_it
 from app.deps import JobDep, Services, ServicesDep
 from app.errors import Responses, problems
 from app.negotiation import choose
 from app.renditions import (
+    CLIPPED,
     Format,
     Name,
+    Wish,
     artifact,
+    chosen_signal,
     negotiate,
     render,
     render_bundle,
     render_eigenpatch,
     render_eigenpatches,
     render_interim,
+    render_picture,
     render_provenance,
 )
+from app.schemas import Colormap, Signal
 from worker.contract import JobRecord
-from worker.formats import MEDIA_TYPES
+from worker.formats import MEDIA_TYPES, Look, parse_percentiles
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["results"])
 
@@ -35,8 +41,25 @@ FormatQuery = Annotated[
 DtypeQuery = Annotated[
     Literal["float", "source"],
     Query(
-        description="`source`: the type of the uploaded image, rounded and clipped to its range."
+        description="`source`: the type of the uploaded image, rounded half to even and clipped to "
+        f"its range; the header `{CLIPPED}` says how many pixels were out of it."
     ),
+]
+FrameQuery = Annotated[
+    int | None,
+    Query(ge=0, description="One frame of a stack, from 0. A picture shows the first by default."),
+]
+PercentilesQuery = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9.]{1,9},[0-9.]{1,9}$",
+        description="Of a picture: percentiles of the pixels shown darkest and brightest; "
+        "0.1,99.9 by default.",
+    ),
+]
+ColormapQuery = Annotated[Colormap | None, Query(description="Of a picture; gray by default.")]
+ScalebarQuery = Annotated[
+    bool, Query(description="Of a picture: a scale bar in a strip below the image.")
 ]
 # OpenAPI says by the answer's content types what may be accepted.
 AcceptHeader = Annotated[str, Header(include_in_schema=False)]
@@ -81,17 +104,30 @@ WithInput = Annotated[
 IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
 
 
+def _look(
+    frame: FrameQuery = None,
+    percentiles: PercentilesQuery = None,
+    colormap: ColormapQuery = None,
+    scalebar: ScalebarQuery = False,
+) -> tuple[int | None, Look | None]:
+    """Which frame is wanted, and how a picture of it looks, if otherwise than usual."""
+    if percentiles is None and colormap is None and not scalebar:
+        return frame, None
+    look = Look(colormap=colormap or "gray", scalebar=scalebar)
+    return frame, look if percentiles is None else replace(
+        look, percentiles=parse_percentiles(percentiles)
+    )
+
+
+LookDep = Annotated[tuple[int | None, Look | None], Depends(_look)]
+
+
 def _serve(
-    services: Services,
-    request: Request,
-    job: JobRecord,
-    name: Name,
-    stated: Format | None,
-    accept: str,
-    dtype: str = "float",
+    services: Services, request: Request, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
-    format_ = negotiate(accept, stated)
-    return render(services, job, name, format_, source=dtype == "source").response(request)
+    if wish.look is not None and wish.format == "png":
+        return render_picture(services, job, name, wish)
+    return render(services, job, name, wish).response(request)
 
 
 @router.get("/result", response_class=Response, responses=IMAGE_RESPONSES)
@@ -99,12 +135,17 @@ def result(
     request: Request,
     job: JobDep,
     services: ServicesDep,
+    look: LookDep,
     format_: FormatQuery = None,
     dtype: DtypeQuery = "float",
     accept: AcceptHeader = "*/*",
 ) -> Response:
-    """The denoised image. TIFF is float32 and keeps pixel size and unit; NPY is exact."""
-    return _serve(services, request, job, "result", format_, accept, dtype)
+    """The denoised image, or stack of images, with the calibration of the source.
+
+    TIFF is float32: ImageJ's for an image, OME-TIFF for a stack. NPY and HSPY are exact.
+    """
+    wish = Wish(negotiate(accept, format_), dtype == "source", *look)
+    return _serve(services, request, job, "result", wish)
 
 
 @router.get("/residual", response_class=Response, responses=IMAGE_RESPONSES)
@@ -112,11 +153,14 @@ def residual(
     request: Request,
     job: JobDep,
     services: ServicesDep,
+    look: LookDep,
     format_: FormatQuery = None,
     accept: AcceptHeader = "*/*",
 ) -> Response:
     """The uploaded image minus the denoised one."""
-    return _serve(services, request, job, "residual", format_, accept)
+    return _serve(
+        services, request, job, "residual", Wish(negotiate(accept, format_), False, *look)
+    )
 
 
 @router.get("/coverage", response_class=Response, responses=IMAGE_RESPONSES)
@@ -124,11 +168,14 @@ def coverage(
     request: Request,
     job: JobDep,
     services: ServicesDep,
+    look: LookDep,
     format_: FormatQuery = None,
     accept: AcceptHeader = "*/*",
 ) -> Response:
     """How many patches overlap each pixel; where it is 0, the result holds the raw value."""
-    return _serve(services, request, job, "coverage", format_, accept)
+    return _serve(
+        services, request, job, "coverage", Wish(negotiate(accept, format_), False, *look)
+    )
 
 
 @router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
@@ -139,8 +186,9 @@ def latest_interim(
     format_: FormatQuery = None,
     accept: AcceptHeader = "*/*",
 ) -> Response:
-    """The latest interim result."""
-    return render_interim(services, job, None, negotiate(accept, format_)).response(request)
+    """The latest interim result: of an image so far, or the latest frame of a stack."""
+    wish = Wish(negotiate(accept, format_))
+    return render_interim(services, job, None, wish).response(request)
 
 
 @router.get("/interim/{n}", response_class=Response, responses=IMAGE_RESPONSES)
@@ -148,12 +196,19 @@ def interim(
     request: Request,
     job: JobDep,
     services: ServicesDep,
-    n: Annotated[int, Path(ge=1, description="Stacks it holds.")],
+    n: Annotated[int, Path(ge=1, description="Patch stacks it holds; of a stack, its n-th frame.")],
     format_: FormatQuery = None,
     accept: AcceptHeader = "*/*",
 ) -> Response:
-    """The interim result after a number of stacks."""
-    return render_interim(services, job, n, negotiate(accept, format_)).response(request)
+    """The interim result after a number of patch stacks, or the n-th frame of a stack, from 1."""
+    wish = Wish(negotiate(accept, format_))
+    return render_interim(services, job, n, wish).response(request)
+
+
+@router.get("/metadata", responses=problems(404, 422, 500))
+def metadata(job: JobDep, services: ServicesDep) -> Signal:
+    """What is known of the signal that the job is about: calibration, microscope, metadata."""
+    return Signal.of(chosen_signal(services, job).info)
 
 
 @router.get(
@@ -200,9 +255,14 @@ def report(
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
 )
-def eigenpatches(request: Request, job: JobDep, services: ServicesDep) -> Response:
+def eigenpatches(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    frame: Annotated[int, Query(ge=0, description="Of a stack, from 0.")] = 0,
+) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""
-    return render_eigenpatches(services, job, _report(services, job)).response(request)
+    return render_eigenpatches(services, job, _report(services, job), frame).response(request)
 
 
 @router.get(
@@ -240,9 +300,10 @@ def eigenpatch(
     services: ServicesDep,
     stack: Annotated[int, Path(ge=1)],
     k: Annotated[int, Path(ge=1, description="Counted from 1, by falling singular value.")],
+    frame: Annotated[int, Query(ge=0, description="Of a stack, from 0.")] = 0,
 ) -> Response:
     """One eigenpatch; zero is mid-gray."""
-    return render_eigenpatch(services, job, stack, k).response(request)
+    return render_eigenpatch(services, job, stack, k, frame).response(request)
 
 
 def _report(services: Services, job: JobRecord) -> dict[str, Any]:
@@ -261,9 +322,10 @@ def _csv(content: dict[str, Any]) -> str:
     }
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["stack", "eigenpatch", *lists])
-    for stack in content["stack_reports"]:
-        columns = [stack[name] for name in lists.values()]
-        for index, row in enumerate(zip(*columns, strict=True), start=1):
-            writer.writerow([stack["stack"], index, *row])
+    writer.writerow(["frame", "stack", "eigenpatch", *lists])
+    for frame, report in enumerate(content.get("frame_reports", [content])):
+        for stack in report["stack_reports"]:
+            columns = [stack[name] for name in lists.values()]
+            for index, row in enumerate(zip(*columns, strict=True), start=1):
+                writer.writerow([frame, stack["stack"], index, *row])
     return text.getvalue()

@@ -47,7 +47,7 @@ GOOD = npy(np.random.default_rng(0).poisson(9, (32, 40)).astype(np.uint16))
 
 FILES: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "empty": (lambda: b"", "empty_file", "0 bytes"),
-    "not an image": (lambda: b"dear diary", "unsupported_format", "expected a TIFF, PNG or NPY"),
+    "not an image": (lambda: b"dear diary", "unsupported_format", "expected one of TIFF"),
     "truncated TIFF": (
         lambda: tiff(np.ones((64, 64), np.uint16))[:3000],
         "damaged_file",
@@ -59,11 +59,13 @@ FILES: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "not_grayscale",
         "RGB",
     ),
-    "TIFF stack": (
-        lambda: tiff(np.ones((3, 32, 32), np.uint8), photometric="minisblack"),
-        "not_one_image",
-        "3 pages",
+    "bilevel TIFF": (
+        lambda: tiff(np.ones((32, 32), bool), photometric="minisblack"),
+        "not_grayscale",
+        "1 bit per pixel",
     ),
+    "bilevel PNG": (lambda: png("1"), "not_grayscale", "1 bit per pixel"),
+    "array of colours": (lambda: npy(np.ones((32, 40, 3))), "not_grayscale", "(32, 40, 3)"),
     "RGB PNG": (lambda: png("RGB"), "not_grayscale", "RGB"),
     "palette PNG": (lambda: png("P"), "not_grayscale", "mode P"),
     "truncated PNG": (lambda: noise_png()[:600], "damaged_file", "PNG"),
@@ -72,7 +74,7 @@ FILES: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "NaN pixels": (nan, "invalid_image", "1 pixels that are NaN"),
     "infinite pixels": (lambda: npy(np.full((32, 32), np.inf)), "invalid_image", "infinite"),
     "complex": (lambda: npy(np.ones((32, 32), complex)), "invalid_image", "complex128"),
-    "three dimensions": (lambda: npy(np.ones((4, 32, 32))), "invalid_image", "(4, 32, 32)"),
+    "four dimensions": (lambda: npy(np.ones((2, 4, 32, 32))), "invalid_image", "(2, 4, 32, 32)"),
     "no pixels": (lambda: npy(np.ones((0, 32))), "invalid_image", "0 x 32"),
     "smaller than the smallest patch": (lambda: npy(np.ones((2, 90))), "invalid_image", "3 x 3"),
 }
@@ -136,7 +138,7 @@ def test_refused_file_is_not_kept(api: httpx.Client) -> None:
         ({"data": {"params": "{}"}, "files": {"other": b"x"}}, 422, "invalid_request"),
         ({"files": {"file": GOOD}, "data": {"params": "{"}}, 422, "invalid_request"),
         ({"files": {"file": GOOD}, "data": {"parms": "{}"}}, 422, "invalid_request"),
-        ({"files": [("file", GOOD), ("file", GOOD)]}, 422, "invalid_request"),
+        ({"files": [("file", GOOD), ("file", GOOD)]}, 422, "unexpected_file"),
         ({"json": {"image_id": "0" * 32}}, 404, "not_found"),
         ({"json": {"image_id": "../../etc/passwd"}}, 422, "invalid_request"),
         ({"json": {}}, 422, "invalid_request"),

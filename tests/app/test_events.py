@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from app.events import Wakes, job_events
 from worker.attempt import Attempt
-from worker.contract import Artifact, Event, EventType, ImageInfo, JobRequest
+from worker.contract import Artifact, Event, EventType, FileInfo, ImageInfo, JobRequest
 from worker.ledger import Ledger
 
 
@@ -18,7 +18,7 @@ def running_job(ledger: Ledger) -> Attempt:
         name="image",
         sha256="0" * 64,
         size=1,
-        info=ImageInfo("npy", (9, 9), "uint8"),
+        info=FileInfo("npy", (ImageInfo("npy", (9, 9), "uint8"),)),
     )
     job, _ = ledger.submit(JobRequest("someone", image.id, {}))
     attempt = Attempt(ledger, job.id, 1, "worker")

@@ -134,7 +134,7 @@ def test_report_lists_every_offered_eigenpatch(api: httpx.Client, done: dict[str
         .text.strip()
         .splitlines()
     )
-    assert lines[0].startswith("stack,eigenpatch,singular_value")
+    assert lines[0].startswith("frame,stack,eigenpatch,singular_value")
     assert len(lines) == 1 + 3 * report["components"]
 
 

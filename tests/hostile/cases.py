@@ -17,6 +17,7 @@ class Case(NamedTuple):
     name: str
     content: bytes
     why: str
+    has_image: bool = False  # beside what is wrong with it: that may be accepted, and nothing else
 
 
 class Canary(NamedTuple):

@@ -22,7 +22,9 @@ EMI = "emi-"  # of cases that are sent with a SER
 class Outcome:
     """What the server did with all hostile files."""
 
-    answers: dict[str, Answer]
+    names: list[str]  # of all files
+    answers: dict[str, Answer]  # to files that have to be refused
+    tolerated: dict[str, Answer]  # to those that also have a valid image
     left: list[Path]  # in the store, afterwards
     betrayed: bool  # whether the canary's bytes were in the store
     good: Answer  # to a valid file, afterwards
@@ -86,15 +88,17 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Canary:
 @pytest.fixture(scope="session")
 def outcome(planted: Canary) -> Outcome:
     """All files of `hostile_files`, sent to one server."""
-    return asyncio.run(_outcome(planted))
+    return asyncio.run(_outcome(planted, list(hostile_files(planted))))
 
 
-async def _outcome(canary: Canary) -> Outcome:
+async def _outcome(canary: Canary, cases: list[Case]) -> Outcome:
     with Children() as children:
         async with serving(canary.raw.parent / "data") as server:
-            told = await answers(server, hostile_files(canary))
+            told = await answers(server, (case for case in cases if not case.has_image))
+            tolerated = await answers(server, (case for case in cases if case.has_image))
             series = ("image_1.ser", sers.valid().content)
             told |= await answers(server, sers.emis(canary), beside=[series])
             left, betrayed = server.left(), server.holds(snippets(canary))
             good = await server.upload(("good.tif", tiffs.valid().content))
-    return Outcome(told, left, betrayed, good, children.peak, len(children.seen))
+    names = [case.name for case in (*cases, *sers.emis(canary))]
+    return Outcome(names, told, tolerated, left, betrayed, good, children.peak, len(children.seen))

@@ -31,7 +31,7 @@ class Answer:
     status: int
     media_type: str
     body: bytes
-    problem: Mapping[str, Any]
+    problem: Mapping[str, Any]  # or the image
     seconds: float
 
     @property

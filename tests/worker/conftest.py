@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,13 +16,21 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
-from pydantic import TypeAdapter
 
-from reucid_core import DenoiseParams, Report
+from reucid_core import DenoiseParams
 from tests.conftest import DATABASES
 from worker import local
-from worker.contract import EventType, ImageInfo, ImageRecord, JobRecord, JobRequest, State
+from worker.contract import (
+    EventType,
+    FileInfo,
+    ImageInfo,
+    ImageRecord,
+    JobRecord,
+    JobRequest,
+    State,
+)
 from worker.ledger import Ledger
+from worker.selection import Selection
 from worker.settings import Settings
 from worker.store import Store
 
@@ -59,7 +67,7 @@ def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER)
         name="lattice.tif",
         sha256=image_id * 2,
         size=1,
-        info=ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),
+        info=FileInfo("tiff", (ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),)),
         image_id=image_id,
     )
     return record
@@ -199,49 +207,57 @@ def server(
 # --- bundles ---
 
 
-@pytest.fixture(scope="session")
-def input_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A noisy lattice with pixels of 0.02 nm x 0.03 nm."""
+def write_input(path: Path, frames: int | None = None) -> None:
+    """A noisy lattice with pixels of 0.02 nm x 0.03 nm; or a stack of them, ever dimmer."""
     rows, columns = np.mgrid[:56, :64]
     lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
-    path = tmp_path_factory.mktemp("input") / "Probe 7 µ.tif"
+    doses = np.linspace(1, 0.7, frames or 1)[:, None, None]
+    pixels = np.random.default_rng(4).poisson(doses * lattice).astype(np.uint16)
     tifffile.imwrite(
         path,
-        np.random.default_rng(4).poisson(lattice).astype(np.uint16),
+        pixels if frames else pixels[0],
         imagej=True,
         resolution=(1 / 0.03, 1 / 0.02),
-        metadata={"unit": "nm"},
+        metadata={"unit": "nm", "axes": "TYX" if frames else "YX"},
     )
+
+
+@pytest.fixture(scope="session")
+def input_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("input") / "Probe 7 µ.tif"
+    write_input(path)
     return path
 
 
-@pytest.fixture(scope="session")
-def denoised(input_file: Path) -> dict[str, local.Denoised]:
-    """The file denoised in each way there is."""
-    stacked = DenoiseParams(stacks=3, seed=5)
-    return {
-        "exact": local.denoise_file(input_file, DenoiseParams(), lambda *_: None),
-        "stacked": local.denoise_file(input_file, stacked, lambda *_: None),
-        "stopped early": local.denoise_file(
-            input_file, stacked, lambda progress, _: progress.stack < 2
-        ),
-    }
+BUNDLED: dict[str, tuple[DenoiseParams, Selection]] = {
+    "exact": (DenoiseParams(), Selection()),
+    "stacked": (DenoiseParams(stacks=3, seed=5), Selection()),
+    "stopped early": (DenoiseParams(stacks=3, seed=5, deadline=0.0), Selection()),
+    "frames": (DenoiseParams(), Selection(frames="each")),
+    "frames in stacks": (DenoiseParams(stacks=2, patch_size=7), Selection(frames="each")),
+    "joint frames": (DenoiseParams(), Selection(frames="joint")),
+    "one frame": (DenoiseParams(), Selection(frame=1)),
+    "frames stopped early": (DenoiseParams(stacks=2, deadline=0.0), Selection()),
+}
 
 
 @pytest.fixture(scope="session")
-def bundles(
-    denoised: dict[str, local.Denoised], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """A bundle of each, and one without its input."""
+def bundles(input_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A bundle of each kind there is."""
     folder = tmp_path_factory.mktemp("bundles")
-    paths = {name: folder / f"{name}.zip" for name in denoised}
-    for name, path in paths.items():
-        local.save_bundle(path, denoised[name])
+    stack = folder / "stack.tif"
+    write_input(stack, frames=3)
+    paths = {name: folder / f"{name}.zip" for name in BUNDLED}
+    for name, (params, selection) in BUNDLED.items():
+        source = stack if "frame" in name else input_file
+        local.denoise_file(source, params, selection, lambda _: None, bundle_at=paths[name])
     paths["without input"] = folder / "without input.zip"
-    local.save_bundle(paths["without input"], denoised["exact"], with_input=False)
+    local.denoise_file(
+        input_file,
+        DenoiseParams(),
+        Selection(),
+        lambda _: None,
+        bundle_at=paths["without input"],
+        with_input=False,
+    )
     return paths
-
-
-def report_of(entries: Mapping[str, bytes]) -> Report:
-    """The report in a bundle."""
-    return TypeAdapter(Report).validate_json(entries["report.json"])

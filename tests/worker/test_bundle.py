@@ -1,11 +1,12 @@
 """Bundles as they are written."""
 
 import hashlib
+import io
 import json
 import subprocess
 import time
 import zipfile
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ import pytest
 import tifffile
 from rocrate.rocrate import ROCrate
 
+from reucid_core import DenoiseParams
 from tests.worker.bundles import contents
-from worker import local
-from worker.provenance import CONTEXT, PROFILE
+from tests.worker.conftest import BUNDLED
+from worker import bundle, formats, local
+from worker.contract import ImageInfo
+from worker.provenance import CONTEXT, PROFILE, Run
+from worker.selection import Selection
+from worker.verification import verify
 
 FILES = [
     "ro-crate-metadata.json",
@@ -30,16 +36,22 @@ FILES = [
 ]
 
 
-def test_a_bundle_holds_everything(
-    denoised: dict[str, local.Denoised], bundles: dict[str, Path], input_file: Path
-) -> None:
+def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -> None:
     entries = contents(bundles["exact"])
     assert list(entries) == FILES
     assert entries["input.tif"] == input_file.read_bytes()
-    assert json.loads(entries["report.json"])["parameters"]["seed"] == 0
-    early = contents(bundles["stopped early"])
-    assert sorted(early.keys() - entries.keys()) == ["coverage.npy"]
-    assert denoised["stopped early"].result.report.stacks_done == 2
+    report = json.loads(entries["report.json"])
+    assert report["parameters"] == {
+        **asdict(DenoiseParams()),
+        "signal": None,
+        "frame": None,
+        "frames": "each",
+    }
+    for name in ("stopped early", "frames stopped early"):
+        assert sorted(contents(bundles[name]).keys() - entries.keys()) == ["coverage.npy"]
+    frames = contents(bundles["joint frames"])
+    assert frames.keys() == entries.keys()
+    assert np.load(io.BytesIO(frames["result.npy"])).shape == (3, 56, 64)
 
 
 def test_the_tiffs_keep_the_calibration(bundles: dict[str, Path], tmp_path: Path) -> None:
@@ -53,12 +65,30 @@ def test_the_tiffs_keep_the_calibration(bundles: dict[str, Path], tmp_path: Path
     np.testing.assert_allclose(total, tifffile.imread(tmp_path / "input.tif"), rtol=1e-6)
 
 
-def test_the_same_result_gives_the_same_bytes(
-    denoised: dict[str, local.Denoised], bundles: dict[str, Path], tmp_path: Path
-) -> None:
-    time.sleep(2.1)  # the resolution of a zip's times
-    local.save_bundle(tmp_path / "again.zip", denoised["stacked"])
-    assert (tmp_path / "again.zip").read_bytes() == bundles["stacked"].read_bytes()
+def test_the_same_run_gives_the_same_bytes(bundles: dict[str, Path], tmp_path: Path) -> None:
+    entries = contents(bundles["exact"])
+    for name, content in entries.items():
+        (tmp_path / name).write_bytes(content)
+    report = json.loads(entries["report.json"])
+    files = {name: tmp_path / name for name in bundle.parts(report)}
+    run = Run("a.tif", ImageInfo("tiff", (56, 64), "uint16"), report, 1e9, 1e9 + 1)
+    made = []
+    for name in ("one.zip", "two.zip"):
+        bundle.write(tmp_path / name, run, files, {"input.tif": tmp_path / "input.tif"})
+        made.append((tmp_path / name).read_bytes())
+        time.sleep(2.1)  # the resolution of a zip's times
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (3, 20, 30)])
+def test_the_same_pixels_give_the_same_tiff(shape: tuple[int, ...], tmp_path: Path) -> None:
+    info = ImageInfo("tiff", shape, "float32", (0.02, 0.03), "nm")
+    pixels = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    written = []
+    for name in ("one.tif", "two.tif"):
+        formats.write(tmp_path / name, pixels, info, "tiff")
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
 
 
 def test_the_checksums_are_those_of_sha256sum(bundles: dict[str, Path], tmp_path: Path) -> None:
@@ -74,17 +104,33 @@ def test_the_checksums_are_those_of_sha256sum(bundles: dict[str, Path], tmp_path
     assert said.stdout.count(": OK") == len(FILES) - 1
 
 
-def test_an_input_that_changed_meanwhile_is_not_bundled(
-    denoised: dict[str, local.Denoised], tmp_path: Path, input_file: Path
-) -> None:
+def test_an_input_that_changed_meanwhile_is_not_bundled(tmp_path: Path, input_file: Path) -> None:
     moved = tmp_path / "input.tif"
-    moved.write_bytes(input_file.read_bytes() + b"\0")
-    with pytest.raises(local.formats.FormatError, match="was changed while"):
-        local.save_bundle(tmp_path / "b.zip", replace(denoised["exact"], path=moved))
+    moved.write_bytes(input_file.read_bytes())
+
+    def touch(_step: local.Step) -> None:
+        moved.write_bytes(moved.read_bytes() + b"\0")
+
+    with pytest.raises(formats.FormatError, match="was changed while"):
+        local.denoise_file(moved, DenoiseParams(), Selection(), touch, bundle_at=tmp_path / "b.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["input.tif"]
 
 
-@pytest.mark.parametrize("name", ["exact", "stacked", "stopped early"])
+def test_an_input_of_several_files_is_bundled_whole(real_images: Path, tmp_path: Path) -> None:
+    """An EMI file with its SER file."""
+    path = tmp_path / "b.zip"
+    local.denoise_file(
+        real_images / "sto_titan80_1024.emi",
+        DenoiseParams(),
+        Selection(),
+        lambda _: None,
+        bundle_at=path,
+    )
+    assert {"input.emi", "input-0001.ser"} < contents(path).keys()
+    assert verify(path, rerun=False).verified
+
+
+@pytest.mark.parametrize("name", BUNDLED)
 def test_the_record_is_a_process_run_crate(
     name: str, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -116,15 +162,19 @@ def test_the_record_is_a_process_run_crate(
     assert action["instrument"].id == action["agent"].id == "#reucid"
     assert action["startTime"] < action["endTime"]
     consumed = {each.id: each for each in action["object"]}
-    assert consumed["#given-patch_size"]["value"] == "auto"
+    assert consumed["#given-patch_size"]["value"] == (report["parameters"]["patch_size"] or "auto")
     assert consumed["#given-stacks"]["value"] == (report["parameters"]["stacks"] or "auto")
+    reports = report.get("frame_reports", [report])
     for parameter in ("patch_size", "stacks", "components", "threshold", "seed", "precision"):
-        assert consumed[f"#resolved-{parameter}"]["value"] == report[parameter]
-    assert f"paper@sha256:{consumed['#model']['sha256']}" == report["model"]
-    software = action["instrument"]
-    assert software["softwareVersion"] == report["versions"]["reucid"]
+        told = consumed[f"#resolved-{parameter}"]["value"]
+        assert (told if isinstance(told, list) else [told] * len(reports)) == [
+            each[parameter] for each in reports
+        ]
+    assert f"paper@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
+    software, versions = action["instrument"], reports[0]["versions"]
+    assert software["softwareVersion"] == versions["reucid"]
     libraries = {each["name"]: each["softwareVersion"] for each in software["softwareRequirements"]}
-    assert libraries.items() < report["versions"].items()
+    assert libraries.items() < versions.items()
 
 
 @pytest.mark.parametrize("name", ["exact", "stacked", "stopped early"])

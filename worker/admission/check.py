@@ -1,6 +1,6 @@
 """From a file's first bytes to the walk of its format."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from worker.admission.dm import check_dm
@@ -12,38 +12,55 @@ from worker.admission.png import check_png
 from worker.admission.source import Source
 from worker.admission.tia import check_emi, check_ser
 from worker.admission.tiff import check_tiff
-from worker.formats import FormatError
+from worker.formats.errors import FormatError
+from worker.formats.reading import HDF5_MAGIC, recognise
 
 Check = Callable[[Source, Declared], None]
 
+HDF5 = "hdf5"
 CHECKS: dict[str, Check] = {
     "tiff": check_tiff,
     "png": check_png,
     "npy": check_npy,
     "mrc": check_mrc,
-    "dm": check_dm,
+    "dm3": check_dm,
+    "dm4": check_dm,
     "ser": check_ser,
     "emi": check_emi,
-    "hdf5": check_hdf5,
+    HDF5: check_hdf5,
 }
 
 
-def check(path: Path, format_: str, *, max_pixels: int) -> int:
-    """Bytes that the pixels of a file take at most.
+def check(files: Sequence[Path], *, max_pixels: int) -> int:
+    """Bytes that the pixels of a file, and of those that came with it, take at most.
 
     Raises
     ------
     FormatError
-        When the file declares more than the limits or its own size allow, or names other files.
+        When they declare more than the limits or their own size allow, or name other files.
     """
-    with Source(path) as source:
-        declared = Declared(source.size, max_pixels)
-        try:
-            CHECKS[format_](source, declared)
-        except (FormatError, MemoryError):
-            raise
-        except Exception as error:  # whatever a library throws at a broken file
-            raise FormatError(
-                "damaged_file", f"the {format_.upper()} file is truncated or damaged: {error}"
-            ) from error
+    declared = Declared(max_pixels)
+    for path in files:
+        with Source(path) as source:
+            declared.file_size += source.size
+            _check(source, declared)
     return declared.bytes
+
+
+def _check(source: Source, declared: Declared) -> None:
+    format_ = _format(source)
+    try:
+        CHECKS[format_](source, declared)
+    except (FormatError, MemoryError):
+        raise
+    except Exception as error:  # whatever a library throws at a broken file
+        raise FormatError(
+            "damaged_file", f"the {format_.upper()} file is truncated or damaged: {error}"
+        ) from error
+
+
+def _format(source: Source) -> str:
+    """As readers see it; but of what is in HDF5 nothing is read before it is checked."""
+    if source.read(0, min(source.size, len(HDF5_MAGIC))) == HDF5_MAGIC:
+        return HDF5
+    return recognise(source.path)

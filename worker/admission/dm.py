@@ -9,7 +9,7 @@ GROUP, DATA = 20, 21  # kinds of tag
 STRUCT, STRING, ARRAY = 15, 18, 20  # kinds of value that are made of others
 SIZES = {2: 2, 3: 4, 4: 2, 5: 4, 6: 4, 7: 8, 8: 1, 9: 1, 10: 1, 11: 8, 12: 8}
 DEEPEST = 64  # groups in groups
-MOST_TAGS = 500_000
+MOST_TAGS = 100_000
 MOST_FIELDS = 1024  # of a description
 
 

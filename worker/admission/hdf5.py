@@ -10,7 +10,7 @@ from h5py import h5d, h5f, h5g, h5l, h5o, h5p, h5pl
 
 from worker.admission.limits import Declared
 from worker.admission.source import Source
-from worker.formats import FormatError
+from worker.formats.errors import FormatError
 
 MOST_OBJECTS = 10_000
 DEEPEST = 32  # groups in groups

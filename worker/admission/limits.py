@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass
 
-from worker.formats import FormatError
+from worker.formats.errors import LimitError
+from worker.formats.limits import MOST_FRAMES
 
 MIB = 2**20
 FREELY_DECODED = 64 * MIB  # bytes of pixels that the smallest file may decode to
 LARGEST_RATIO = 250  # beyond: bytes of pixels for each byte of the file
-MOST_FRAMES = 10_000
 
 
 @dataclass
 class Declared:
-    """The images of one file, summed up as they are found."""
+    """The images of one upload, summed up as they are found."""
 
-    file_size: int
     max_pixels: int
+    file_size: int = 0
     pixels: int = 0
     bytes: int = 0
 
@@ -24,34 +24,48 @@ class Declared:
 
         Raises
         ------
-        FormatError
+        LimitError, ValueError
             When the images so far are more than the limits or the file's size allow.
         """
         self.pixels += pixels
         self.bytes += decoded
         if self.pixels > self.max_pixels:
-            raise FormatError(
+            raise LimitError(
                 "too_many_pixels",
-                f"got an image of {self.pixels} pixels, at most {self.max_pixels} are accepted",
+                f"got an image of {self.pixels} pixels, at most {self.max_pixels} are accepted "
+                "(max_pixels)",
+                "max_pixels",
+                self.max_pixels,
+                self.pixels,
             )
         if stored and self.bytes > self.file_size:
             raise ValueError(
                 f"got a file of {self.file_size} bytes, expected the {self.bytes} bytes of pixels "
                 "that it declares"
             )
+        self._check_ratio()
+
+    def _check_ratio(self) -> None:
         allowed = max(FREELY_DECODED, LARGEST_RATIO * self.file_size)
         if self.bytes > allowed:
-            raise FormatError(
+            raise LimitError(
                 "too_compressed",
                 f"got a file of {self.file_size} bytes that declares {self.bytes} bytes of pixels, "
-                f"at most {allowed} are accepted ({LARGEST_RATIO} times its size, or "
+                f"at most {allowed} are accepted (max_ratio, {LARGEST_RATIO} times its size, or "
                 f"{FREELY_DECODED}): save it with less compression",
+                "max_ratio",
+                LARGEST_RATIO,
+                round(self.bytes / self.file_size, 1),
             )
 
 
 def check_frames(count: int) -> None:
     """Refuse too many images in a file."""
     if count > MOST_FRAMES:
-        raise FormatError(
-            "too_many_frames", f"got more than {MOST_FRAMES} images in a file, which is the limit"
+        raise LimitError(
+            "too_large",
+            f"got {count} frames in a signal, at most {MOST_FRAMES} are accepted (max_frames)",
+            "max_frames",
+            MOST_FRAMES,
+            count,
         )

@@ -6,7 +6,7 @@ import numpy as np
 
 from worker.admission.limits import Declared
 from worker.admission.source import Source
-from worker.formats import FormatError
+from worker.formats.errors import FormatError
 
 LONGEST_HEADER = 10_000  # bytes; numpy's own limit for files that nobody vouches for
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from worker.admission.limits import Declared, check_frames
 from worker.admission.source import Source
-from worker.formats import FormatError
+from worker.formats.errors import FormatError
 
 WIDTH, LENGTH, BITS, COMPRESSION, SAMPLES, DEPTH = 256, 257, 258, 259, 277, 32997
 STRIP_OFFSETS, STRIP_COUNTS, TILE_OFFSETS, TILE_COUNTS = 273, 279, 324, 325
-TILE_WIDTH, TILE_LENGTH = 322, 323
+TILE_WIDTH, TILE_LENGTH, ROWS_PER_STRIP, PLANAR = 322, 323, 278, 284
+SEPARATE = 2  # samples in planes of their own
 NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types that count things
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 SIZES |= {13: 4, 16: 8, 17: 8, 18: 8}
@@ -28,7 +29,6 @@ CODECS = {
     50000: "Zstandard",
 }
 MOST_TAGS = 4096  # of one page
-LONGEST_SIDE = 2**31  # px of a tile
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _tag(source: Source, layout: _Layout, place: int) -> tuple[int, Numbers | No
 
 
 _WANTED = {WIDTH, LENGTH, BITS, COMPRESSION, SAMPLES, DEPTH, TILE_WIDTH, TILE_LENGTH}
-_WANTED |= {STRIP_OFFSETS, STRIP_COUNTS, TILE_OFFSETS, TILE_COUNTS}
+_WANTED |= {ROWS_PER_STRIP, PLANAR, STRIP_OFFSETS, STRIP_COUNTS, TILE_OFFSETS, TILE_COUNTS}
 
 
 def _check_page(source: Source, declared: Declared, tags: Tags) -> None:
@@ -125,8 +125,27 @@ def _check_page(source: Source, declared: Declared, tags: Tags) -> None:
     if prod(_first(tags, tag, 1) for tag in (TILE_WIDTH, TILE_LENGTH)) > declared.max_pixels:
         raise ValueError("got tiles larger than any image may be")
     _check_segments(source, tags, codec)
+    if codec != UNCOMPRESSED:
+        _check_number(tags)
 
 
+def _check_number(tags: Tags) -> None:
+    """A reader fills in the parts that are missing, and that would be invented."""
+    width, length, samples, depth = (_first(tags, tag, default) for tag, default in _SHAPE)
+    planes = samples * depth if _first(tags, PLANAR, 1) == SEPARATE else depth
+    if TILE_WIDTH in tags:
+        across, down = _first(tags, TILE_WIDTH, 0), _first(tags, TILE_LENGTH, 0)
+    else:
+        across, down = width, min(_first(tags, ROWS_PER_STRIP, length), length)
+    if not (across and down):
+        raise ValueError("got parts of no pixels")
+    expected = -(-width // across) * -(-length // down) * planes
+    found = tags.get(TILE_OFFSETS, tags.get(STRIP_OFFSETS, _NONE)).size
+    if found < expected:
+        raise ValueError(f"got {found} strips or tiles, expected {expected}")
+
+
+_NONE = np.empty(0, np.uint32)
 _SHAPE = ((WIDTH, 0), (LENGTH, 0), (SAMPLES, 1), (DEPTH, 1))
 
 

@@ -1,0 +1,73 @@
+"""What this server can do: formats, limits, parameters."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from app.deps import ServicesDep
+from app.errors import problems
+from app.schemas import JobForm, Params
+from app.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
+from worker.formats import COLORMAPS, FORMATS
+from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
+from worker.settings import Settings
+
+router = APIRouter(tags=["capabilities"])
+
+
+class FormatCapability(BaseModel):
+    """A file format. What is read is told by content, not by name."""
+
+    name: str
+    title: str
+    suffixes: list[str]
+    media_type: str | None = Field(description="Of results in it; null where it is not written.")
+    reads: bool
+    writes: bool
+    calibration: bool = Field(description="Pixel size and unit are kept.")
+    frames: bool = Field(description="Stacks of images.")
+    metadata: bool = Field(description="What else a file says is kept.")
+
+
+class Capabilities(BaseModel):
+    """What this server can do."""
+
+    formats: list[FormatCapability]
+    limits: dict[str, float] = Field(description="By the names that errors give them.")
+    params: dict[str, Any] = Field(
+        description="Schema of a job's parameters: types, defaults, ranges."
+    )
+    colormaps: list[str]
+
+
+@router.get("/capabilities", responses=problems(500))
+def capabilities(services: ServicesDep) -> Capabilities:
+    """The formats that can be read and written, the limits, a job's parameters."""
+    return Capabilities(
+        formats=[
+            FormatCapability(**vars(each) | {"suffixes": list(each.suffixes)}, writes=each.writes)
+            for each in FORMATS
+        ],
+        limits=limits(services.settings),
+        params=Params.model_json_schema()["properties"],
+        colormaps=list(COLORMAPS),
+    )
+
+
+def limits(settings: Settings) -> dict[str, float]:
+    """Every limit on what a client sends, by name."""
+    labels = JobForm.model_json_schema()["properties"]["labels"]
+    return {
+        "max_upload": settings.max_upload,
+        "max_files": MOST_FILES,
+        "max_pixels": settings.max_pixels,
+        "max_signals": MOST_SIGNALS,
+        "max_frames": MOST_FRAMES,
+        "max_fields": MOST_FIELDS,
+        "max_field": LONGEST_FIELD,
+        "max_labels": labels["maxProperties"],
+        "decode_timeout_s": settings.decode_timeout_s,
+        "job_timeout_s": settings.job_timeout_s,
+        "result_days": settings.result_days,
+    }

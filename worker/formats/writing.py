@@ -1,0 +1,223 @@
+"""Images and stacks out, with the calibration and the metadata of their source."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import NAMESPACE_OID, uuid5
+
+import numpy as np
+import tifffile
+
+from worker.contract import ImageInfo
+from worker.formats.conversion import Pixels, to_dtype
+from worker.formats.picture import Look, picture
+from worker.formats.units import NANOMETRES, in_nanometres
+
+IMAGEJ_TYPES = (np.uint8, np.uint16, np.float32)
+IMAGEJ_UNITS = {"µm": "um", "Å": "A"}  # in ASCII
+MRC_TYPES = (np.int8, np.int16, np.uint16, np.float16, np.float32)
+PER_CENTIMETRE = 1e7  # nm
+LARGEST_RESOLUTION = 2**32  # that a TIFF tag can hold
+
+
+def write(
+    path: Path,
+    pixels: Pixels,
+    info: ImageInfo,
+    format_: str,
+    *,
+    source: bool = False,
+    look: Look | None = None,
+) -> None:
+    """Write an image or a stack with the calibration of its source.
+
+    Parameters
+    ----------
+    path : Path
+    pixels : ndarray, shape (m, n) or (frames, m, n)
+    info : ImageInfo
+        Of the signal it was made from.
+    format_ : {"tiff", "npy", "mrc", "hspy", "png"}
+        TIFF is float32, or uint16 for counts: ImageJ's for an image, OME-TIFF for a stack. MRC is
+        float32, or a 16-bit integer for counts. NPY and HSPY are exact. PNG is an 8-bit picture of
+        one image.
+    source : bool
+        Instead, the type of the source: rounded half to even, clipped to its range.
+    look : Look, optional
+        How a picture looks: percentiles, colours, scale bar.
+    """
+    if source:
+        pixels = to_dtype(pixels, np.dtype(info.dtype))
+    if format_ == "png":
+        image = picture(pixels, info, look, raw=source)
+        image.save(path, format="PNG")
+    else:
+        _WRITERS[format_](path, pixels, info, source)
+
+
+def _write_tiff(path: Path, pixels: Pixels, info: ImageInfo, source: bool) -> None:
+    if not source:
+        pixels = _as_counts(pixels, np.uint16)
+    if pixels.ndim == 3:
+        _write_ome(path, pixels, info)
+    elif pixels.dtype.type in IMAGEJ_TYPES:
+        tifffile.imwrite(path, pixels, imagej=True, metadata=_imagej(info), **_per_unit(info))
+    else:  # exact, though ImageJ reads other types through Bio-Formats only
+        tifffile.imwrite(path, pixels, metadata=_imagej(info), **_per_unit(info))
+
+
+def _as_counts(pixels: Pixels, counts: type[np.integer[Any]]) -> Pixels:
+    """As 16-bit integers where they are integers that fit, else as float32."""
+    fits = pixels.dtype.kind in "iu" and pixels.max(initial=0) <= np.iinfo(counts).max
+    return pixels.astype(counts if fits else np.float32)
+
+
+def _imagej(info: ImageInfo) -> dict[str, str]:
+    """ImageJ's properties; `Info` is what its Image > Show Info... shows."""
+    unit = IMAGEJ_UNITS.get(info.unit or "", info.unit or "").encode("ascii", "replace").decode()
+    stated = {"axes": "YX"} | ({"unit": unit} if unit else {})
+    return stated | ({"Info": _as_text(info.metadata)} if info.metadata else {})
+
+
+def _as_text(metadata: Mapping[str, Any]) -> str:
+    return json.dumps(metadata, ensure_ascii=True, indent=1)
+
+
+def _per_unit(info: ImageInfo) -> dict[str, Any]:
+    if info.pixel_size is None:
+        return {}
+    height, width = info.pixel_size
+    return {"resolution": (1 / width, 1 / height), "resolutionunit": "NONE"}
+
+
+def _write_ome(path: Path, pixels: Pixels, info: ImageInfo) -> None:
+    resolution: dict[str, Any] = {}
+    stated: dict[str, Any] = {"axes": "TYX", "Name": info.title or "result"}
+    # By default of time and network card: the same stack would never give the same file.
+    stated["UUID"] = str(uuid5(NAMESPACE_OID, hashlib.sha256(pixels.tobytes()).hexdigest()))
+    if info.metadata:
+        stated["Description"] = _as_text(info.metadata)
+    if info.pixel_size is not None and info.unit is not None:
+        height, width = info.pixel_size
+        stated |= {"PhysicalSizeX": width, "PhysicalSizeY": height}
+        stated |= {"PhysicalSizeXUnit": info.unit, "PhysicalSizeYUnit": info.unit}
+        sides = in_nanometres(info.pixel_size, info.unit)
+        per_cm = None if sides is None else (PER_CENTIMETRE / sides[1], PER_CENTIMETRE / sides[0])
+        if per_cm is not None and max(per_cm) < LARGEST_RESOLUTION:  # for readers of tags only
+            resolution = {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
+    if info.frame_step and info.frame_unit == "s":
+        stated |= {"TimeIncrement": info.frame_step, "TimeIncrementUnit": "s"}
+    elif info.frame_step and info.frame_unit in NANOMETRES:
+        stated |= {"axes": "ZYX", "PhysicalSizeZ": info.frame_step}
+        stated |= {"PhysicalSizeZUnit": info.frame_unit}
+    tifffile.imwrite(
+        path, pixels, ome=True, photometric="minisblack", metadata=stated, **resolution
+    )
+
+
+def _write_npy(path: Path, pixels: Pixels, _info: ImageInfo, _source: bool) -> None:
+    with path.open("wb") as file:
+        np.save(file, pixels, allow_pickle=False)
+
+
+def _write_mrc(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> None:
+    import mrcfile  # as below: most processes never write these
+
+    if pixels.dtype.type not in MRC_TYPES:
+        pixels = _as_counts(pixels, np.uint16 if pixels.min(initial=0) >= 0 else np.int16)
+    with mrcfile.new(path, overwrite=True) as file:
+        file.set_data(np.ascontiguousarray(pixels))
+        if pixels.ndim == 3:
+            file.set_image_stack()
+        sides = in_nanometres(info.pixel_size, info.unit) if info.pixel_size else None
+        if sides is not None:
+            file.voxel_size = (sides[1] * 10, sides[0] * 10, 0)  # Å
+        else:
+            file.voxel_size = (0, 0, 0)
+        label = f"REUCID {version('reucid')}: {info.title}"
+        file.add_label(label.encode("ascii", "replace").decode()[:79])
+
+
+def _write_hspy(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> None:
+    from rsciio.hspy import file_writer  # loads dask
+
+    signal = {
+        "data": np.ascontiguousarray(pixels),
+        "axes": _hyperspy_axes(pixels, info),
+        "metadata": _hyperspy_metadata(info),
+        "original_metadata": _hdf5_names(info.metadata),
+        "package_info": {"package": "reucid", "package_version": version("reucid")},
+        "learning_results": {},
+        "models": {},
+        "attributes": {"_lazy": False, "ragged": False},
+        "tmp_parameters": {},
+    }
+    file_writer(str(path), signal, show_progressbar=False)
+
+
+def _hyperspy_axes(pixels: Pixels, info: ImageInfo) -> list[dict[str, Any]]:
+    height, width = info.pixel_size or (1.0, 1.0)
+    sides = [("y", height, info.unit, False), ("x", width, info.unit, False)]
+    if pixels.ndim == 3:
+        sides.insert(0, ("frame", info.frame_step or 1.0, info.frame_unit, True))
+    return [
+        {
+            "_type": "UniformDataAxis",
+            "name": name,
+            "size": size,
+            "index_in_array": index,
+            "scale": scale,
+            "offset": 0.0,
+            "units": unit,
+            "navigate": navigate,
+            "is_binned": False,
+        }
+        for index, (size, (name, scale, unit, navigate)) in enumerate(
+            zip(pixels.shape, sides, strict=True)
+        )
+    ]
+
+
+def _hyperspy_metadata(info: ImageInfo) -> dict[str, Any]:
+    """In the places of HyperSpy's metadata specification."""
+    microscope = {"beam_energy": info.beam_energy, "dwell_time": info.dwell_time}
+    if info.detector:
+        microscope["Detector"] = {"name": info.detector}  # type: ignore[assignment]
+    return {
+        "General": {"title": info.title},
+        "Signal": {"signal_type": ""},
+        "Acquisition_instrument": {"TEM": {k: v for k, v in microscope.items() if v is not None}},
+    }
+
+
+def _hdf5_names(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The same under names that HDF5 allows."""
+    return {
+        str(key).replace("/", "-").strip(".") or "_": (
+            _hdf5_names(value) if isinstance(value, Mapping) else _hdf5_value(value)
+        )
+        for key, value in metadata.items()
+    }
+
+
+def _hdf5_value(value: Any) -> Any:
+    """Integers beyond 64 bits and mixed lists have no HDF5 type of their own: as text."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)
+    if isinstance(value, list) and (
+        len({type(each) for each in value}) > 1 or any(isinstance(e, Mapping | list) for e in value)
+    ):
+        return json.dumps(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_WRITERS: dict[str, Callable[[Path, Pixels, ImageInfo, bool], None]] = {
+    "tiff": _write_tiff,
+    "npy": _write_npy,
+    "mrc": _write_mrc,
+    "hspy": _write_hspy,
+}
