@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test lint check bench weights openapi clean python
+.PHONY: install demo serve test fuzz lint check bench weights openapi clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
 	$(BIN)/reucid demo --output-dir demo-output
@@ -22,6 +22,9 @@ install: $(VENV)/.dev ## everything development needs
 
 test: $(VENV)/.dev ## the tests
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.dev ## thousands of damaged files of each format; FUZZ=... says how many
+	FUZZ=$(or $(FUZZ),500) $(BIN)/python -m pytest -s tests/hostile/test_damaged.py
 
 lint: $(VENV)/.dev ## formatting, style, types, architecture
 	$(BIN)/ruff format --check .
