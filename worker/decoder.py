@@ -16,6 +16,7 @@ import stat
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -36,6 +37,7 @@ LONGEST_PRINTED = 2000  # bytes that go to the log
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "worker.decoder", "worker.child"])
 _places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
+_children = threading.Lock()  # starting a child looks at how all others ended, and takes it away
 _file_info = TypeAdapter(FileInfo)
 
 log = structlog.get_logger()
@@ -81,13 +83,15 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
 
 def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:
     process = _context.Process(target=_in_child, args=(files, folder, limits))
-    process.start()
-    process.join(limits.seconds)
-    if process.is_alive():
+    with _children:
+        process.start()
+    if not wait([process.sentinel], limits.seconds):
         process.kill()
-        process.join()
+        wait([process.sentinel])
         raise _too_slow(limits)
-    return process.exitcode
+    with _children:
+        process.join()
+        return process.exitcode
 
 
 def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:
