@@ -1,4 +1,4 @@
-"""The command line: `reucid serve | denoise | submit | residual | keys | demo`.
+"""The command line: `reucid serve | denoise | submit | residual | keys | doctor | demo`.
 
 Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 """
@@ -232,6 +232,20 @@ def serve(
 
     stated = {"host": host, "port": port, "workers": workers, "data_dir": data_dir}
     run({name: value for name, value in stated.items() if value is not None})
+
+
+@app.command()
+def doctor(
+    url: Annotated[
+        str | None, typer.Option("--url", help="Also ask a running server, as a client sees it.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of ledger and results.")] = None,
+) -> None:
+    """Check this machine's deployment and say what is wrong; exit status 1 if anything is."""
+    from app.doctor import doctor as examine
+
+    stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
+    raise typer.Exit(examine(Settings(**stated), url))
 
 
 @app.command()

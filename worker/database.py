@@ -7,10 +7,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 BUSY_TIMEOUT = 10.0  # s
+MIGRATIONS = str(Path(__file__).parent / "migrations")
 
 
 def open_engine(url: str) -> Engine:
@@ -43,10 +46,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; several processes may do so at once."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", MIGRATIONS)
     with writing(engine) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def head() -> str | None:
+    """The schema this version of the program works with."""
+    return ScriptDirectory(MIGRATIONS).get_current_head()
+
+
+def revision(engine: Engine) -> str | None:
+    """The schema a database has; None when it has none."""
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def _set_pragmas(dbapi_connection: Any, _record: object) -> None:

@@ -103,4 +103,10 @@ class Dispatcher:
                 result_ttl=0,
                 failure_ttl=FAILURE_TTL,
             )
-        log.info("dispatched", job_id=job.job_id, attempt=job.attempt, dispatch=job.dispatch)
+        log.info(
+            "dispatched",
+            job_id=job.job_id,
+            attempt=job.attempt,
+            dispatch=job.dispatch,
+            request_id=job.request_id,
+        )

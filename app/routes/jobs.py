@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypeVar
 
+import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -25,6 +26,8 @@ from app.uploads import accept, media_type, read_json, receive_form, unsupported
 from reucid_core.plan import check_fits
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
 from worker.wake import wake
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -285,6 +288,7 @@ def _submit(
         fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
         room=room(services),
     )
+    log.info("accepted", job_id=job.id, owner=image.owner)
     wake(services.redis, job.id)
     return job
 
