@@ -48,7 +48,7 @@ class Caller:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-def _shown(
+def shown(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     key: Annotated[str | None, Depends(header)],
@@ -66,17 +66,28 @@ def _caller(
     request: Request,
     needed: SecurityScopes,
     services: ServicesDep,
-    key: Annotated[str | None, Depends(_shown)],
+    key: Annotated[str | None, Depends(shown)],
 ) -> Caller:
-    caller = _local(request, services) if key is None else _known(services, key)
+    caller = identify(request, services, key)
     for scope in needed.scopes:
-        if not caller.may(Scope(scope)):
-            has = ", ".join(sorted(caller.scopes)) or "none"
-            raise Problem(
-                403, "missing_scope", f"this needs a key with the scope {scope!r}, got {has}"
-            )
-    request.state.caller = caller
+        check_scope(caller, Scope(scope))
     return caller
+
+
+def identify(request: Request, services: Services, key: str | None) -> Caller:
+    """Whose request it is; 401 when nobody's."""
+    caller = _local(request, services) if key is None else _known(services, key)
+    request.state.caller = caller  # for the log
+    return caller
+
+
+def check_scope(caller: Caller, scope: Scope) -> None:
+    """403 when the caller lacks a scope."""
+    if not caller.may(scope):
+        has = ", ".join(sorted(caller.scopes))
+        raise Problem(
+            403, "missing_scope", f"this needs a key with the scope {str(scope)!r}, got {has}"
+        )
 
 
 def _known(services: Services, key: str) -> Caller:

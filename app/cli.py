@@ -340,6 +340,20 @@ def serve(
 
 
 @app.command()
+def doctor(
+    url: Annotated[
+        str | None, typer.Option("--url", help="Also ask a running server, as a client sees it.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of ledger and results.")] = None,
+) -> None:
+    """Check this machine's deployment and say what is wrong; exit status 1 if anything is."""
+    from app.doctor import doctor as examine
+
+    stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
+    raise typer.Exit(examine(Settings(**stated), url))
+
+
+@app.command()
 def demo(
     output_dir: Annotated[
         Path, typer.Option("-o", "--output-dir", help="Folder for everything the demo makes.")

@@ -13,13 +13,14 @@ from redis import Redis
 from starlette.middleware.cors import CORSMiddleware
 
 from app import errors
+from app.access import AccessMiddleware
 from app.events import Wakes
 from app.head import HeadMiddleware
 from app.headers import SecurityHeadersMiddleware
 from app.prefix import PrefixMiddleware
 from app.rates import RateLimiter
 from app.requestid import RequestIdMiddleware
-from app.routes import capabilities, health, images, jobs, keys, models, results
+from app.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.schemas import JobSpec
 from app.services import Services
 from worker import decoder
@@ -82,6 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
     )
+    app.add_middleware(AccessMiddleware)
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
@@ -100,8 +102,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     for module in (images, jobs, results, capabilities, models, keys):
         app.include_router(module.router, prefix="/v1", responses=errors.problems(401, 403, 429))
-    app.include_router(health.router, prefix="/v1")
-    app.include_router(health.router, include_in_schema=False)  # where orchestrators look
+    for module in (health, metrics):  # also where orchestrators and Prometheus look
+        app.include_router(module.router, prefix="/v1")
+        app.include_router(module.router, include_in_schema=False)
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
     return app
 

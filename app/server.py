@@ -19,15 +19,11 @@ BACKLOG = 128  # connections waiting to be accepted
 def serve(stated: dict[str, Any]) -> None:
     """Run until told to stop; what is stated goes before the environment."""
     settings = Settings(**stated)
-    logs.configure(as_json=settings.log_json)
+    logs.configure(as_json=settings.log_json, level=settings.log_level)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    command = [
-        *(sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory"),
-        *("--fd", str(listener.fileno()), "--log-level", "warning", "--no-server-header"),
-        *("--timeout-graceful-shutdown", "5"),
-    ]
+    command = [sys.executable, "-m", "app.api", str(listener.fileno())]
 
     def announce() -> None:
         typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")

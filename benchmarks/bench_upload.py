@@ -1,7 +1,6 @@
-"""What an upload costs beside reading the file plainly: the whole way through the API to the 201."""
+"""What an upload costs beside reading the file plainly, from the request to the 201."""
 
 import argparse
-import io
 import shutil
 import statistics
 import sys
@@ -19,13 +18,15 @@ from bench_service import server
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from worker import decoder, store  # noqa: E402
-from worker.decoder import Limits  # noqa: E402
-from worker.formats import write  # noqa: E402
-from worker.formats.reading import read  # noqa: E402
-from worker.contract import ImageInfo  # noqa: E402
-from worker.ledger import Ledger  # noqa: E402
-from worker.contract import FileInfo  # noqa: E402
+from worker import decoder, store
+from worker.contract import (
+    FileInfo,
+    ImageInfo,
+)
+from worker.decoder import Limits
+from worker.formats import write
+from worker.formats.reading import read
+from worker.ledger import Ledger
 
 FORMATS = {"tiff": ".tif", "png": ".png", "npy": ".npy", "mrc": ".mrc", "hspy": ".hspy"}
 MOST_PIXELS = 2**28
@@ -66,7 +67,9 @@ def distinct(content: bytes, number: int) -> bytes:
 
 def compare(url: str, paths: Mapping[str, Path], count: int) -> None:
     """For each format: reading it here, and sending it."""
-    print(f"{'format':<16}{'bytes':>10}{'read':>8}{'upload':>8}{'more':>8}   (ms, median of {count})")
+    print(
+        f"{'format':<16}{'bytes':>10}{'read':>8}{'upload':>8}{'more':>8}   (ms, median of {count})"
+    )
     with httpx.Client(base_url=f"{url}/v1", timeout=60) as client:
         for format_, path in paths.items():
             content = path.read_bytes()
@@ -78,9 +81,7 @@ def compare(url: str, paths: Mapping[str, Path], count: int) -> None:
 
             plain = median_ms(lambda _, path=path: read(path, max_pixels=MOST_PIXELS), count)
             sent = median_ms(upload, count)
-            print(
-                f"{format_:<16}{len(content):>10}{plain:>8.1f}{sent:>8.1f}{sent - plain:>8.1f}"
-            )
+            print(f"{format_:<16}{len(content):>10}{plain:>8.1f}{sent:>8.1f}{sent - plain:>8.1f}")
 
 
 def parts(path: Path, count: int) -> None:

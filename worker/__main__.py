@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("role", choices=["work", "dispatch"])
     role = parser.parse_args().role
     settings = Settings()
-    logs.configure(as_json=settings.log_json)
+    logs.configure(as_json=settings.log_json, level=settings.log_level)
     {"work": work, "dispatch": dispatch}[role](settings)
 
 

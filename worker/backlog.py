@@ -1,6 +1,6 @@
 """What the dispatcher asks of the ledger: which job is next, whose lease has run out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Row, select, update
@@ -23,6 +23,7 @@ class Waiting:
     attempt: int
     dispatch: int
     dispatched_ago: float | None  # s; None if it was not, in this attempt
+    request_id: str | None = None
 
     @property
     def queue_id(self) -> str:
@@ -42,7 +43,7 @@ class Backlog:
         query = select(line, (Now() - line.c.dispatched_at).label("ago"))
         with reading(self._engine) as connection:
             rows = connection.execute(query.order_by(line.c.position).limit(limit)).all()
-        return [Waiting(row.id, row.attempt, row.dispatch, row.ago) for row in rows]
+        return [Waiting(row.id, row.attempt, row.dispatch, row.ago, row.request_id) for row in rows]
 
     def dispatch(self, job: Waiting) -> Waiting | None:
         """Count up a job's dispatches, before it goes into the queue; None if it is gone."""
@@ -58,7 +59,7 @@ class Backlog:
                 .values(dispatch=jobs.c.dispatch + 1, dispatched_at=Now())
                 .returning(jobs.c.dispatch)
             ).scalar_one_or_none()
-        return None if dispatch is None else Waiting(job.job_id, job.attempt, dispatch, 0.0)
+        return None if dispatch is None else replace(job, dispatch=dispatch, dispatched_ago=0.0)
 
     def recover(self, max_lost: int) -> list[str]:
         """Take jobs from workers that stopped renewing their lease; the ids of those changed."""

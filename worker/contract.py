@@ -12,6 +12,8 @@ QUEUE = "reucid"
 JOB_FUNCTION = "worker.jobs.run"
 WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
 
+WORKER_SILENCE = 15.0  # s without a sign of life after which a worker counts as gone
+
 
 class State(StrEnum):
     """Where a job stands. The last three are terminal and never left."""

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from worker import mounts
 
+MIGRATIONS = str(Path(__file__).parent / "migrations")
 BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
 STUCK_TIMEOUT = 5.0  # s after which PostgreSQL ends a transaction whose process says nothing
 CONNECT_TIMEOUT = 5  # s
@@ -86,7 +87,7 @@ def check_place(url: str) -> None:
 def migrate(engine: Engine, to: str = "head") -> None:
     """Bring the schema up to date; several processes may do so at once."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", MIGRATIONS)
     try:
         with writing(engine) as connection:
             _refuse_newer(connection, ScriptDirectory.from_config(config))
@@ -122,6 +123,17 @@ def _open_sqlite(url: URL) -> Engine:
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def head() -> str | None:
+    """The schema this version of the program works with."""
+    return ScriptDirectory(MIGRATIONS).get_current_head()
+
+
+def revision(engine: Engine) -> str | None:
+    """The schema a database has; None when it has none."""
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
 
 
 def _set_pragmas(dbapi_connection: Any, _record: object) -> None:

@@ -108,4 +108,10 @@ class Dispatcher:
                 failure_ttl=FAILURE_TTL,
             )
         reached("dispatch.enqueued")
-        log.info("dispatched", job_id=job.job_id, attempt=job.attempt, dispatch=job.dispatch)
+        log.info(
+            "dispatched",
+            job_id=job.job_id,
+            attempt=job.attempt,
+            dispatch=job.dispatch,
+            request_id=job.request_id,
+        )

@@ -85,6 +85,7 @@ def run(job_id: str, attempt: int) -> None:
         if job is None:
             log.info("not_claimed")
             return
+        structlog.contextvars.bind_contextvars(request_id=job.request.request_id)
         _Work(this, job, settings, Store(settings.data_dir), lambda: wake(redis, job_id)).do()
     ledger.close()
 

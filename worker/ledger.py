@@ -3,6 +3,7 @@
 What a running attempt writes is in `worker.attempt`, what the dispatcher does in `worker.backlog`.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -405,6 +406,25 @@ class Ledger:
         """Note that a job's files are gone; its record stays."""
         with writing(self.engine) as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(purged=True))
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Number of jobs by state and priority."""
+        query = select(jobs.c.state, jobs.c.priority, func.count()).group_by(
+            jobs.c.state, jobs.c.priority
+        )
+        with reading(self.engine) as connection:
+            return {(state, priority): n for state, priority, n in connection.execute(query)}
+
+    def longest_wait(self) -> float:
+        """Seconds that the job queued first has waited; 0 when none is queued."""
+        oldest = select(Now() - func.min(jobs.c.created_at)).where(jobs.c.state == State.QUEUED)
+        with reading(self.engine) as connection:
+            return float(connection.execute(oldest).scalar_one() or 0.0)
+
+    def clock_offset(self) -> float:
+        """Seconds by which the database's clock is ahead of this machine's."""
+        with reading(self.engine) as connection:
+            return float(connection.execute(select(Now())).scalar_one()) - time.time()
 
     # --- workers ---
 

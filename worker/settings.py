@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -90,6 +91,18 @@ class Settings(BaseSettings):
     result_days: float = Field(default=30.0, gt=0, description="Days until a result expires.")
     api_key: SecretStr | None = Field(
         default=None, exclude=True, description="Key that `reucid submit` shows to the server."
+    )
+    metrics_open: bool = Field(
+        default=False,
+        description="Show `/metrics` to everybody, not only to this machine and keys that read.",
+    )
+    trusted_proxies: str = Field(
+        default="127.0.0.1",
+        description="Addresses of proxies whose `X-Forwarded-For` and `-Proto` are believed, "
+        "separated by commas.",
+    )
+    log_level: Literal["debug", "info", "warning"] = Field(
+        default="info", description="`debug` also logs requests that only look."
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 

