@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
@@ -113,6 +114,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             return Problem(409, "conflict", str(error))
         case IdempotencyMismatchError():
             return Problem(422, "idempotency_mismatch", str(error))
+        case ClientDisconnect():  # nobody reads this answer, and it is no fault of ours
+            return Problem(400, "client_disconnected", "the client hung up within its request")
         case SQLAlchemyError():
             return _ledger_problem(error)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
