@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app.requestid import request_id
@@ -123,7 +124,7 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
 }
 
 
-def to_problem(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a program)
     """The answer to an error raised anywhere below."""
     match error:
         case Problem():
@@ -143,6 +144,8 @@ def to_problem(error: Exception) -> Problem:
             return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
         case LedgerError() if type(error) in REFUSALS:
             return Problem(*REFUSALS[type(error)], str(error))
+        case ClientDisconnect():  # nobody reads this answer, and it is no fault of ours
+            return Problem(400, "client_disconnected", "the client hung up within its request")
         case SQLAlchemyError():
             return _ledger_problem(error)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):

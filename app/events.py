@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import structlog
 from fastapi.concurrency import run_in_threadpool
@@ -28,7 +29,8 @@ class Wakes:
 
     def __init__(self, redis_url: str) -> None:
         self._url = redis_url
-        self._news = asyncio.Event()
+        # By job; one that nobody waits for any more is forgotten.
+        self._news: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator["Wakes"]:
@@ -41,25 +43,29 @@ class Wakes:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def wait(self, timeout: float) -> None:
-        """Wait for news of any job, at most this long."""
+    async def wait(self, job_id: str, timeout: float) -> None:
+        """Wait for news of a job, at most this long."""
+        news = self._news.get(job_id) or asyncio.Event()
+        self._news[job_id] = news
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), timeout)
+            await asyncio.wait_for(news.wait(), timeout)
 
     async def _listen(self) -> None:
         while True:
             try:
                 async with Redis.from_url(self._url) as redis, redis.pubsub() as pubsub:
                     await pubsub.subscribe(WAKE_CHANNEL)
-                    async for _ in pubsub.listen():
-                        self._tell()
+                    async for message in pubsub.listen():
+                        if message["type"] == "message":
+                            self._tell(message["data"].decode())
             except (RedisError, OSError) as error:
                 log.warning("wake_channel_lost", error=str(error))
                 await asyncio.sleep(POLL)
 
-    def _tell(self) -> None:
-        news, self._news = self._news, asyncio.Event()
-        news.set()
+    def _tell(self, job_id: str) -> None:
+        news = self._news.pop(job_id, None)
+        if news is not None:
+            news.set()
 
 
 async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> AsyncIterator[Event]:
@@ -75,7 +81,7 @@ async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> A
                 return
         if ended and not events:
             return  # the reader had its last event before
-        await wakes.wait(POLL)
+        await wakes.wait(job_id, POLL)
 
 
 def _has_ended(ledger: Ledger, job_id: str) -> bool:
@@ -95,7 +101,7 @@ async def until_terminal(
         left = end - time.monotonic()
         if job.state.terminal or left <= 0:
             return job
-        await wakes.wait(min(POLL, left))
+        await wakes.wait(job_id, min(POLL, left))
 
 
 def event_data(event: Event) -> dict[str, Any]:

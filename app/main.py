@@ -23,7 +23,7 @@ from app.requestid import RequestIdMiddleware
 from app.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.schemas import JobSpec
 from app.services import Services
-from worker import decoder
+from worker import decoder, logs
 from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logs.configure(as_json=settings.log_json)
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
         await run_in_threadpool(decoder.warm_up)
         async with Wakes(redis_url).listening() as wakes:

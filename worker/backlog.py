@@ -39,10 +39,12 @@ class Backlog:
 
     def waiting(self, limit: int) -> list[Waiting]:
         """The next jobs in fair order, whether dispatched already or not."""
-        line = in_fair_order().subquery()
-        query = select(line, (Now() - line.c.dispatched_at).label("ago"))
+        ago = (Now() - jobs.c.dispatched_at).label("ago")
+        query = in_fair_order(
+            jobs.c.id, jobs.c.attempt, jobs.c.dispatch, jobs.c.request_id, ago
+        ).limit(limit)
         with reading(self._engine) as connection:
-            rows = connection.execute(query.order_by(line.c.position).limit(limit)).all()
+            rows = connection.execute(query).all()
         return [Waiting(row.id, row.attempt, row.dispatch, row.ago, row.request_id) for row in rows]
 
     def dispatch(self, job: Waiting) -> Waiting | None:

@@ -10,6 +10,7 @@ from threading import Event
 
 import structlog
 from redis import Redis
+from redis.client import PubSub
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
@@ -23,6 +24,7 @@ from worker.settings import Settings
 from worker.store import Store
 from worker.wake import wake
 
+MOST_WAKES = 1000  # answered by one look
 PER_WORKER = 1  # jobs in the queue beside the running one; the rest can still be overtaken
 GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
 IDLE = 0.5  # s between looks at the ledger without being woken
@@ -56,7 +58,8 @@ class Dispatcher:
                             if time.monotonic() >= next_sweep:
                                 next_sweep = time.monotonic() + SWEEP_INTERVAL
                                 self.sweep()
-                        pubsub.get_message(timeout=IDLE)
+                        if pubsub.get_message(timeout=IDLE):
+                            _drain(pubsub)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
                 with ledger_may_be_away():
@@ -115,3 +118,10 @@ class Dispatcher:
             dispatch=job.dispatch,
             request_id=job.request_id,
         )
+
+
+def _drain(pubsub: PubSub) -> None:
+    """Take the other wakes that have come: one look answers them all."""
+    for _ in range(MOST_WAKES):
+        if not pubsub.get_message():
+            return

@@ -7,35 +7,49 @@ the oldest jobs is number one again after every start, and the others starve.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select
+from sqlalchemy import Connection, Select, case, func, select, tuple_
 
 from worker.contract import JobRequest, Priority, State
 from worker.tables import jobs
 
 ORDER = (
     case((jobs.c.dispatched_at.is_(None), 1), else_=0),  # in the queue already: not overtaken
-    jobs.c.dispatched_at,
+    func.coalesce(jobs.c.dispatched_at, 0.0),
     case((jobs.c.priority == Priority.INTERACTIVE, 0), else_=1),
     jobs.c.turn,
     jobs.c.serial,
 )
 
 
-def in_fair_order() -> Select[Any]:
-    """Queued jobs with their position, from 1."""
-    position = func.row_number().over(order_by=ORDER).label("position")
-    return select(jobs, position).where(jobs.c.state == State.QUEUED)
+def in_fair_order(*columns: Any) -> Select[Any]:
+    """Queued jobs, the next one first."""
+    return select(*columns).where(jobs.c.state == State.QUEUED).order_by(*ORDER)
+
+
+def position(connection: Connection, job_id: str) -> int | None:
+    """How many queued jobs are before this one; None if it is not queued.
+
+    Counted, not sorted: clients ask for it all the time, and thousands may be waiting.
+    """
+    queued = jobs.c.state == State.QUEUED
+    place = connection.execute(select(*ORDER).where(jobs.c.id == job_id, queued)).one_or_none()
+    if place is None:
+        return None
+    before = select(func.count()).where(queued, tuple_(*ORDER) < tuple_(*place))
+    return connection.execute(before).scalar_one()
 
 
 def next_turn(connection: Connection, request: JobRequest) -> int:
     """The turn of a job that is about to be entered."""
     queued, running = jobs.c.state == State.QUEUED, jobs.c.state == State.RUNNING
-    first_queued, last_running, own_last = connection.execute(
-        select(
-            func.min(jobs.c.turn).filter(queued),
-            func.max(jobs.c.turn).filter(running),
-            func.max(jobs.c.turn).filter(jobs.c.owner == request.owner),
-        ).where(jobs.c.priority == request.priority, queued | running)
-    ).one()
-    now = min((turn for turn in (first_queued, last_running) if turn is not None), default=0)
-    return int(now if own_last is None else max(now, own_last + 1))
+    own = jobs.c.owner == request.owner
+
+    def first(order: Any, *where: Any) -> list[int]:
+        """One turn at most, found by the index however many jobs are queued."""
+        one = select(jobs.c.turn).where(jobs.c.priority == request.priority, *where)
+        return list(connection.execute(one.order_by(order).limit(1)).scalars())
+
+    latest = jobs.c.turn.desc()
+    now = min(first(jobs.c.turn, queued) + first(latest, running), default=0)
+    own_last = max(first(latest, queued, own) + first(latest, running, own), default=None)
+    return now if own_last is None else max(now, own_last + 1)

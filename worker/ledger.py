@@ -48,7 +48,7 @@ from worker.database import (
     reading,
     writing,
 )
-from worker.fairness import in_fair_order, next_turn
+from worker.fairness import next_turn, position
 from worker.settings import Settings
 from worker.tables import Now, artifacts, events, images, jobs, labels, workers
 
@@ -337,11 +337,8 @@ class Ledger:
 
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
-        line = in_fair_order().subquery()
-        here = select(line.c.position).where(line.c.id == job_id)
         with reading(self.engine) as connection:
-            position = connection.execute(here).scalar_one_or_none()
-        return None if position is None else int(position) - 1
+            return position(connection, job_id)
 
     def cancel(self, job_id: str, *, owner: str) -> JobRecord:
         """End a queued or running job without a result; its running attempt is fenced off."""

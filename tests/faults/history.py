@@ -5,9 +5,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import inf
 from random import Random
 from typing import Any
 
@@ -153,10 +152,12 @@ class Client:
         if answer.is_success:
             wanted.cancel_answers.append(answer.json()["state"])
 
-    def live(self, cases: list[Case], count: int, until: float = inf) -> None:
+    def live(
+        self, cases: list[Case], count: int, enough: Callable[[], bool] = lambda: False
+    ) -> None:
         """Submit so many jobs, one after the other, and see each to its end."""
         for _ in range(count):
-            if time.monotonic() > until:
+            if enough():
                 return
             wanted = self.submit(self.rng.choice(cases))
             if self.rng.random() < 0.1:

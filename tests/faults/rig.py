@@ -68,21 +68,16 @@ class Rig:
             **{name.removeprefix("REUCID_").lower(): v for name, v in self.environment.items()},
         )
         self.process: subprocess.Popen[bytes] | None = None
+        self.ledger = Ledger(self.settings.ledger_url)
+        self.store = Store(self.settings.data_dir)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def ledger(self) -> Ledger:
-        return self._ledger
-
     def start(self) -> None:
         self.process = self.run("-m", "app", "serve", "--port", str(self.port))
         self.await_ready()
-        if not hasattr(self, "_ledger"):
-            self._ledger = Ledger(self.settings.ledger_url)
-            self.store = Store(self.settings.data_dir)
 
     def run(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
         """Start Python as a part of this server, with its settings."""
@@ -137,7 +132,7 @@ class Rig:
         _, alive = psutil.wait_procs(family, timeout=5)
         for left in alive:
             left.kill()
-        self._ledger.close()
+        self.ledger.close()
         assert not alive, f"still alive: {alive}"
 
     # --- looking ---

@@ -12,7 +12,7 @@ from random import Random
 
 from tests.faults.cases import Case
 from tests.faults.history import Client, History, Submission
-from tests.faults.rig import Rig, until
+from tests.faults.rig import Rig
 
 # Where a process is caught, and which process that is.
 POINTS = {
@@ -77,7 +77,9 @@ def _strike_at(rig: Rig, point: str) -> None:
     try:
         armed.unlink()
     except FileNotFoundError:
-        until(rig.stopped, f"somebody has stopped at {point}")
+        end = time.monotonic() + 3
+        while not rig.stopped() and time.monotonic() < end:  # unless its parent was killed first
+            time.sleep(0.005)
         for process in rig.stopped():
             rig.kill_process(process, POINTS[point])
 
@@ -95,7 +97,7 @@ def storm(
 ) -> None:
     """Clients keep submitting while one process after the other is killed."""
     rng = Random(seed)
-    begun, end = len(history.accepted), time.monotonic() + seconds
+    begun, end, stop = len(history.accepted), time.monotonic() + seconds, threading.Event()
 
     def progress() -> float:
         done = (len(history.accepted) - begun) / jobs
@@ -104,16 +106,20 @@ def storm(
     def live(n: int) -> None:
         share = jobs // clients + (n < jobs % clients)
         with Client(rig.url, history, seed * 1000 + n) as client:
-            client.live(known, share, until=end)
+            client.live(known, share, lambda: stop.is_set() or time.monotonic() > end)
 
     with ThreadPoolExecutor(clients) as pool:
         living = [pool.submit(live, n) for n in range(clients)]
-        for strike_number in range(1, strikes + 1):
-            due = strike_number / (strikes + 1)
-            while progress() < due and not all(each.done() for each in living):
-                time.sleep(0.02)
-            time.sleep(0.2 * rng.random())
-            strike(rig, rng)
+        try:
+            for strike_number in range(1, strikes + 1):
+                due = strike_number / (strikes + 1)
+                while progress() < due and not all(each.done() for each in living):
+                    time.sleep(0.02)
+                time.sleep(0.2 * rng.random())
+                strike(rig, rng)
+        except BaseException:
+            stop.set()
+            raise
         for each in living:
             each.result()
 

@@ -1,5 +1,6 @@
 """The short form: a minute of what `make faults` does for an hour."""
 
+import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +192,20 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
         assert process.poll() is None
     assert check(history, rig.ledger, rig.store) == []
     rig.stop()
+
+
+def test_clients_that_hang_up_cost_nothing_and_leave_nothing(rig: Rig) -> None:
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", rig.port)) as connection:
+            connection.sendall(
+                b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
+                b"Content-Length: 1000\r\n\r\n" + b"x" * 500
+            )
+    assert httpx.get(f"{rig.url}/livez", trust_env=False).status_code == 200
+    until(lambda: not list((rig.settings.data_dir / "uploads").iterdir()), "all uploads are gone")
+    log = (rig.folder / "log").read_text()
+    assert "unhandled" not in log
+    assert "Traceback" not in log
 
 
 def test_a_full_disk_is_said_and_nothing_accepted_is_lost(
