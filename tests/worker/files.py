@@ -61,14 +61,18 @@ class DigitalMicrograph:
 
     def _tag(self, name: str, value: Any) -> bytes:
         is_group = isinstance(value, Mapping | list)
-        head = bytes([20 if is_group else 21]) + struct.pack(">H", len(name)) + name.encode()
+        head = (
+            bytes([20 if is_group else 21])
+            + struct.pack(">H", len(name))
+            + name.encode("latin-1", "replace")
+        )
         size = b"" if self._version == 3 else bytes(8)
         return head + size + (self._group(value) if is_group else self._data(value))
 
     def _data(self, value: Any) -> bytes:
         match value:
             case str():
-                text = value.encode("utf-16-le")
+                text = value.encode("utf-16-le", "surrogatepass")
                 return self._info(20, 4, len(value)) + text
             case np.ndarray():
                 element = DM_TYPES[value.dtype.name][1]

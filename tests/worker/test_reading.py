@@ -1,7 +1,9 @@
 """Every format in: pixels exact, calibration and instrument kept, the rest refused with reasons."""
 
+import json
 import struct
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +338,18 @@ def test_a_declared_size_is_not_believed(tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(content)
         with pytest.raises(FormatError, match="declares"):
             one_image(tmp_path / "file")
+
+
+def test_text_that_no_database_or_json_holds(tmp_path: Path) -> None:
+    odd = {"Name": "a\ud800b\0c", "ImageTags": {"odd \udfff": "x\ud800"}}
+    image = files.dm_image(pixels()) | odd
+    spectrum = files.dm_image(pixels("float32", (9,))) | odd
+    (tmp_path / "file").write_bytes(files.DigitalMicrograph(3).file([image, spectrum]))
+    info = reading.read(tmp_path / "file", max_pixels=LIMIT).info
+    text = json.dumps(asdict(info), ensure_ascii=False)
+    assert text.encode()
+    assert "\\u0000" not in text
+    assert (info.signals[0].title, info.skipped[0].title) == ("a?bc", "a?bc")
 
 
 def test_long_metadata_is_cut(tmp_path: Path) -> None:

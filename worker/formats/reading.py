@@ -21,6 +21,7 @@ from worker.formats.errors import FormatError, LimitError
 from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.metadata import instrument, json_safe
 from worker.formats.signals import Found, Pixels, Refused, Signals
+from worker.formats.text import plain
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAGIC = {
@@ -144,7 +145,7 @@ def _decode(format_: str, signals: Signals, max_pixels: int) -> Decoded:
             refused.append(Refused(signal.title, error))
     if not pixels:
         raise _no_image(refused)
-    skipped = tuple(SkippedSignal(each.title[:200], str(each.error)) for each in refused)
+    skipped = tuple(SkippedSignal(plain(each.title, 200), str(each.error)) for each in refused)
     return Decoded(pixels, FileInfo(format_, tuple(infos), skipped, default_signal(infos)))
 
 
@@ -215,10 +216,10 @@ def _info(format_: str, signal: Found, pixels: Pixels) -> ImageInfo:
         pixel_size=signal.pixel_size,
         unit=signal.unit,
         metadata=json_safe(signal.metadata),
-        title=signal.title[:200],
+        title=plain(signal.title, 200),
         frame_step=signal.frame_step,
         frame_unit=signal.frame_unit,
-        detector=None if taken.detector is None else taken.detector[:100],
+        detector=None if taken.detector is None else plain(taken.detector, 100),
         beam_energy=taken.beam_energy,
         dwell_time=taken.dwell_time,
         dose=taken.dose(signal.pixel_size, signal.unit),
