@@ -63,7 +63,7 @@ class OutputType(StrEnum):
     SOURCE = "source"
 
 
-Colormap = StrEnum("Colormap", ["gray", "viridis", "inferno", "magma", "cividis"])
+Colormap = StrEnum("Colormap", ["gray", "viridis", "inferno", "magma"])
 
 
 def _number_or_auto(name: str) -> Callable[[str], int | None]:

@@ -24,7 +24,7 @@ from app.files import send_file
 from app.montage import grays, montage
 from app.negotiation import choose
 from app.preview import draw_preview
-from worker import bundle, formats, provenance
+from worker import artifacts, bundle, formats, provenance
 from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
 from worker.formats import Look
 from worker.frames import eigenpatches_key, frame_report
@@ -309,12 +309,20 @@ def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
 
 def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> NDArray[Any]:
     if name == "coverage":
-        return _load(services, job, "coverage.npy")
+        return _coverage(services, job)
     result = _load(services, job, "result.npy")
     if name == "result":
         return result
     signal = np.load(services.store.pixels(job.request.image_id, chosen.index), mmap_mode="r")
     return np.asarray(chosen.pixels_of(signal).astype(result.dtype) - result)
+
+
+def _coverage(services: Services, job: JobRecord) -> NDArray[Any]:
+    """Kept only where patches are missing."""
+    report = json.loads(artifact(services, job, artifacts.REPORT)[0].read_bytes())
+    if artifacts.is_whole(report):
+        return artifacts.whole_coverage(report)
+    return _load(services, job, artifacts.COVERAGE)
 
 
 def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:

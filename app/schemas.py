@@ -22,7 +22,7 @@ from worker.contract import (
 from worker.model import ModelInfo
 from worker.selection import Selection
 
-Colormap = Literal["gray", "viridis", "inferno", "magma", "cividis"]
+Colormap = Literal["gray", "viridis", "inferno", "magma"]
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def terrain(processed: NDArray[np.bool_], p: int) -> NDArray[np.int32]:
     return _rolling_sum(_rolling_sum(processed, p).T, p).T
 
 
-def full_terrain(shape: tuple[int, int], p: int) -> NDArray[np.int32]:
+def full_terrain(shape: tuple[int, ...], p: int) -> NDArray[np.int32]:
     """Terrain of an image, shape (m, n), all of whose patches are processed."""
     rows, columns = (_ramps(length, p) for length in shape)
     return np.multiply.outer(rows, columns)

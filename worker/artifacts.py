@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, Result
+from reucid_core.terrain import full_terrain
 from worker.frames import eigenpatches_key
 from worker.selection import Chosen, Selection, as_stack
 
@@ -20,11 +22,31 @@ REPORT, EIGENPATCHES = "report.json", "eigenpatches.npz"
 ARTIFACTS = (RESULT, COVERAGE, REPORT, EIGENPATCHES)
 
 
+def is_whole(report: Mapping[str, Any]) -> bool:
+    """Whether all patches of all frames are in; then the coverage follows from the patch size."""
+    frames = report.get("frame_reports", ())
+    return bool(report["complete"] and all(each["complete"] for each in frames))
+
+
+def names(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """The artifacts of a result."""
+    return tuple(name for name in ARTIFACTS if name != COVERAGE or not is_whole(report))
+
+
+def whole_coverage(report: Mapping[str, Any]) -> NDArray[np.int32]:
+    """How many patches overlap each pixel of a whole result, shape (m, n) or (frames, m, n)."""
+    frames = [
+        full_terrain(tuple(each["shape"]), each["patch_size"])
+        for each in report.get("frame_reports", [report])
+    ]
+    return np.stack(frames) if "frame_reports" in report else frames[0]
+
+
 class ResultFiles:
     """Result, coverage, report and eigenpatches of an image or of a stack, in a folder.
 
     Frames are appended as they are finished, so that no more than one is held. Those that never are
-    hold the raw values, with coverage 0.
+    hold the raw values, with coverage 0. There is a coverage only where patches are missing.
 
     Parameters
     ----------
@@ -51,7 +73,7 @@ class ResultFiles:
         self._params = params
         self._reports: list[dict[str, Any]] = []
         self._image: _Npy | None = None
-        self._coverage = _Npy(folder / COVERAGE, noisy.shape, np.dtype(np.int32))
+        self._coverage: _Npy | None = None
         self._eigenpatches = zipfile.ZipFile(folder / EIGENPATCHES, "w")
 
     def __enter__(self) -> "ResultFiles":
@@ -64,9 +86,9 @@ class ResultFiles:
         _traceback: TracebackType | None,
     ) -> None:
         self._eigenpatches.close()
-        self._coverage.close()
-        if self._image is not None:
-            self._image.close()
+        for file in (self._image, self._coverage):
+            if file is not None:
+                file.close()
 
     @property
     def frames(self) -> int:
@@ -83,7 +105,8 @@ class ResultFiles:
         if self._image is None:
             self._image = _Npy(self._folder / RESULT, self._noisy.shape, result.image.dtype)
         self._image.append(result.image)
-        self._coverage.append(result.coverage)
+        if result.partial_coverage is not None or self._coverage is not None:
+            self._cover(result.coverage)
         if not (self._selection.frames == "joint" and self._reports):  # else the same once more
             for n, patches in enumerate(result.eigenpatches, start=1):
                 self._keep(eigenpatches_key(self.done, n), patches)
@@ -94,10 +117,18 @@ class ResultFiles:
         assert self._image is not None, "no frame was finished"  # noqa: S101
         for frame in as_stack(self._noisy)[self.done :]:
             self._image.append(frame.astype(self._image.dtype))
-            self._coverage.append(np.zeros(frame.shape, np.int32))
+            self._cover(np.zeros(frame.shape, np.int32))
         report = self._report(stopped_by)
         (self._folder / REPORT).write_text(json.dumps(report, indent=1, allow_nan=False))
         return report
+
+    def _cover(self, coverage: NDArray[np.int32]) -> None:
+        """Append to the coverage; before the first that says something, all frames are whole."""
+        if self._coverage is None:
+            self._coverage = _Npy(self._folder / COVERAGE, self._noisy.shape, np.dtype(np.int32))
+            for report in self._reports:
+                self._coverage.append(full_terrain(tuple(report["shape"]), report["patch_size"]))
+        self._coverage.append(coverage)
 
     def _keep(self, name: str, patches: NDArray[Any]) -> None:
         with self._eigenpatches.open(f"{name}.npy", "w") as file:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.archive import CHUNK, ArchiveError, Unpacked, unpack_zip
+from worker.artifacts import COVERAGE, is_whole
 from worker.contract import Artifact
 from worker.formats import suffix_of
 from worker.formats.limits import MOST_FRAMES
@@ -44,8 +45,8 @@ def inputs(format_: str, paths: Sequence[Path]) -> dict[str, Path]:
 
 def parts(report: Mapping[str, Any]) -> tuple[str, ...]:
     """What a bundle holds of a result; the coverage only where it says something."""
-    whole = report["complete"] and all(each["complete"] for each in report.get("frame_reports", ()))
-    return tuple(name for name in RESULTS if not whole or name != "coverage.npy")
+    whole = is_whole(report)
+    return tuple(name for name in RESULTS if not whole or name != COVERAGE)
 
 
 def write_record(

@@ -20,7 +20,7 @@ from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise_fr
 from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
-from worker.artifacts import ARTIFACTS, ResultFiles
+from worker.artifacts import ResultFiles, names
 from worker.attempt import Attempt
 from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
@@ -170,6 +170,8 @@ class _Work:
 
     def _on_stack(self, progress: Progress) -> bool:
         """Of a single image, each stack leaves an interim result; False to begin no other."""
+        if progress.stacks == 1:
+            return True  # the result itself follows at once
         kept = progress.report.n_kept
         return self._publish(progress.stack, progress.stacks, progress.image, {"kept": kept})
 
@@ -197,7 +199,7 @@ class _Work:
         self._enter(Stage.SAVING)
         for warning in report["warnings"]:
             self._attempt.warn(warning)
-        made = self._store.seal(self._job.id, self._attempt.number, ARTIFACTS)
+        made = self._store.seal(self._job.id, self._attempt.number, names(report))
         reached("job.sealed")
         expires_in_s = self._settings.result_days * SECONDS_PER_DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):

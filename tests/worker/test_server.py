@@ -33,7 +33,6 @@ def test_a_job_runs_and_leaves_its_artifacts(server: Server) -> None:
     job = server.job(job_id)
     assert {artifact.name for artifact in job.artifacts} == {
         "result.npy",
-        "coverage.npy",
         "report.json",
         "eigenpatches.npz",
     }

@@ -1,6 +1,6 @@
 """Perceptually uniform colours for 256 grays, as palettes of red, green, blue.
 
-The tables of van der Walt and Smith, and of Nuñez, Anderton and Renslow (cividis); CC0.
+The tables of van der Walt and Smith (2015), CC0.
 """
 
 import numpy as np
@@ -27,13 +27,6 @@ _TABLES = {
         "9e2f7fa5317eab337cb2357bba3878c03a76c73d73cd4071d3436ed9466bdf4a68e44f64e95462ed5a5f"
         "f1605df4675cf66e5cf8765cfa7d5efb8560fc8e64fd9668fe9d6cfea571feac76feb47bfebb81fec287"
         "feca8dfed194fed89afde0a1fde7a9fceeb0fcf6b8fcfdbf"
-    ),
-    "cividis": (
-        "00224e00255400285b002b62002e6a0030700533711235701a386f213b6e273e6e2d416d32436d36466c"
-        "3b496c3f4c6c444f6c48526c4c556c50576c545a6d575d6d5b606e5e636f62656f656870696b716c6e72"
-        "7071737374757777767a7a787e7d788280798683798a86788e8978928c78958f779992779d9576a19975"
-        "a59c74a99f73ada272b1a570b6a96fbaac6dbfb06bc3b369c7b767ccba64d0be62d4c15fd9c55cddc858"
-        "e1cc55e6d051ead34cefd748f3db42f8df3cfde334fee838"
     ),
 }
 
