@@ -43,7 +43,9 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
     report = json.loads(entries["report.json"])
     assert report["parameters"] == {
         **asdict(DenoiseParams()),
-        "signal": None, "frame": None, "frames": "each",
+        "signal": None,
+        "frame": None,
+        "frames": "each",
     }
     for name in ("stopped early", "frames stopped early"):
         assert sorted(contents(bundles[name]).keys() - entries.keys()) == ["coverage.npy"]
