@@ -11,6 +11,7 @@ import typer
 from app.client import Client
 
 REFUTED = 1  # exit status
+MOST_PROBLEMS = 12  # of a check that are printed
 MARKS = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
 
 BundleFile = Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")]
@@ -69,5 +70,8 @@ def _print(check: Any) -> None:
     for name, deviation in check.deviations.items():
         tolerance = check.tolerances[name]
         typer.echo(f"{'':<11}  {name}: deviation {deviation:.3g}, tolerated {tolerance:.3g}")
-    for problem in check.problems:
+    for problem in check.problems[:MOST_PROBLEMS]:
         typer.echo(f"{'':<11}  {problem}")
+    if len(check.problems) > MOST_PROBLEMS:
+        left = len(check.problems) - MOST_PROBLEMS
+        typer.echo(f"{'':<11}  and {left} more; --json lists them all")

@@ -5,6 +5,7 @@ The zip is unpacked by `worker.archive`, images are decoded in the child process
 """
 
 import json
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -133,7 +134,9 @@ class Evidence:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads(self.file(name).read_bytes(), parse_constant=_no_constant)
+            content = json.loads(
+                self.file(name).read_bytes(), parse_float=_finite, parse_constant=_finite
+            )
         except (ValueError, RecursionError) as error:
             raise Refuted(f"{name} is not readable JSON: {error}") from error
         if not isinstance(content, dict):
@@ -162,11 +165,16 @@ def _eigenpatches(
     if not np.isfinite(values).all():
         raise Refuted(f"eigenpatches.npz: {name} holds values that are not finite")
     kept = values[np.array(stack.kept, dtype=bool)].reshape(sum(stack.kept), -1)
-    gram = kept.astype(np.float64) @ kept.T
-    if np.abs(gram - np.eye(len(kept))).max(initial=0.0) > ORTHONORMALITY:
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = kept.astype(np.float64) @ kept.T
+        deviation = np.abs(gram - np.eye(len(kept))).max(initial=0.0)
+    if not deviation <= ORTHONORMALITY:
         raise Refuted(f"eigenpatches.npz: the kept eigenpatches of {name} are not orthonormal")
     return np.asarray(values)
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"got {name}, expected finite numbers")
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"got {text}, expected finite numbers")
+    return value

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from reucid_core import ReucidError
+from reucid_core import MemoryBudgetError, ReucidError
 
 
 class Unverifiable(Exception):  # noqa: N818  (a verdict, not an error)
@@ -39,5 +39,7 @@ def refuting() -> Iterator[None]:
     """What the core refuses of a bundle, the bundle is wrong about."""
     try:
         yield
+    except MemoryBudgetError as error:
+        raise Unverifiable(str(error)) from error
     except ReucidError as error:
         raise Refuted(str(error)) from error

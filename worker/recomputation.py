@@ -23,43 +23,59 @@ MOST_THREADS = 64
 def check_filter(evidence: Evidence, found: Check) -> None:
     told, pixels = evidence.told, evidence.input[0]
     check_input(told, pixels)
-    result = result_of(evidence)
-    info = evidence.input[1]
-    pictures = {
-        name: _picture(evidence, found, name, info) for name in ("result.tif", "residual.tif")
-    }
-    coverage = (
-        evidence.image("coverage.npy")[0] if "coverage.npy" in evidence.unpacked.files else None
-    )
-    if coverage is not None and coverage.shape != told.shape:
-        raise Refuted(f"coverage.npy has the shape {coverage.shape}, expected {told.shape}")
+    result = as_stack(result_of(evidence))
+    frames = [frame_of(evidence, found, n) for n in range(len(result))]
+    _check_pictures(evidence, frames, result)
+    coverage = _coverage(evidence)
     energies = np.zeros(len(told.reports[0].stack_reports))
-    for n, frame in enumerate(as_stack(pixels)):
-        here = Frame(found, frame, told.reports[min(n, len(told.reports) - 1)], label_of(told, n))
-        image = as_stack(result)[n]
-        residual = frame.astype(image.dtype) - image
-        for (name, picture), expected in zip(pictures.items(), (image, residual), strict=True):
-            if picture is not None:
-                here.compare(name, as_stack(picture)[n], expected, "what result.npy says")
+    for n, here in enumerate(frames):
         if n < len(told.reports):
             with refuting():
-                filtered, covered = replay(
-                    frame, here.report, evidence.eigenpatches(n), threads=threads_of(told)
+                expected, covered = replay(
+                    here.pixels, here.report, evidence.eigenpatches(n), threads=threads_of(told)
                 )
-                energy = patch_energy(frame, here.report)
-            here.compare("result.npy", image, filtered, "what the eigenpatches yield")
+                energy = patch_energy(here.pixels, here.report)
+            energies += energy
+            here.compare("result.npy", result[n], expected, "what the eigenpatches yield")
             here.check_uncovered(covered)
-            if told.joint:
-                energies += energy
-            else:
+            if not told.joint:
                 here.check_energy(energy)
         else:
-            covered = np.zeros(frame.shape, np.int32)
-            here.compare("result.npy", image, frame, "the raw frame, which was not denoised")
-        if coverage is not None and not np.array_equal(as_stack(coverage)[n], covered):
+            covered = np.zeros(here.pixels.shape, np.int32)
+            here.compare("result.npy", result[n], here.pixels, "the raw frame, as it was left")
+        if coverage is not None and not np.array_equal(coverage[n], covered):
             found.problems.append(f"{here.label}coverage.npy is not what the report's stacks cover")
     if told.joint:
         Frame(found, pixels, told.reports[0], "").check_energy(energies.tolist())
+
+
+def _check_pictures(evidence: Evidence, frames: Sequence["Frame"], result: Pixels) -> None:
+    """The TIFFs hold the same numbers as result and input, and the input's calibration."""
+    problems, info = frames[0].found.problems, evidence.input[1]
+    for name in ("result.tif", "residual.tif"):
+        picture, calibrated = evidence.image(name)
+        if not _same_calibration(calibrated, info):
+            problems.append(
+                f"{name} has pixels of {_size(calibrated)}, those of the input are of {_size(info)}"
+            )
+        if picture.shape != evidence.told.shape:
+            expected = evidence.told.shape
+            problems.append(f"{name} has the shape {picture.shape}, expected {expected}")
+            continue
+        for n, here in enumerate(frames):
+            residual = here.pixels.astype(result.dtype) - result[n]
+            wanted = result[n] if name == "result.tif" else residual
+            here.compare(name, as_stack(picture)[n], wanted, "what result.npy says")
+
+
+def _coverage(evidence: Evidence) -> Pixels | None:
+    if "coverage.npy" not in evidence.unpacked.files:
+        return None
+    coverage, _ = evidence.image("coverage.npy")
+    if coverage.shape != evidence.told.shape:
+        expected = evidence.told.shape
+        raise Refuted(f"coverage.npy has the shape {coverage.shape}, expected {expected}")
+    return as_stack(coverage)
 
 
 def result_of(evidence: Evidence) -> Pixels:
@@ -73,23 +89,11 @@ def result_of(evidence: Evidence) -> Pixels:
     return result
 
 
-def _picture(evidence: Evidence, found: Check, name: str, info: ImageInfo) -> Pixels | None:
-    """A TIFF of the bundle, which has the input's calibration; None where it has another shape."""
-    picture, calibrated = evidence.image(name)
-    if not _same_calibration(calibrated, info):
-        found.problems.append(
-            f"{name} has pixels of {_size(calibrated)}, those of the input are of {_size(info)}"
-        )
-    if picture.shape != evidence.told.shape:
-        found.problems.append(
-            f"{name} has the shape {picture.shape}, expected {evidence.told.shape}"
-        )
-        return None
-    return picture
-
-
-def label_of(told: Account, frame: int) -> str:
-    return f"frame {frame}: " if len(told.shape) == 3 else ""
+def frame_of(evidence: Evidence, found: Check, n: int) -> "Frame":
+    """The n-th frame; one that was not denoised is measured by the report of the last that was."""
+    told, pixels = evidence.told, evidence.input[0]
+    label = f"frame {n}: " if pixels.ndim == 3 else ""
+    return Frame(found, as_stack(pixels)[n], told.reports[min(n, len(told.reports) - 1)], label)
 
 
 @dataclass(frozen=True)

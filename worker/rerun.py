@@ -15,7 +15,7 @@ from reucid_core.report import Report, StackReport
 from worker.account import Account
 from worker.evidence import Evidence, Pixels
 from worker.finding import Check, Unverifiable, refuting
-from worker.recomputation import Frame, check_input, label_of, result_of, threads_of
+from worker.recomputation import Frame, check_input, frame_of, result_of, threads_of
 from worker.selection import as_stack
 
 SINGULAR_VALUES = 1e-4  # relative to the largest
@@ -50,7 +50,7 @@ def check_rerun(evidence: Evidence, found: Check) -> None:
     result = as_stack(result_of(evidence))
     with refuting():
         for n, again in enumerate(_again(told, pixels, classify)):
-            here = Frame(found, as_stack(pixels)[n], told.reports[n], label_of(told, n))
+            here = frame_of(evidence, found, n)
             _compare_reports(here, again)
             here.compare("result.npy", result[n], again.image, "what the re-run gives")
 
