@@ -18,6 +18,7 @@ from reucid_core.errors import ParameterError, ReucidError
 from worker.formats import FormatError
 from worker.ledger import (
     ConflictError,
+    ExpiredError,
     IdempotencyMismatchError,
     LedgerError,
     NotFoundError,
@@ -113,6 +114,7 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> 
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     NotFoundError: (404, "not_found"),
     ConflictError: (409, "conflict"),
+    ExpiredError: (410, "expired"),
     IdempotencyMismatchError: (422, "idempotency_mismatch"),
 }
 

@@ -186,6 +186,9 @@ def _cached(
             draw(temporary)
         with write_atomic(digest) as temporary:
             temporary.write_text(sha256_of(path))
+    else:
+        path.touch()  # somebody asks for it: it stays
+        digest.touch()
     return Rendition(path, digest.read_text(), media_type, f"{of[:8]}-{filename}")
 
 

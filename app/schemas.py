@@ -115,6 +115,7 @@ class Image(BaseModel):
     )
     unit: str | None
     created_at: datetime
+    expired_at: datetime | None = Field(description="Since when its content is gone.")
 
     @classmethod
     def of(cls, record: ImageRecord) -> "Image":
@@ -131,6 +132,7 @@ class Image(BaseModel):
             pixel_size=list(info.pixel_size) if info.pixel_size else None,
             unit=info.unit,
             created_at=_time(record.created_at),
+            expired_at=_time(record.expired_at),
         )
 
 

@@ -155,6 +155,7 @@ class ImageRecord:
     size: int  # bytes
     created_at: float
     info: ImageInfo
+    expired_at: float | None = None  # since when its files are gone
 
 
 @dataclass(frozen=True)
