@@ -10,7 +10,7 @@ from app.auth import ReaderDep, SubmitterDep
 from app.services import Services as Services
 from app.services import ServicesDep as ServicesDep
 from worker.contract import ImageRecord, JobRecord
-from worker.ledger import NotFoundError
+from worker.ledger import ExpiredError, NotFoundError
 
 PATTERN = "^[0-9a-f]{32}$"
 
@@ -36,6 +36,12 @@ def _image_to_read(image_id: Id, services: ServicesDep, caller: ReaderDep) -> Im
     return services.ledger.image(image_id, owner=caller.sees)
 
 
+def _image_content(image: Annotated[ImageRecord, Depends(_image_to_read)]) -> ImageRecord:
+    if image.expired_at is not None:
+        raise ExpiredError(f"image {image.id}", image.expired_at)
+    return image
+
+
 def _image_to_change(image_id: Id, services: ServicesDep, caller: SubmitterDep) -> ImageRecord:
     return services.ledger.image(image_id, owner=caller.sees)
 
@@ -43,4 +49,5 @@ def _image_to_change(image_id: Id, services: ServicesDep, caller: SubmitterDep) 
 JobDep = Annotated[JobRecord, Depends(_job_to_read)]
 JobToChangeDep = Annotated[JobRecord, Depends(_job_to_change)]
 ImageDep = Annotated[ImageRecord, Depends(_image_to_read)]
+ImageContentDep = Annotated[ImageRecord, Depends(_image_content)]
 ImageToChangeDep = Annotated[ImageRecord, Depends(_image_to_change)]

@@ -22,6 +22,7 @@ from worker.database import is_full
 from worker.formats import FormatError, LimitError
 from worker.ledger import (
     ConflictError,
+    ExpiredError,
     IdempotencyMismatchError,
     LedgerError,
     NotFoundError,
@@ -120,6 +121,7 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> 
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
     NotFoundError: (404, "not_found"),
     ConflictError: (409, "conflict"),
+    ExpiredError: (410, "expired"),
     IdempotencyMismatchError: (422, "idempotency_mismatch"),
 }
 

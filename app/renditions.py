@@ -341,6 +341,9 @@ def _cached(
             clipped = draw(temporary)
         with write_atomic(known) as temporary:
             temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+    else:
+        path.touch()  # somebody asks for it: it stays
+        known.touch()
     facts = json.loads(known.read_text())
     return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{filename}", facts["clipped"])
 

@@ -195,6 +195,7 @@ class Image(BaseModel):
     skipped: list[Skipped]
     default_signal: int = Field(description="What is denoised when a job names no signal.")
     created_at: datetime
+    expired_at: datetime | None = Field(description="Since when its content is gone.")
 
     @classmethod
     def of(cls, record: ImageRecord) -> "Image":
@@ -214,6 +215,7 @@ class Image(BaseModel):
             skipped=[Skipped(**vars(each)) for each in record.contents.skipped],
             default_signal=record.contents.default,
             created_at=_time(record.created_at),
+            expired_at=_time(record.expired_at),
         )
 
 

@@ -131,11 +131,16 @@ def _accept(
     known = services.ledger.image_by_digest(file.sha256, owner=owner)
     if known is not None:
         check(known.contents)
-        return known, False
+        if services.ledger.use_image(known.id):
+            return known, False
     limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
     info = decoder.decode(file.path, file.folder, limits, file.companions)
     check(info)
     image_id = uuid4().hex
+    if known is not None and services.ledger.revive_image(
+        known.id, lambda: _replace(services, file, known.id)
+    ):
+        return services.ledger.image(known.id, owner=owner), False
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.accept(file.folder, image_id)
     reached("accept.stored")
@@ -152,6 +157,13 @@ def _accept(
     if not created:  # the same file came twice at once
         services.store.remove_image(image_id)
     return record, created
+
+
+def _replace(services: Services, file: ReceivedFile, image_id: str) -> int:
+    """Put a received file where an expired one was; the bytes it takes."""
+    services.store.remove_image(image_id)
+    services.store.accept(file.folder, image_id)
+    return services.store.size_of_image(image_id)
 
 
 @contextmanager

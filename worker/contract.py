@@ -206,6 +206,7 @@ class ImageRecord:
     size: int  # bytes
     created_at: float
     contents: FileInfo
+    expired_at: float | None = None  # since when its files are gone
 
     @property
     def info(self) -> ImageInfo:

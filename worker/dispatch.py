@@ -20,6 +20,7 @@ from worker.backlog import Backlog, Waiting
 from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
 from worker.ledger import Ledger, ledger_may_be_away
 from worker.points import reached
+from worker.retention import Retention
 from worker.settings import Settings
 from worker.store import Store
 from worker.wake import wake
@@ -79,11 +80,20 @@ class Dispatcher:
 
     def sweep(self) -> None:
         """Remove files that nobody will ask for again."""
+        settings, retention = self.settings, Retention(self.ledger)
         self.store.sweep(self.ledger.has_image, self.ledger.has_job, older_than_s=STRAY_AGE)
-        remains_s = self.settings.result_days * SECONDS_PER_DAY
-        for job_id in self.ledger.expired(remains_s=remains_s):
+        self.store.sweep_jobs(
+            self.ledger.attempt,
+            older_than_s=STRAY_AGE,
+            renditions_s=settings.rendition_days * SECONDS_PER_DAY,
+        )
+        remains_s = settings.result_days * SECONDS_PER_DAY
+        for job_id in retention.expired_results(remains_s=remains_s):
             self.store.remove_job(job_id)
-            self.ledger.mark_purged(job_id)
+            retention.mark_purged(job_id)
+        retention.expire_images(unused_s=settings.input_days * SECONDS_PER_DAY)
+        retention.purge_images(self.store.remove_image)
+        retention.expire_records(after_s=settings.job_days * SECONDS_PER_DAY)
 
     def _recover(self) -> None:
         for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):

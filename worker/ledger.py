@@ -4,9 +4,10 @@ What a running attempt writes is in `worker.attempt`, what the dispatcher does i
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -50,7 +51,7 @@ from worker.database import (
 )
 from worker.fairness import next_turn, position
 from worker.settings import Settings
-from worker.tables import Now, artifacts, events, images, jobs, labels, workers
+from worker.tables import Now, artifacts, events, images, jobs, labels, tombstones, workers
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 
@@ -64,6 +65,7 @@ class LedgerError(Exception):
 
         LedgerError
         |-- NotFoundError              no such object, or another owner's
+        |-- ExpiredError               the object was here, and its time is up
         |-- ConflictError              the object is in use
         |-- QueueFullError             as many jobs wait as may
         `-- IdempotencyMismatchError   the key was used for something else
@@ -72,6 +74,13 @@ class LedgerError(Exception):
 
 class NotFoundError(LedgerError):
     """No such object, or another owner's."""
+
+
+class ExpiredError(LedgerError):
+    """The object was here, and its time is up."""
+
+    def __init__(self, what: str, at: float) -> None:
+        super().__init__(f"{what} expired at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
 class ConflictError(LedgerError):
@@ -150,6 +159,7 @@ class Ledger:
             "stored": size if stored is None else stored,
             "info": asdict(info),
             "created_at": Now(),
+            "used_at": Now(),
         }
         try:
             with writing(self.engine) as connection:
@@ -168,8 +178,8 @@ class Ledger:
             query = query.where(images.c.owner == owner)
         with reading(self.engine) as connection:
             row = connection.execute(query).one_or_none()
-        if row is None:
-            raise NotFoundError(f"no image {image_id}")
+            if row is None:
+                raise _missing(connection, "image", image_id, owner)
         return _image(row)
 
     def images(
@@ -205,6 +215,27 @@ class Ledger:
                 select(images).where(images.c.sha256 == sha256, images.c.owner == owner)
             ).one_or_none()
         return None if row is None else _image(row)
+
+    def use_image(self, image_id: str) -> bool:
+        """Note that an image was sent again; False if it has expired meanwhile."""
+        here = (images.c.id == image_id, images.c.expired_at.is_(None))
+        with writing(self.engine) as connection:
+            used = connection.execute(update(images).where(*here).values(used_at=Now()))
+        return bool(used.rowcount)
+
+    def revive_image(self, image_id: str, place: Callable[[], int]) -> bool:
+        """Give an expired image its files back; `place` puts them there and says what they take.
+
+        False if the image's record is gone, too.
+        """
+        here = images.c.id == image_id
+        with writing(self.engine) as connection:
+            # Locked: no sweep may take the new files for the old ones.
+            if not connection.execute(select(images.c.id).where(here).with_for_update()).first():
+                return False
+            back = {"expired_at": None, "purged": False, "used_at": Now(), "stored": place()}
+            connection.execute(update(images).where(here).values(back))
+        return True
 
     def delete_image(self, image_id: str, *, owner: str) -> None:
         """Forget an image that no job refers to."""
@@ -246,7 +277,7 @@ class Ledger:
         named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
         try:
             with writing(self.engine) as connection:
-                _check_owned(connection, request.image_id, request.owner)
+                _use(connection, request.image_id, request.owner)
                 turn = next_turn(connection, request)
                 connection.execute(insert(jobs).values(row | {"turn": turn}))
                 if named:
@@ -273,7 +304,7 @@ class Ledger:
         with reading(self.engine) as connection:
             row = connection.execute(query).one_or_none()
             if row is None:
-                raise NotFoundError(f"no job {job_id}")
+                raise _missing(connection, "job", job_id, owner)
             held = connection.execute(
                 select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.name)
             ).all()
@@ -390,19 +421,11 @@ class Ledger:
         with reading(self.engine) as connection:
             return bool(connection.execute(select(exists().where(jobs.c.id == job_id))).scalar())
 
-    def expired(self, *, remains_s: float, limit: int = 100) -> list[str]:
-        """Ended jobs whose files are to go: results expired, remains of others after a while."""
-        until = func.coalesce(jobs.c.expires_at, jobs.c.finished_at + remains_s)
-        query = select(jobs.c.id).where(
-            jobs.c.state.not_in(ACTIVE), jobs.c.purged.is_(False), until < Now()
-        )
+    def attempt(self, job_id: str) -> int | None:
+        """The number of a job's current attempt."""
+        query = select(jobs.c.attempt).where(jobs.c.id == job_id)
         with reading(self.engine) as connection:
-            return list(connection.execute(query.limit(limit)).scalars())
-
-    def mark_purged(self, job_id: str) -> None:
-        """Note that a job's files are gone; its record stays."""
-        with writing(self.engine) as connection:
-            connection.execute(update(jobs).where(jobs.c.id == job_id).values(purged=True))
+            return connection.execute(query).scalar_one_or_none()
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of jobs by state and priority."""
@@ -484,10 +507,25 @@ def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0
             raise QueueFullError(limit, value, got)
 
 
-def _check_owned(connection: Connection, image_id: str, owner: str) -> None:
-    image = select(images.c.id).where(images.c.id == image_id, images.c.owner == owner)
-    if connection.execute(image).one_or_none() is None:
-        raise NotFoundError(f"no image {image_id}")
+def _use(connection: Connection, image_id: str, owner: str) -> None:
+    """Note that a job needs the owner's image, which therefore does not expire now."""
+    here = (images.c.id == image_id, images.c.owner == owner)
+    there = (*here, images.c.expired_at.is_(None))
+    if connection.execute(update(images).where(*there).values(used_at=Now())).rowcount:
+        return
+    expired_at = connection.execute(select(images.c.expired_at).where(*here)).scalar_one_or_none()
+    if expired_at is not None:
+        raise ExpiredError(f"image {image_id}", expired_at)
+    raise _missing(connection, "image", image_id, owner)
+
+
+def _missing(connection: Connection, kind: str, id_: str, owner: str | None) -> LedgerError:
+    """Why there is no such object: there never was, it is another's, or it has expired."""
+    query = select(tombstones.c.expired_at).where(tombstones.c.id == id_)
+    if owner is not None:
+        query = query.where(tombstones.c.owner == owner)
+    at = connection.execute(query).scalar_one_or_none()
+    return NotFoundError(f"no {kind} {id_}") if at is None else ExpiredError(f"{kind} {id_}", at)
 
 
 def write_event(
@@ -514,6 +552,7 @@ def _image(row: Row[Any]) -> ImageRecord:
         size=row.size,
         created_at=row.created_at,
         contents=FileInfo.from_dict(row.info),
+        expired_at=row.expired_at,
     )
 
 

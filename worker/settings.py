@@ -89,6 +89,17 @@ class Settings(BaseSettings):
         default=3, ge=1, description="Attempts lost with their worker before a job fails."
     )
     result_days: float = Field(default=30.0, gt=0, description="Days until a result expires.")
+    input_days: float = Field(
+        default=30.0,
+        gt=0,
+        description="Days until an input expires that is not used, nor needed by a live result.",
+    )
+    job_days: float = Field(
+        default=365.0, gt=0, description="Days until the record of an ended job expires."
+    )
+    rendition_days: float = Field(
+        default=7.0, gt=0, description="Days until a picture nobody asks for is made anew."
+    )
     api_key: SecretStr | None = Field(
         default=None, exclude=True, description="Key that `reucid submit` shows to the server."
     )

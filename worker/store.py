@@ -140,6 +140,24 @@ class Store:
                 if _age(path) > older_than_s and not is_known(path.name):
                     shutil.rmtree(path, ignore_errors=True)
 
+    def sweep_jobs(
+        self,
+        current_attempt: Callable[[str], int | None],
+        *,
+        older_than_s: float,
+        renditions_s: float,
+    ) -> None:
+        """Remove attempts that others have replaced, and renditions nobody has asked for lately."""
+        for attempt in self._jobs.glob("*/attempts/*"):
+            if attempt.is_dir() and _age(attempt) > older_than_s:
+                current = current_attempt(attempt.parent.parent.name)
+                if current is not None and int(attempt.name) < current:
+                    shutil.rmtree(attempt, ignore_errors=True)
+        for parent in (self._jobs, self._images):
+            for rendition in parent.glob("*/renditions/*"):
+                if _file_age(rendition) > renditions_s:
+                    rendition.unlink(missing_ok=True)
+
     @property
     def _uploads(self) -> Path:
         return self._root / "uploads"
@@ -210,6 +228,13 @@ def _age(folder: Path) -> float:
     except FileNotFoundError:
         return 0.0
     return time.time() - newest
+
+
+def _file_age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _checked(id_: str) -> str:

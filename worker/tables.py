@@ -43,6 +43,9 @@ images = Table(
     Column("stored", BigInteger, nullable=False),  # what all its files take
     Column("info", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("used_at", Float, nullable=False),  # last uploaded or submitted
+    Column("expired_at", Float),
+    Column("purged", Boolean, nullable=False, default=False),  # its files are gone
     UniqueConstraint("owner", "sha256"),
 )
 
@@ -127,6 +130,15 @@ workers = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("seen_at", Float, nullable=False),
+)
+
+# What was here and expired: an answer for whoever still has its id.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("expired_at", Float, nullable=False),
 )
 
 # How long things took, counted up from the events: it only ever grows, whatever is deleted.

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.auth import ReaderDep, SubmitterDep
-from app.deps import ImageDep, ImageToChangeDep, ServicesDep
+from app.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
 from app.errors import Problem, Responses, problems
 from app.files import send_file
 from app.limits import check_upload
@@ -105,7 +105,7 @@ def index(
     return ImageList(images=[Image.of(record) for record in page], next=after)
 
 
-@router.get("/{image_id}", responses=problems(404, 422, 500))
+@router.get("/{image_id}", responses=problems(404, 410, 422, 500))
 def show(image: ImageDep) -> Image:
     """What is known of an image."""
     return Image.of(image)
@@ -114,9 +114,9 @@ def show(image: ImageDep) -> Image:
 @router.get(
     "/{image_id}/content",
     response_class=Response,
-    responses=problems(404, 416, 422, 500, also=ORIGINAL),
+    responses=problems(404, 410, 416, 422, 500, also=ORIGINAL),
 )
-def content(request: Request, image: ImageDep, services: ServicesDep) -> Response:
+def content(request: Request, image: ImageContentDep, services: ServicesDep) -> Response:
     """The file as it was sent."""
     path = services.store.original(image.id)
     if not path.exists() or sha256_of(path) != image.sha256:
@@ -129,11 +129,11 @@ def content(request: Request, image: ImageDep, services: ServicesDep) -> Respons
 @router.get(
     "/{image_id}/preview.png",
     response_class=Response,
-    responses=problems(404, 416, 422, 500, also=PNG),
+    responses=problems(404, 410, 416, 422, 500, also=PNG),
 )
 def preview(
     request: Request,
-    image: ImageDep,
+    image: ImageContentDep,
     services: ServicesDep,
     side: Annotated[int, Query(ge=16, le=2048, description="Longest side in px.")] = 512,
 ) -> Response:
@@ -141,7 +141,7 @@ def preview(
     return render_preview(services, image, side).response(request)
 
 
-@router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 422, 500))
+@router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
 def delete(image: ImageToChangeDep, services: ServicesDep) -> None:
     """Remove an image that no job refers to."""
     services.ledger.delete_image(image.id, owner=image.owner)

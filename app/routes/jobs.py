@@ -86,6 +86,7 @@ Prefer = Annotated[
     responses=problems(
         400,
         404,
+        410,
         413,
         415,
         422,
@@ -119,7 +120,7 @@ async def submit(
     return await run_in_threadpool(_view, services, job)
 
 
-@router.get("", responses=problems(404, 422, 500))
+@router.get("", responses=problems(422, 500))
 def index(
     request: Request,
     response: Response,
@@ -156,7 +157,7 @@ def index(
 @router.get(
     "/{job_id}",
     response_model=Job,
-    responses=problems(404, 422, 500, also={304: {"description": "Nothing changed"}}),
+    responses=problems(404, 410, 422, 500, also={304: {"description": "Nothing changed"}}),
 )
 async def show(
     request: Request,
@@ -183,7 +184,7 @@ async def show(
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
-    responses=problems(404, 422, 500),
+    responses=problems(404, 410, 422, 500),
 )
 async def events(
     job: JobDep,
@@ -198,21 +199,25 @@ async def events(
 ENDED: Responses = {200: {"model": Job, "description": "It had ended before"}}
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses=problems(404, 422, 500, also=ENDED))
+@router.post(
+    "/{job_id}/cancel", status_code=202, responses=problems(404, 410, 422, 500, also=ENDED)
+)
 def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
     response.status_code = 200 if job.state.terminal else 202
     return _changed(services, services.ledger.cancel(job.id, owner=job.request.owner))
 
 
-@router.post("/{job_id}/finish", status_code=202, responses=problems(404, 422, 500, also=ENDED))
+@router.post(
+    "/{job_id}/finish", status_code=202, responses=problems(404, 410, 422, 500, also=ENDED)
+)
 def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
     response.status_code = 200 if job.state.terminal else 202
     return _changed(services, services.ledger.request_finish(job.id, owner=job.request.owner))
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 422, 500))
+@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500))
 def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Submit the job again, as a new one."""
     if not job.state.terminal:
@@ -223,7 +228,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     return _changed(services, new)
 
 
-@router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 422, 500))
+@router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
 def delete(job: JobToChangeDep, services: ServicesDep) -> None:
     """Remove an ended job and all its files."""
     services.ledger.delete_job(job.id, owner=job.request.owner)
