@@ -10,8 +10,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench weights formats openapi clean \
-	python
+.PHONY: install demo serve test faults fuzz lint check contract bench load weights formats openapi \
+	clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
 	$(BIN)/reucid demo --output-dir demo-output
@@ -41,6 +41,9 @@ contract: $(VENV)/.dev ## the API against its OpenAPI document, for long
 bench: $(VENV)/.run ## how fast the core is here, beside what one would pick instead
 	$(INSTALL) --editable ".[bench]"
 	$(BIN)/python benchmarks/bench_core.py
+
+load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
+	$(BIN)/python benchmarks/bench_load.py
 
 weights: $(VENV)/.dev ## train the bundled classifier anew
 	$(BIN)/python -m reucid_core.training fit

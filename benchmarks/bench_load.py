@@ -1,0 +1,348 @@
+"""How a server bears load: many clients, slow clients, a large upload; figures and JSON."""
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+from bench_core import machine
+
+MIB = 2**20
+PERCENTILES = (50, 95, 99, 100)
+SAMPLE = 5.0  # s between two looks at the memory
+
+
+@dataclass
+class Server:
+    """A server of its own and a look at its processes."""
+
+    url: str
+    process: subprocess.Popen[str]
+    memory: list[tuple[float, dict[str, float]]] = field(default_factory=list)  # s, MiB by role
+
+    def rss(self) -> dict[str, float]:
+        """Resident memory by role in MiB, work horses left out: they come and go."""
+        found: dict[str, float] = {}
+        root = psutil.Process(self.process.pid)
+        for child in root.children():
+            try:
+                name = child.cmdline()[-1] if "worker" in child.cmdline() else child.name()
+                name = "api" if "uvicorn" in child.cmdline() else name
+                found[name] = found.get(name, 0.0) + child.memory_info().rss / MIB
+            except (psutil.NoSuchProcess, IndexError):
+                continue
+        return {"supervisor": root.memory_info().rss / MIB} | found
+
+    @contextmanager
+    def watched(self, every: float = SAMPLE) -> Iterator[None]:
+        """Note the memory again and again."""
+        over, begun = threading.Event(), time.monotonic()
+
+        def look() -> None:
+            while True:
+                self.memory.append((round(time.monotonic() - begun, 2), self.rss()))
+                if over.wait(every):
+                    return
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def growth(self, since: float = 0.0) -> dict[str, list[float]]:
+        """By role: first, last and largest memory in MiB, from a moment on."""
+        series = [each for at, each in self.memory if at >= since] or [self.memory[-1][1]]
+        roles = series[0].keys() & series[-1].keys()
+        return {
+            role: [
+                round(series[0][role], 1),
+                round(series[-1][role], 1),
+                round(max(each.get(role, 0) for each in series), 1),
+            ]
+            for role in sorted(roles)
+        }
+
+
+@contextmanager
+def server(workers: int = 1, **settings: str) -> Iterator[Server]:
+    """A server on a free port."""
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", data]
+        command += ["--workers", str(workers)]
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | settings,
+        ) as process:
+            assert process.stdout is not None
+            url = next(word for word in process.stdout.readline().split() if "://" in word)
+            while not _ready(url):
+                time.sleep(0.1)
+            yield Server(url, process)
+            process.send_signal(signal.SIGTERM)
+
+
+def _ready(url: str) -> bool:
+    try:
+        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
+        return bool(answer.json()["status"] == "ok")
+    except (httpx.TransportError, ValueError):
+        return False
+
+
+def lattice(seed: int, size: int) -> bytes:
+    """A small noisy lattice as .npy."""
+    rows, columns = np.mgrid[:size, :size]
+    mean = 20 + 10 * np.cos(rows / 1.5) * np.cos(columns / 1.5)
+    buffer = io.BytesIO()
+    np.save(buffer, np.random.default_rng(seed).poisson(mean).astype(np.uint16))
+    return buffer.getvalue()
+
+
+@dataclass
+class Tally:
+    """Statuses and times of all requests."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    async def ask(self, client: httpx.AsyncClient, kind: str, path: str, **what: Any) -> Any:
+        """One request, timed; None when there was no answer."""
+        begun = time.perf_counter()
+        try:
+            answer = await client.request(kind.split()[0], path, **what)
+        except httpx.HTTPError as error:
+            self.statuses[f"{kind}: {type(error).__name__}"] += 1
+            return None
+        self.seconds.setdefault(kind, []).append(time.perf_counter() - begun)
+        self.statuses[f"{kind}: {answer.status_code}"] += 1
+        return answer
+
+    def spread(self) -> dict[str, list[float]]:
+        """Milliseconds: p50, p95, p99, max."""
+        return {
+            kind: [round(1e3 * float(np.percentile(times, p)), 1) for p in PERCENTILES]
+            for kind, times in sorted(self.seconds.items())
+        }
+
+    def faults(self) -> int:
+        """Answers of 500 and above, and requests without an answer."""
+        return sum(
+            count
+            for status, count in self.statuses.items()
+            if not status.split(": ")[1].isdigit() or status.split(": ")[1] >= "500"
+        )
+
+
+async def steady(url: str, tally: Tally, options: argparse.Namespace) -> None:
+    """Clients that submit at a steady rate in all and look at their jobs once a second."""
+    limits = httpx.Limits(max_connections=None)
+    end = time.monotonic() + options.seconds
+    pause = options.clients / options.rate
+
+    async def client(number: int) -> None:
+        params = json.dumps({"patch_size": 5})
+        jobs: list[str] = []
+        async with httpx.AsyncClient(
+            base_url=f"{url}/v1", timeout=60, limits=limits, trust_env=False
+        ) as http:
+            due = time.monotonic() + pause * number / options.clients
+            while (now := time.monotonic()) < end:
+                if now >= due:
+                    due += pause
+                    file = lattice(number, options.size)
+                    answer = await tally.ask(
+                        http, "POST /jobs", "/jobs", files={"file": file}, data={"params": params}
+                    )
+                    if answer is not None and answer.status_code == 202:
+                        jobs.append(answer.json()["id"])
+                if jobs:
+                    await _look(http, tally, jobs)
+                await asyncio.sleep(min(1.0, max(0.0, due - time.monotonic())))
+
+    await asyncio.gather(*(client(number) for number in range(options.clients)))
+
+
+async def _look(http: httpx.AsyncClient, tally: Tally, jobs: list[str]) -> None:
+    answer = await tally.ask(http, "GET /jobs/{id}", f"/jobs/{jobs[0]}")
+    if answer is not None and answer.json()["state"] == "succeeded":
+        job_id = jobs.pop(0)
+        await tally.ask(http, "GET /result", f"/jobs/{job_id}/result?format=npy")
+
+
+def bear_load(options: argparse.Namespace) -> dict[str, Any]:
+    """The steady load."""
+    with server(options.workers) as each:
+        tally = Tally()
+        with each.watched():
+            asyncio.run(steady(each.url, tally, options))
+        warm = min(60.0, options.seconds / 5)
+        with httpx.Client(base_url=f"{each.url}/v1", timeout=60, trust_env=False) as client:
+            left = client.get("/jobs", params={"state": "queued", "limit": 200}).json()
+        return {
+            "statuses": dict(tally.statuses),
+            "milliseconds (p50 p95 p99 max)": tally.spread(),
+            "answers of 500 and above, or none": tally.faults(),
+            "still queued (200 and more are not counted)": len(left["jobs"]),
+            f"MiB by process from second {warm:g} on (first, last, most)": each.growth(warm),
+            "memory": each.memory,
+        }
+
+
+def bear_slow_clients(options: argparse.Namespace) -> dict[str, Any]:
+    """Clients that send headers and bodies, or read results, a few bytes at a time."""
+    with server(options.workers) as each:
+        address = httpx.URL(each.url)
+        with httpx.Client(base_url=f"{each.url}/v1", timeout=60, trust_env=False) as client:
+            big = client.post(
+                "/jobs",
+                files={"file": lattice(0, 1024)},
+                data={"params": '{"patch_size": 5}'},
+                headers={"Prefer": "wait=60"},
+            ).json()
+        before, during = Tally(), Tally()
+        calm = argparse.Namespace(**vars(options) | {"seconds": 20, "clients": 10, "rate": 2})
+        asyncio.run(steady(each.url, before, calm))
+        over = threading.Event()
+        threads = [
+            threading.Thread(target=_crawl, args=(address.host, address.port, n, big["id"], over))
+            for n in range(options.slow)
+        ]
+        for thread in threads:
+            thread.start()
+        with each.watched():
+            asyncio.run(steady(each.url, during, calm))
+        over.set()
+        for thread in threads:
+            thread.join()
+        return {
+            "slow clients": options.slow,
+            "milliseconds without them (p50 p95 p99 max)": before.spread(),
+            "milliseconds with them": during.spread(),
+            "statuses with them": dict(during.statuses),
+            "answers of 500 and above, or none": during.faults(),
+            "MiB by process (first, last, most)": each.growth(),
+        }
+
+
+def _crawl(host: str, port: int, number: int, job_id: str, over: threading.Event) -> None:
+    """One slow client: of headers, of a body, or of reading."""
+    slow_headers = b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"x" * 10_000
+    slow_body = (
+        b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
+        b"Content-Length: 1000000\r\n\r\n" + b"x" * 10_000
+    )
+    request = f"GET /v1/jobs/{job_id}/result HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect((host, port))
+        try:
+            if number % 3 == 2:
+                connection.sendall(request)
+                while not over.wait(0.5):
+                    connection.recv(16)
+                return
+            text = slow_headers if number % 3 else slow_body
+            connection.sendall(text[:80])
+            for at in range(80, len(text), 10):
+                if over.wait(0.5):
+                    return
+                connection.sendall(text[at : at + 10])
+        except OSError:
+            return
+
+
+def bear_upload(options: argparse.Namespace) -> dict[str, Any]:
+    """One upload of so many bytes, valid, and streamed."""
+    side = int((options.upload_mib * MIB) ** 0.5)
+    head = io.BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (side, side)}
+    np.lib.format.write_array_header_1_0(head, header)
+    block = np.random.default_rng(0).integers(0, 255, MIB, np.uint8).tobytes()
+
+    def stream() -> Iterator[bytes]:
+        yield head.getvalue()
+        left = side * side
+        while left:
+            part = block[: min(left, MIB)]
+            left -= len(part)
+            yield part
+
+    settings = {
+        "REUCID_MAX_UPLOAD_MIB": str(options.upload_mib + 8),
+        "REUCID_MAX_PIXELS": str(side * side),
+        "REUCID_DECODE_TIMEOUT_S": "600",
+    }
+    with server(1, **settings) as each:
+        base = each.rss()["api"]
+        with each.watched(0.05), httpx.Client(timeout=1200, trust_env=False) as client:
+            begun = time.perf_counter()
+            answer = client.post(
+                f"{each.url}/v1/images",
+                content=stream(),
+                headers={"Content-Type": "application/octet-stream"},
+            )
+            seconds = time.perf_counter() - begun
+        most = max(memory["api"] for _, memory in each.memory)
+        return {
+            "bytes": side * side + len(head.getvalue()),
+            "answer": f"{answer.status_code} {answer.json().get('code', '')}",
+            "seconds, decoding included": round(seconds, 1),
+            "API process before, most (MiB)": [round(base, 1), round(most, 1)],
+            "growth (MiB)": round(most - base, 1),
+        }
+
+
+PARTS = {"load": bear_load, "slow": bear_slow_clients, "upload": bear_upload}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="load|slow|upload")
+    parser.add_argument("--clients", type=int, default=50)
+    parser.add_argument("--rate", type=float, default=20.0, help="submissions a second, in all")
+    parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--size", type=int, default=32, help="px")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--slow", type=int, default=200, help="slow clients")
+    parser.add_argument("--upload-mib", type=int, default=2048)
+    parser.add_argument("--output", type=Path, default=Path("build/load.json"))
+    options = parser.parse_args()
+    figures: dict[str, Any] = {"machine": f"{machine()}, load {os.getloadavg()[0]:.1f}"}
+    print(figures["machine"])
+    for name in options.parts or PARTS:
+        figures[name] = PARTS[name](options)
+        print(f"\n{name}")
+        for what, value in figures[name].items():
+            if what != "memory":
+                print(f"  {what}: {value}")
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(figures | {"options": str(options)}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
