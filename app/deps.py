@@ -1,13 +1,15 @@
 """What routes are given: the services of this process, and whose request it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
 
 from app.events import Wakes
 from worker.contract import JobRecord
+from worker.decoder import PLACES
 from worker.ledger import Ledger
 from worker.settings import Settings
 from worker.store import Store
@@ -22,6 +24,7 @@ class Services:
     store: Store
     redis: Redis
     wakes: Wakes
+    decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
 
 
 def _services(request: Request) -> Services:
