@@ -1,13 +1,15 @@
 """The open parts of one API process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
 
 from app.events import Wakes
 from app.rates import RateLimiter
+from worker.decoder import PLACES
 from worker.keyring import Keyring
 from worker.ledger import Ledger
 from worker.settings import Settings
@@ -24,6 +26,7 @@ class Services:
     redis: Redis
     wakes: Wakes
     rates: RateLimiter
+    decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
 
     @property
     def keyring(self) -> Keyring:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from anyio import to_thread
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
@@ -122,7 +123,10 @@ async def accept(
     """
     if file is None:
         raise invalid([FieldError(field="file", message="got no file, expected one image file")])
-    return await run_in_threadpool(_accept, services, file, owner, check)
+    # In threads of its own: files that decode slowly must not hold up everything else.
+    return await to_thread.run_sync(
+        _accept, services, file, owner, check, limiter=services.decoding
+    )
 
 
 def _accept(

@@ -30,13 +30,14 @@ from worker.store import pixels_name
 
 ANSWER, PRINTED = "answer.json", "printed"  # files that a child leaves, beside the pixels
 DISK_FULL = 28  # exit status of a child that could not write its result
+PLACES = os.cpu_count() or 1  # children at a time
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "worker.decoder", "worker.child"])
-_places = threading.BoundedSemaphore(os.cpu_count() or 1)  # children at a time
+_places = threading.BoundedSemaphore(PLACES)
 _children = threading.Lock()  # starting a child looks at how all others ended, and takes it away
 _file_info = TypeAdapter(FileInfo)
 

@@ -86,7 +86,7 @@ def _create(found: int, handled: int) -> int:
 def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # nothing that could be read
         return
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):

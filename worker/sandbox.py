@@ -20,7 +20,7 @@ from worker.process import die_with
 
 MIB = 2**20
 BASE = 512 * MIB  # working memory beside the file and its pixels: codecs, metadata
-COPIES = 2  # of the pixels, that reading and checking them may hold at a time
+COPIES = 3  # of the pixels, that reading and checking them may hold at a time
 BASE_OUTPUT = 16 * MIB  # bytes: the answer, and the pixels' header
 OPEN_FILES = 32
 GRACE = 1  # s, after which the child ends itself if its parent has not done so

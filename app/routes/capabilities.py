@@ -10,7 +10,7 @@ from app.errors import problems
 from app.schemas import JobForm, Params
 from app.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from worker.formats import COLORMAPS, FORMATS
-from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
+from worker.formats.limits import LARGEST_RATIO, MOST_FRAMES, MOST_SIGNALS
 from worker.settings import Settings
 
 router = APIRouter(tags=["capabilities"])
@@ -64,6 +64,7 @@ def limits(settings: Settings) -> dict[str, float]:
         "max_pixels": settings.max_pixels,
         "max_signals": MOST_SIGNALS,
         "max_frames": MOST_FRAMES,
+        "max_ratio": LARGEST_RATIO,
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
         "max_labels": labels["maxProperties"],

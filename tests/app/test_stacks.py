@@ -285,7 +285,7 @@ def test_the_limit_is_named_in_the_problem(api: httpx.Client) -> None:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros((5000, 3, 3), np.uint8))
     problem = api.post("/images", content=buffer.getvalue()).json()
-    assert problem["limit"] == {"name": "max_frames", "most": 4096, "got": 5000}
+    assert problem["limit"] == {"name": "max_frames", "value": 4096, "got": 5000}
 
 
 # --- the command line ---

@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 
 from worker.formats.errors import LimitError
-from worker.formats.limits import MOST_FRAMES
-
-MIB = 2**20
-FREELY_DECODED = 64 * MIB  # bytes of pixels that the smallest file may decode to
-LARGEST_RATIO = 250  # beyond: bytes of pixels for each byte of the file
+from worker.formats.limits import FREELY_DECODED, LARGEST_RATIO, MOST_FRAMES
 
 
 @dataclass

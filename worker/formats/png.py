@@ -10,6 +10,7 @@ from PIL import Image
 
 from worker.formats.signals import Found, Pixels, Refused, Signals, not_grayscale
 
+Image.MAX_IMAGE_PIXELS = None  # the limit is a setting, and is held before this is called
 MODES: dict[str, np.dtype[Any]] = {
     "L": np.dtype(np.uint8),
     "I;16": np.dtype(np.uint16),
