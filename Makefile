@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test lint check bench weights openapi clean python
+.PHONY: install demo serve test lint check bench weights formats openapi clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
 	$(BIN)/reucid demo --output-dir demo-output
@@ -37,6 +37,9 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 
 weights: $(VENV)/.dev ## train the bundled classifier anew
 	$(BIN)/python -m reucid_core.training fit
+
+formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats REAL=<folder>
+	$(BIN)/python -m tests.formats_table $(REAL)
 
 openapi: $(VENV)/.run ## write openapi/openapi.json anew
 	$(BIN)/python -m app.openapi

@@ -1,5 +1,6 @@
 """What all tests share: reproducible examples, and where real micrographs lie."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ settings.register_profile(
 )
 settings.load_profile("seeded")
 
-REAL = Path(__file__).parents[2] / "shared" / "data" / "real"
+BESIDE = Path(__file__).parents[2] / "shared" / "data" / "real"
+REAL = Path(os.environ.get("REUCID_REAL_IMAGES", BESIDE))
 
 
 @pytest.fixture(scope="session")
 def real_images() -> Path:
     """Folder of real micrographs, which the repository does not hold."""
     if not REAL.is_dir():
-        pytest.skip("no real micrographs beside the repository")
+        pytest.skip("no real micrographs: name their folder with REUCID_REAL_IMAGES")
     return REAL

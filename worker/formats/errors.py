@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from worker.formats.text import plain
+
 
 class FormatError(Exception):
     """The file cannot be used: `code` for programs, the message for people."""
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(plain(message))
         self.code = code
 
     def to_dict(self) -> dict[str, Any]:

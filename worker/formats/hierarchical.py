@@ -47,7 +47,7 @@ def kind_of(path: Path) -> str:
 def opened_velox(path: Path) -> Iterator[Signals]:
     """The images of a Velox EMD file; spectra are listed as what they are."""
     with h5py.File(path, "r") as file:
-        reader = FeiEMDReader(lazy=True)
+        reader = FeiEMDReader(lazy=_is_chunked(file))
         spectra: Signals = []
         try:
             reader.read_file(file)
@@ -57,6 +57,12 @@ def opened_velox(path: Path) -> Iterator[Signals]:
             signal_of(each, f"image {number}", each["original_metadata"])
             for number, each in enumerate(reader.dictionaries)
         ] + spectra
+
+
+def _is_chunked(file: h5py.File) -> bool:
+    """Whether all images are in chunks, as Velox writes them; others cannot be opened lazily."""
+    images = file.get("Data/Image", {})
+    return all("Data" not in each or each["Data"].chunks for each in images.values())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from worker.formats.text import plain
 from worker.formats.units import in_nanometres
 
 BUDGET = 64 * 1024  # characters of JSON kept of one signal, about
@@ -148,6 +149,6 @@ class _Cutter:
 
     def _text(self, text: str) -> str:
         self.truncated |= len(text) > LONGEST_TEXT
-        text = text[:LONGEST_TEXT].replace("\0", "")
+        text = plain(text, LONGEST_TEXT)
         self._left -= len(text)
         return text

@@ -1,4 +1,4 @@
-"""Files of microscopes that are no HDF5: DigitalMicrograph, TIA and MRC, by RosettaSciIO.
+"""Files of microscopes that are no HDF5: DigitalMicrograph and TIA, by RosettaSciIO.
 
 Its readers are called by name. Those used here evaluate nothing that a file says and open no other
 file; what is done beside them guards against what they take on trust.
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rsciio.digitalmicrograph import file_reader as read_dm
-from rsciio.mrc import file_reader as read_mrc
 from rsciio.tia._api import emixml2dtb, get_xml_info_from_emi, ser_reader
 from rsciio.utils._dictionary import DTBox
 
@@ -21,9 +20,6 @@ from worker.formats.errors import FormatError
 from worker.formats.signals import Signals
 
 SER_MAGIC = b"II\x97\x01"
-MRC_MODES = {0: 1, 1: 2, 2: 4, 4: 8, 6: 2, 12: 2}  # bytes per pixel
-MRC_HEADER = 1024  # bytes
-MRC_BIG_ENDIAN = b"\x11\x11"  # machine stamp
 DM_LAYOUT = ("ImageData", "ImageSource")  # tags that describe the file rather than the image
 
 
@@ -98,53 +94,3 @@ def _check_ser(path: Path) -> None:
             f"the SER file is truncated or damaged: it declares {valid} images of {rows} x "
             f"{columns} px and has {path.stat().st_size} bytes",
         )
-
-
-@contextmanager
-def opened_mrc(path: Path) -> Iterator[Signals]:
-    """The image or stack of an MRC file."""
-    order = ">" if is_big_endian(path) else "<"
-    columns, rows, frames, mode = _mrc_layout(path, order)
-    declared = MRC_HEADER + columns * rows * frames * MRC_MODES.get(mode, 0)
-    if mode not in MRC_MODES or declared > path.stat().st_size:
-        raise FormatError(
-            "damaged_file",
-            f"the MRC file is truncated or damaged: it declares {frames} frames of {rows} x "
-            f"{columns} px in mode {mode} and has {path.stat().st_size} bytes",
-        )
-    (signal,) = read_mrc(str(path), endianness=order, metadata_file=None)
-    if order == ">":  # the reader minds the byte order in the header only
-        signal["data"] = signal["data"].view(signal["data"].dtype.newbyteorder(">"))
-    header = signal["original_metadata"]["std_header"]
-    if not header["MX"] or not header["MY"] or not header["Xlen"]:
-        for axis in signal["axes"]:
-            axis["units"] = None  # no calibration, though the reader makes one up
-    yield [signal_of(signal, "image", signal["original_metadata"])]
-
-
-def is_mrc(head: bytes, size: int) -> bool:
-    """Whether a file begins like an MRC file; old ones have no magic, but the size must fit."""
-    if head[208:212] == b"MAP ":
-        return True
-    if len(head) < 216:
-        return False
-    columns, rows, frames, mode = struct.unpack_from("<4I", head)
-    extended = struct.unpack_from("<I", head, 92)[0]
-    pixels = columns * rows * frames
-    return (
-        mode in MRC_MODES
-        and pixels > 0
-        and (MRC_HEADER + extended + pixels * MRC_MODES[mode] == size)
-    )
-
-
-def is_big_endian(path: Path) -> bool:
-    """By the machine stamp."""
-    with path.open("rb") as file:
-        return file.read(216)[212:214] == MRC_BIG_ENDIAN
-
-
-def _mrc_layout(path: Path, order: str) -> tuple[int, int, int, int]:
-    with path.open("rb") as file:
-        columns, rows, frames, mode = struct.unpack(f"{order}4I", file.read(16))
-    return columns, rows, frames, mode

@@ -95,7 +95,7 @@ def display(
 def _with_bar(shown: Image.Image, info: ImageInfo) -> Image.Image:
     width = info.pixel_size[1] if info.pixel_size is not None else 1.0
     length = round_length(BAR_SHARE * shown.width * width)
-    label = f"{length:g} {info.unit or 'px'}" if not info.unit else _label(length, info.unit)
+    label = _label(length, info.unit or "px")
     font = ImageFont.load_default(size=max(10, shown.width // 28))
     left, top, right, bottom = font.getbbox(label)
     margin = max(4, shown.width // 64)
@@ -126,10 +126,15 @@ def round_length(most: float) -> float:
 def _label(length: float, unit: str) -> str:
     """In the unit of length that gives a number between 1 and 1000."""
     if unit not in NANOMETRES:
-        return f"{length:g} {unit}"
+        return _ascii(f"{length:g} {unit}")
     nanometres = length * NANOMETRES[unit]
-    for name in (unit, "pm", "nm", "µm", "mm"):
-        number = nanometres / NANOMETRES[name]
-        if 1 <= float(f"{number:.6g}") < 1000:
-            return f"{number:.6g} {name}"
-    return f"{length:g} {unit}"
+    for name in ("nm", "pm", "µm", "mm"):
+        number = float(f"{nanometres / NANOMETRES[name]:.6g}")
+        if 1 <= number < 1000:
+            return _ascii(f"{number:g} {name}")
+    return _ascii(f"{length:g} {unit}")
+
+
+def _ascii(label: str) -> str:
+    """As ImageJ spells it: Pillow's font has neither micro sign nor ångström."""
+    return label.replace("µ", "u").replace("Å", "A")

@@ -15,12 +15,13 @@ import numpy as np
 from reucid_core.errors import ImageError
 from reucid_core.image import check_image
 from worker.contract import FileInfo, ImageInfo, SkippedSignal
-from worker.formats import hierarchical, microscope, npy, png, tiff
+from worker.formats import hierarchical, microscope, mrc, npy, png, tiff
 from worker.formats.catalogue import READABLE
 from worker.formats.errors import FormatError, LimitError
 from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.metadata import instrument, json_safe
 from worker.formats.signals import Found, Pixels, Refused, Signals
+from worker.formats.text import plain
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 MAGIC = {
@@ -42,7 +43,7 @@ OPENED = {
     "dm3": microscope.opened_dm,
     "dm4": microscope.opened_dm,
     "ser": microscope.opened_ser,
-    "mrc": microscope.opened_mrc,
+    "mrc": mrc.opened,
     "velox": hierarchical.opened_velox,
     "ncem": hierarchical.opened_ncem,
     "hspy": hierarchical.opened_hspy,
@@ -108,12 +109,12 @@ def recognise(path: Path) -> str:
         raise FormatError("empty_file", "got a file of 0 bytes, expected an image")
     if head.startswith(HDF5_MAGIC):
         return hierarchical.kind_of(path)
-    if head[208:212] == b"MAP ":
+    if head[mrc.MAP_AT : mrc.MAP_AT + 4] == mrc.MAP:
         return "mrc"
     for magic, format_ in MAGIC.items():
         if head.startswith(magic):
             return format_
-    if microscope.is_mrc(head, path.stat().st_size):
+    if mrc.is_mrc(head, path.stat().st_size):
         return "mrc"
     raise FormatError(
         "unsupported_format",
@@ -144,7 +145,7 @@ def _decode(format_: str, signals: Signals, max_pixels: int) -> Decoded:
             refused.append(Refused(signal.title, error))
     if not pixels:
         raise _no_image(refused)
-    skipped = tuple(SkippedSignal(each.title[:200], str(each.error)) for each in refused)
+    skipped = tuple(SkippedSignal(plain(each.title, 200), str(each.error)) for each in refused)
     return Decoded(pixels, FileInfo(format_, tuple(infos), skipped, default_signal(infos)))
 
 
@@ -215,10 +216,10 @@ def _info(format_: str, signal: Found, pixels: Pixels) -> ImageInfo:
         pixel_size=signal.pixel_size,
         unit=signal.unit,
         metadata=json_safe(signal.metadata),
-        title=signal.title[:200],
+        title=plain(signal.title, 200),
         frame_step=signal.frame_step,
         frame_unit=signal.frame_unit,
-        detector=None if taken.detector is None else taken.detector[:100],
+        detector=None if taken.detector is None else plain(taken.detector, 100),
         beam_energy=taken.beam_energy,
         dwell_time=taken.dwell_time,
         dose=taken.dose(signal.pixel_size, signal.unit),

@@ -3,9 +3,10 @@
 No other file is opened: an OME-TIFF that names others is read as if they were absent.
 """
 
+import logging
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,21 +38,56 @@ class Calibration:
 @contextmanager
 def opened(path: Path) -> Iterator[Signals]:
     """Every series of a TIFF file, and every channel of a series."""
-    with tifffile.TiffFile(path, _multifile=False) as file:
-        foreign = MULTI_FILE & file.flags
-        if foreign:
-            raise FormatError(
-                "unsupported_format",
-                f"got a TIFF of the kind {', '.join(foreign)}, expected one that is complete in "
-                "itself: export it as OME-TIFF or as an ImageJ stack",
-            )
-        calibration = _calibration(file)
-        metadata = _metadata(file)
+    with ExitStack() as stack:
+        with _no_page_lost():
+            file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
+            _check_complete(file)
+            calibration, metadata = _calibration(file), _metadata(file)
+            series = file.series
         yield [
             each
-            for number, series in enumerate(file.series, start=1)
-            for each in _channels(series, f"image {number}", calibration, metadata)
+            for number, each_series in enumerate(series, start=1)
+            for each in _channels(each_series, f"image {number}", calibration, metadata)
         ]
+
+
+def _check_complete(file: tifffile.TiffFile) -> None:
+    foreign = MULTI_FILE & file.flags
+    if foreign:
+        raise FormatError(
+            "unsupported_format",
+            f"got a TIFF of the kind {', '.join(foreign)}, expected one that is complete in "
+            "itself: export it as OME-TIFF or as an ImageJ stack",
+        )
+
+
+@contextmanager
+def _no_page_lost() -> Iterator[None]:
+    """Raise what tifffile only logs: pages beyond the end of the file, which it leaves out."""
+    complaints = _Complaints(logging.ERROR)
+    log = logging.getLogger("tifffile")
+    log.addHandler(complaints)
+    try:
+        yield
+    finally:
+        log.removeHandler(complaints)
+    if complaints.texts:
+        raise FormatError(
+            "damaged_file", f"the TIFF file is truncated or damaged: {complaints.texts[0]}"
+        )
+
+
+class _Complaints(logging.Handler):
+    """Keeps what is said of lost pages."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if "page offset" in text or "corrupt" in text:
+            self.texts.append(text[:200])
 
 
 def _channels(

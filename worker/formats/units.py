@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+from worker.formats.text import plain
+
 _SPELLINGS = {
     "nm": ("nm", "nanometer", "nanometers", "nanometre"),
     "µm": ("um", "µm", "μm", "micron", "microns", "micrometer", "micrometre", "\\u00b5m"),
@@ -26,7 +28,7 @@ def canonical(unit: Any) -> str | None:
     text = text.strip().strip("[]").replace("_", "").strip("\0 ")
     if text.lower() in NONE:
         return None
-    return _CANONICAL.get(text.lower().replace(" ", ""), text[:20])
+    return _CANONICAL.get(text.lower().replace(" ", ""), plain(text, 20))
 
 
 def pixel_size(height: Any, width: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:

@@ -21,6 +21,7 @@ IMAGEJ_TYPES = (np.uint8, np.uint16, np.float32)
 IMAGEJ_UNITS = {"µm": "um", "Å": "A"}  # in ASCII
 MRC_TYPES = (np.int8, np.int16, np.uint16, np.float16, np.float32)
 PER_CENTIMETRE = 1e7  # nm
+LARGEST_RESOLUTION = 2**32  # that a TIFF tag can hold
 
 
 def write(
@@ -105,11 +106,9 @@ def _write_ome(path: Path, pixels: Pixels, info: ImageInfo) -> None:
         stated |= {"PhysicalSizeX": width, "PhysicalSizeY": height}
         stated |= {"PhysicalSizeXUnit": info.unit, "PhysicalSizeYUnit": info.unit}
         sides = in_nanometres(info.pixel_size, info.unit)
-        if sides is not None:  # for those who read the tags only
-            resolution = {
-                "resolution": (PER_CENTIMETRE / sides[1], PER_CENTIMETRE / sides[0]),
-                "resolutionunit": "CENTIMETER",
-            }
+        per_cm = None if sides is None else (PER_CENTIMETRE / sides[1], PER_CENTIMETRE / sides[0])
+        if per_cm is not None and max(per_cm) < LARGEST_RESOLUTION:  # for readers of tags only
+            resolution = {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
     if info.frame_step and info.frame_unit == "s":
         stated |= {"TimeIncrement": info.frame_step, "TimeIncrementUnit": "s"}
     elif info.frame_step and info.frame_unit in NANOMETRES:
@@ -139,7 +138,8 @@ def _write_mrc(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> No
             file.voxel_size = (sides[1] * 10, sides[0] * 10, 0)  # Å
         else:
             file.voxel_size = (0, 0, 0)
-        file.add_label(f"REUCID {version('reucid')}: {info.title}".encode("ascii", "replace")[:79])
+        label = f"REUCID {version('reucid')}: {info.title}"
+        file.add_label(label.encode("ascii", "replace").decode()[:79])
 
 
 def _write_hspy(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> None:

@@ -1,0 +1,96 @@
+"""`python -m tests.formats_table DIR` writes the table in docs/formats.md anew, from real files."""
+
+import argparse
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from worker import formats
+from worker.contract import ImageInfo
+from worker.formats import FORMATS, reading
+from worker.formats.catalogue import Format
+from worker.formats.units import in_nanometres
+from worker.inspection import companions_of
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "formats.md"
+BLOCK = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
+MAX_PIXELS = 2**28
+KEEPING = [each.name for each in FORMATS if each.writes and each.calibration]
+
+
+@dataclass
+class Tried:
+    """What the real files of one format showed."""
+
+    files: int = 0
+    calibrated: int = 0
+    stacks: int = 0
+
+
+def render(folder: Path) -> str:
+    """The table, from the formats as they are and every file of a folder."""
+    tried: dict[str, Tried] = defaultdict(Tried)
+    for path in sorted(folder.iterdir()):
+        decoded = reading.read(path, max_pixels=MAX_PIXELS, companions=companions_of(path))
+        found = tried[decoded.info.format]
+        found.files += 1
+        info = decoded.info.signals[decoded.info.default]
+        found.stacks += len(info.shape) == 3
+        found.calibrated += _is_kept(decoded.pixels[decoded.info.default], info)
+    return "".join(_lines(tried))
+
+
+def rendered_document(folder: Path) -> str:
+    """The document with its table made anew."""
+    table = render(folder)
+    return BLOCK.sub(lambda _: table, DOCUMENT.read_text(encoding="utf-8"))
+
+
+def _is_kept(pixels: np.ndarray, info: ImageInfo) -> bool:  # type: ignore[type-arg]
+    """Whether a calibrated image keeps its calibration in every format that can hold it."""
+    if info.pixel_size is None:
+        return False
+    before = in_nanometres(info.pixel_size, info.unit)
+    with tempfile.TemporaryDirectory() as folder:
+        for format_ in KEEPING:
+            path = Path(folder) / "out"
+            formats.write(path, pixels.astype(np.float32), info, format_)
+            after = reading.read(path, max_pixels=MAX_PIXELS).info.signals[0]
+            sides = in_nanometres(after.pixel_size or (0.0, 0.0), after.unit)
+            np.testing.assert_allclose(sides, before, rtol=1e-6)
+    return True
+
+
+def _lines(tried: dict[str, Tried]) -> Iterator[str]:
+    yield "| format | read | write | calibration kept | multi-frame | metadata | real files |\n"
+    yield "|---|---|---|---|---|---|---|\n"
+    for each in FORMATS:
+        cells = (each.reads, each.writes, each.calibration, each.frames, each.metadata)
+        marks = " | ".join("yes" if cell else "no" for cell in cells)
+        names = ", ".join(f"`{suffix}`" for suffix in each.suffixes)
+        yield f"| {each.title} ({names}) | {marks} | {_tested(each, tried)} |\n"
+
+
+def _tested(each: Format, tried: dict[str, Tried]) -> str:
+    found = tried.get(each.name)
+    if found is None:
+        return "none"
+    parts = [f"{found.calibrated} calibrated"] if found.calibrated else []
+    parts += [f"{found.stacks} a stack"] if found.stacks else []
+    return f"{found.files}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def main() -> None:
+    """Rewrite the document."""
+    parser = argparse.ArgumentParser(prog="python -m tests.formats_table", description=__doc__)
+    parser.add_argument("folder", type=Path, help="real files, one of each kind or more")
+    DOCUMENT.write_text(rendered_document(parser.parse_args().folder), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
