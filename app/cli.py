@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from app.client import Client, ClientError
 from app.keys import app as keys
 from app.progress import console, follow, stacks_bar
+from worker.database import SchemaError
 from worker.settings import Settings
 
 OUR_FAULT, BAD_INPUT = 1, 2
@@ -342,7 +343,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
-    if isinstance(error, errors.ModelError):
+    if isinstance(error, errors.ModelError | SchemaError):
         return str(error), OUR_FAULT
     if isinstance(error, errors.ParameterError):
         return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT

@@ -22,7 +22,7 @@ def open_engine(url: str) -> Engine:
         return create_engine(url, pool_pre_ping=True)
     database = make_url(url).database
     if database:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+        Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin)
@@ -43,8 +43,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+class SchemaError(Exception):
+    """The database is a newer version's."""
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; several processes may do so at once."""
+    found = revision(engine)
+    known = {each.revision for each in ScriptDirectory(MIGRATIONS).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaError(
+            f"got a ledger with the schema {found}, which is a newer version's; expected at most "
+            f"{head()}: use that version, or restore a backup"
+        )
     config = Config()
     config.set_main_option("script_location", MIGRATIONS)
     with writing(engine) as connection:
