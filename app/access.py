@@ -44,12 +44,13 @@ class AccessMiddleware:
         count_request(scope["method"], route, status, seconds)
         looks = scope["method"] == "GET" and status < 400
         caller = scope["state"].get("caller")
-        (log.debug if looks or scope["path"].endswith(QUIET) else log.info)(
+        write = log.debug if looks or scope["path"].endswith(QUIET) else log.info
+        who = {"owner": caller.owner, "by_key": caller.key_id} if caller else {}
+        write(
             "request",
             method=scope["method"],
             path=scope["path"],
             status=status,
             seconds=round(seconds, 4),
-            **({"owner": caller.owner, "key_id": caller.key_id} if caller else {}),
-            **scope.get("path_params", {}),
+            **scope.get("path_params", {}) | who,
         )

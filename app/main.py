@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        logs.configure(as_json=settings.log_json)
+        logs.configure(as_json=settings.log_json, level=settings.log_level)
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
         await run_in_threadpool(decoder.warm_up)
         async with Wakes(redis_url).listening() as wakes:

@@ -11,4 +11,8 @@ class PrefixMiddleware:
         self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "root_path": self._root_path}, receive, send)
+        root = self._root_path
+        if "path" in scope and not f"{scope['path']}/".startswith(f"{root}/"):
+            path, raw = root + scope["path"], root.encode() + (scope.get("raw_path") or b"")
+            scope = {**scope, "path": path, "raw_path": raw}
+        await self._app({**scope, "root_path": root}, receive, send)

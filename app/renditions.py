@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from starlette.responses import Response
 
 from app.deps import Services
-from app.errors import FieldError, Problem, invalid
+from app.errors import Problem
 from app.files import send_file
 from app.montage import grays, montage
 from app.negotiation import choose
@@ -302,8 +302,7 @@ def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
         return pixels
     frames = as_stack(pixels)
     if frame >= len(frames):
-        message = f"got {frame}, expected 0 to {len(frames) - 1}"
-        raise invalid([FieldError(field="frame", message=message)])
+        raise Problem(404, "not_found", f"no frame {frame}: this job has {len(frames)}, from 0 on")
     return np.asarray(frames[frame])
 
 

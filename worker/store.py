@@ -31,6 +31,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self._uploads, self._images, self._jobs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

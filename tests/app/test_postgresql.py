@@ -91,7 +91,7 @@ def test_any_number_may_be_asked_for(on_postgres: str) -> None:
     with httpx.Client(base_url=on_postgres, timeout=70) as api:
         assert api.get("/jobs", params={"external_id": "a\0b"}).status_code in (200, 422)
         assert api.get("/jobs", params={"label": "a\0=b"}).status_code in (200, 422)
-        assert api.get("/jobs", params={"cursor": "9" * 18}).json()["jobs"] == []
+        assert api.get("/jobs", params={"cursor": "9" * 18}).status_code == 422
         headers = {"Last-Event-ID": "9" * 30}
         assert api.get(f"/jobs/{'0' * 32}/events", headers=headers).status_code in (404, 422)
 

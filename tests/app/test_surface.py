@@ -333,6 +333,8 @@ def test_answers_under_a_proxys_path(tmp_path_factory: pytest.TempPathFactory) -
             assert client.get(f"{prefix}/v1/jobs/{job['id']}").status_code == 200
             docs = client.get(f"{prefix}/docs")
             assert "/lab/reucid/static-offline-docs" in docs.text
+            script = f"{prefix}/static-offline-docs/swagger-ui-bundle.js"
+            assert client.get(script).status_code == 200
             assert "unsafe-inline" in docs.headers["content-security-policy"]
         assert page.links["next"]["url"].startswith("/lab/reucid/v1/jobs?limit=1&cursor=")
         assert client.get("/openapi.json").json()["servers"] == [{"url": "/lab/reucid"}]

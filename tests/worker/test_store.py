@@ -7,12 +7,20 @@ from uuid import uuid4
 
 import pytest
 
+from worker.ledger import Ledger
 from worker.store import Store, sha256_of, write_atomic
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "data")
+
+
+def test_only_its_owner_may_look_into_the_data_folder(tmp_path: Path) -> None:
+    Store(tmp_path / "data")
+    Ledger.open(f"sqlite:///{tmp_path / 'other' / 'ledger.sqlite'}").close()
+    for folder in ("data", "data/images", "data/jobs", "data/uploads", "other"):
+        assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
 
 
 def test_an_accepted_upload_becomes_an_image(store: Store) -> None:

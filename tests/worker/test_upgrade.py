@@ -1,0 +1,63 @@
+"""A server that starts on an older ledger upgrades it and keeps what is in it."""
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import text
+
+from worker.contract import JobRequest, State
+from worker.database import MIGRATIONS, UnusableLedgerError, head, open_engine, revision, writing
+from worker.ledger import Ledger
+from worker.tally import tally
+
+IMAGE, JOB = "1" * 32, "2" * 32
+ROWS = (
+    "INSERT INTO images VALUES (:image, 'local', 'a.npy', :sha256, 100, :info, 1000.0)",
+    "INSERT INTO jobs (id, owner, image_id, params, priority, labels, metadata, state, stacks_done,"
+    " finish_requested, attempt, lost, turn, dispatch, created_at, finished_at, expires_at, purged)"
+    " VALUES (:job, 'local', :image, '{}', 'batch', '{}', '{}', 'succeeded', 1, false, 1, 0, 0, 1,"
+    " 1000.0, 1003.0, 9e9, false)",
+    "INSERT INTO artifacts VALUES (:job, 'result.npy', :sha256, 50)",
+    "INSERT INTO events (job_id, attempt, type, data, created_at) VALUES"
+    " (:job, 1, 'queued', '{}', 1000.0), (:job, 1, 'started', '{}', 1001.0),"
+    " (:job, 1, 'succeeded', '{}', 1003.0)",
+)
+
+
+def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    ledger = Ledger.open(url)
+    with writing(ledger.engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    ledger.close()
+    with pytest.raises(UnusableLedgerError, match="9999.*newer"):
+        Ledger.open(url)
+
+
+def test_from_the_first_version(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
+    engine = open_engine(url)
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    info = '{"format": "npy", "shape": [9, 9], "dtype": "uint8", "pixel_size": null, "unit": null}'
+    values = {"image": IMAGE, "job": JOB, "sha256": "0" * 64, "info": info}
+    with writing(engine) as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for row in ROWS:
+            connection.execute(text(row), values)
+    engine.dispose()
+
+    ledger = Ledger.open(url)
+    assert revision(ledger.engine) == head() != "0001"
+    job = ledger.job(JOB, owner="local")
+    assert (job.state, job.created_at, job.request.batch) == (State.SUCCEEDED, 1000.0, None)
+    assert [artifact.name for artifact in job.artifacts] == ["result.npy"]
+    assert ledger.image(IMAGE, owner="local").expired_at is None
+    assert ledger.used("local") == 200 + 100
+    assert tally(ledger)["wait", "batch"].total == 1.0
+    again, _ = ledger.submit(JobRequest("local", IMAGE, {}, batch="new"))
+    assert again.request.batch == "new"
+    ledger.close()
