@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import psutil
 import pytest
 
 from tests.faults import scenarios
@@ -194,6 +195,25 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
     rig.stop()
 
 
+def test_readers_that_hang_up_are_no_fault(rig: Rig, history: History, known: list[Case]) -> None:
+    with Client(rig.url, history, 12) as client:
+        for _ in range(5):
+            wanted = client.submit(known[1])
+            for _ in range(4):
+                with socket.create_connection(("127.0.0.1", rig.port)) as connection:
+                    path = f"/v1/jobs/{wanted.job_id}/events"
+                    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    connection.recv(200)
+            client.follow(wanted)
+    until(lambda: not _connections(rig), "all have gone")
+    assert "Traceback" not in (rig.folder / "log").read_text()
+
+
+def _connections(rig: Rig) -> int:
+    (api,) = rig.processes("api")
+    return sum(each.status == psutil.CONN_CLOSE_WAIT for each in api.net_connections("tcp"))
+
+
 def test_clients_that_hang_up_cost_nothing_and_leave_nothing(rig: Rig) -> None:
     for _ in range(20):
         with socket.create_connection(("127.0.0.1", rig.port)) as connection:
@@ -238,7 +258,10 @@ def _fill_up(rig: Rig, folder: Path, known: list[Case]) -> None:
                 answer = httpx.get(f"{rig.url}/v1/jobs/{before.job_id}", trust_env=False)
                 assert answer.json()["state"] == "succeeded"
                 time.sleep(1)
-        ended(rig, running)
+        if ended(rig, running) is State.FAILED:
+            failure = rig.ledger.job(running.job_id).failure
+            assert failure is not None
+            assert failure.code in ("insufficient_storage", "worker_lost")
         client.follow(running)
         after = client.submit(known[2])
         client.follow(after)
