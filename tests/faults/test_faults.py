@@ -42,7 +42,7 @@ def test_a_process_killed_at_any_point_costs_and_doubles_nothing(
 def test_nothing_is_lost_or_doubled_in_a_storm(
     rig: Rig, history: History, known: list[Case]
 ) -> None:
-    scenarios.storm(rig, history, known, clients=3, jobs=12, strikes=3, seed=2)
+    scenarios.storm(rig, history, known, clients=3, jobs=9, strikes=3, seed=2)
     assert check(history, rig.ledger, rig.store) == []
 
 
@@ -179,7 +179,7 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
     ]
     until(lambda: rig.ledger.live_workers(within_s=10) == 3, "the skewed workers are there")
     with Client(rig.url, history, 10) as client:
-        wanted = [client.submit(known[n % len(known)]) for n in range(12)]
+        wanted = [client.submit(known[n % len(known)]) for n in range(6)]
         for each in wanted:
             client.follow(each)
             client.fetch(each)
