@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from uuid import uuid4
 
 import structlog
+from anyio import BrokenResourceError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,11 @@ _current: ContextVar[str] = ContextVar("request_id", default="")
 def request_id() -> str:
     """The id of the request being answered."""
     return _current.get()
+
+
+def _is_of_a_reader_that_left(error: Exception) -> bool:
+    """Whether it is what FastAPI raises when the reader of server-sent events hangs up."""
+    return isinstance(error, ExceptionGroup) and error.split(BrokenResourceError)[1] is None
 
 
 class RequestIdMiddleware:
@@ -48,6 +54,8 @@ class RequestIdMiddleware:
             try:
                 await self._app(scope, receive, send_with_id)
             except Exception as error:
+                if started and _is_of_a_reader_that_left(error):
+                    return
                 if started:
                     raise
                 await self._answer(error)(scope, receive, send_with_id)

@@ -49,10 +49,11 @@ FrameQuery = Annotated[
     int | None,
     Query(ge=0, description="One frame of a stack, from 0. A picture shows the first by default."),
 ]
+PERCENTILE = r"(100|[0-9]{1,2}(\.[0-9]{1,4})?)"
 PercentilesQuery = Annotated[
     str | None,
     Query(
-        pattern=r"^[0-9.]{1,9},[0-9.]{1,9}$",
+        pattern=rf"^{PERCENTILE},{PERCENTILE}$",
         description="Of a picture: percentiles of the pixels shown darkest and brightest; "
         "0.1,99.9 by default.",
     ),
@@ -106,7 +107,8 @@ IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
 
 def _look(
     frame: FrameQuery = None,
-    percentiles: PercentilesQuery = None,
+    percentiles: PERCENTILE = r"(100|[0-9]{1,2}(\.[0-9]{1,4})?)"
+PercentilesQuery = None,
     colormap: ColormapQuery = None,
     scalebar: ScalebarQuery = False,
 ) -> tuple[int | None, Look | None]:

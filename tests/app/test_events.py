@@ -54,3 +54,18 @@ def test_the_stream_of_a_deleted_job_ends(tmp_path: Path) -> None:
     ledger.delete_job(attempt.job_id, owner="someone")
     assert asyncio.run(read(ledger, attempt.job_id)) == []
     ledger.close()
+
+
+async def wait_for_two_jobs() -> tuple[bool, bool]:
+    wakes = Wakes("redis://127.0.0.1:9")
+    waiting = [asyncio.create_task(wakes.wait(job_id, 600)) for job_id in ("one", "other")]
+    await asyncio.sleep(0)
+    wakes._tell("one")
+    await waiting[0]
+    woken = waiting[0].done(), waiting[1].done()
+    waiting[1].cancel()
+    return woken
+
+
+def test_news_of_a_job_wake_those_who_wait_for_it_and_nobody_else() -> None:
+    assert asyncio.run(wait_for_two_jobs()) == (True, False)

@@ -234,7 +234,7 @@ def test_stacks_in_every_format(api: httpx.Client, done: dict[str, Any], tmp_pat
     with tifffile.TiffFile(download("tiff", frame=2)) as file:
         assert file.is_imagej
         np.testing.assert_array_equal(file.asarray(), result[2])
-    assert api.get(f"/jobs/{done['id']}/result", params={"frame": 4}).status_code == 422
+    assert api.get(f"/jobs/{done['id']}/result", params={"frame": 4}).status_code == 404
 
 
 def test_pictures_as_wished(api: httpx.Client, done: dict[str, Any]) -> None:

@@ -185,15 +185,15 @@ def _recoveries(histories: list[list[Event]], rig: Rig) -> dict[str, list[float]
             if event.type is not EventType.QUEUED or event.data.get("reason") != "worker_lost":
                 continue
             begun, again = starts.get(event.attempt - 1), starts.get(event.attempt, ends[0])
-            kills = [
-                kill
-                for kill in rig.kills
-                if kill.role in ("worker", "horse", "supervisor")
-                and begun is not None
-                and begun <= kill.at <= event.created_at
-            ]
-            if kills:
-                found.setdefault(kills[-1].role, []).append(again - kills[-1].at)
+            if begun is None:
+                continue
+            deadly = [kill for kill in rig.kills if kill.role in ("worker", "horse", "supervisor")]
+            causes = [kill for kill in deadly if begun <= kill.at <= event.created_at]
+            if causes:
+                within = [kill.role for kill in deadly if begun <= kill.at <= again]
+                # Where the supervisor was killed, too, everything had to start anew.
+                role = "supervisor" if "supervisor" in within else causes[-1].role
+                found.setdefault(role, []).append(again - causes[-1].at)
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import httpx
+import psutil
 import pytest
 
 from tests.faults import scenarios
@@ -41,7 +42,7 @@ def test_a_process_killed_at_any_point_costs_and_doubles_nothing(
 def test_nothing_is_lost_or_doubled_in_a_storm(
     rig: Rig, history: History, known: list[Case]
 ) -> None:
-    scenarios.storm(rig, history, known, clients=3, jobs=12, strikes=3, seed=2)
+    scenarios.storm(rig, history, known, clients=3, jobs=9, strikes=3, seed=2)
     assert check(history, rig.ledger, rig.store) == []
 
 
@@ -178,7 +179,7 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
     ]
     until(lambda: rig.ledger.live_workers(within_s=10) == 3, "the skewed workers are there")
     with Client(rig.url, history, 10) as client:
-        wanted = [client.submit(known[n % len(known)]) for n in range(12)]
+        wanted = [client.submit(known[n % len(known)]) for n in range(6)]
         for each in wanted:
             client.follow(each)
             client.fetch(each)
@@ -192,6 +193,25 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
         assert process.poll() is None
     assert check(history, rig.ledger, rig.store) == []
     rig.stop()
+
+
+def test_readers_that_hang_up_are_no_fault(rig: Rig, history: History, known: list[Case]) -> None:
+    with Client(rig.url, history, 12) as client:
+        for _ in range(5):
+            wanted = client.submit(known[1])
+            for _ in range(4):
+                with socket.create_connection(("127.0.0.1", rig.port)) as connection:
+                    path = f"/v1/jobs/{wanted.job_id}/events"
+                    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    connection.recv(200)
+            client.follow(wanted)
+    until(lambda: not _connections(rig), "all have gone")
+    assert "Traceback" not in (rig.folder / "log").read_text()
+
+
+def _connections(rig: Rig) -> int:
+    (api,) = rig.processes("api")
+    return sum(each.status == psutil.CONN_CLOSE_WAIT for each in api.net_connections("tcp"))
 
 
 def test_clients_that_hang_up_cost_nothing_and_leave_nothing(rig: Rig) -> None:
@@ -238,7 +258,10 @@ def _fill_up(rig: Rig, folder: Path, known: list[Case]) -> None:
                 answer = httpx.get(f"{rig.url}/v1/jobs/{before.job_id}", trust_env=False)
                 assert answer.json()["state"] == "succeeded"
                 time.sleep(1)
-        ended(rig, running)
+        if ended(rig, running) is State.FAILED:
+            failure = rig.ledger.job(running.job_id).failure
+            assert failure is not None
+            assert failure.code in ("insufficient_storage", "worker_lost")
         client.follow(running)
         after = client.submit(known[2])
         client.follow(after)

@@ -3,6 +3,7 @@
 import multiprocessing
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -305,6 +306,17 @@ def test_interactive_jobs_go_before_batch_jobs(ledger: Ledger) -> None:
     assert [ledger.queue_position(job_id) for job_id in batch] == [1, 2, 3]
     claimed(ledger, interactive)
     assert ledger.queue_position(interactive) is None
+
+
+def test_the_position_told_is_the_place_in_the_line(ledger: Ledger) -> None:
+    rng = Random(1)
+    for _ in range(30):
+        submit(ledger, rng.choice("abc"), priority=rng.choice(list(Priority)))
+        if rng.random() < 0.3:
+            Backlog(ledger).dispatch(rng.choice(Backlog(ledger).waiting(5)))
+    line = [job.job_id for job in Backlog(ledger).waiting(100)]
+    assert len(line) == 30
+    assert [ledger.queue_position(job_id) for job_id in line] == list(range(30))
 
 
 def test_owners_take_turns(ledger: Ledger) -> None:

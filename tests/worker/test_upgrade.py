@@ -32,7 +32,7 @@ def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
     with writing(ledger.engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     ledger.close()
-    with pytest.raises(UnusableLedgerError, match="9999.*newer"):
+    with pytest.raises(UnusableLedgerError, match=r"9999.*newer"):
         Ledger.open(url)
 
 

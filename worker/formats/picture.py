@@ -40,10 +40,10 @@ class Look:
 
     def __post_init__(self) -> None:
         low, high = self.percentiles
-        if not 0 <= low < high <= 100:
+        if not 0 <= low <= high <= 100:
             raise FormatError(
                 "invalid_look",
-                f"got the percentiles {low:g},{high:g}, expected two growing numbers from 0 to 100",
+                f"got the percentiles {low:g},{high:g}, expected two numbers from 0 to 100",
             )
         if self.colormap not in COLORMAPS:
             raise FormatError(
@@ -55,7 +55,7 @@ class Look:
 def parse_percentiles(text: str) -> tuple[float, float]:
     """Two percentiles of text such as `0.1,99.9`."""
     try:
-        low, high = (float(part) for part in text.split(","))
+        low, high = sorted(float(part) for part in text.split(","))
     except ValueError:
         message = f"got the percentiles {text!r}, expected two numbers such as 0.1,99.9"
         raise FormatError("invalid_look", message) from None
