@@ -107,8 +107,7 @@ IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
 
 def _look(
     frame: FrameQuery = None,
-    percentiles: PERCENTILE = r"(100|[0-9]{1,2}(\.[0-9]{1,4})?)"
-PercentilesQuery = None,
+    percentiles: PercentilesQuery = None,
     colormap: ColormapQuery = None,
     scalebar: ScalebarQuery = False,
 ) -> tuple[int | None, Look | None]:
