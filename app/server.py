@@ -46,6 +46,9 @@ def _listen(settings: Settings) -> socket.socket:
     except (OSError, OverflowError) as error:
         message = f"cannot listen on {settings.host}:{settings.port}: {error}"
         raise typer.BadParameter(message, param_hint="--port") from error
+    # Connections inherit it. uvicorn takes a descriptor for a Unix socket and does not set it, and
+    # an answer in two parts then waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.set_inheritable(True)
     return listener
 

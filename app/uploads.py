@@ -1,7 +1,7 @@
 """Files on their way in: streamed to the store and hashed as they come, then decoded in a child."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
 MOST_FIELDS = 32
 MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
+PIECE = MIB  # bytes of a body that are written at a time
 EMI_MAGIC = b"JK\x00\x02"
 
 
@@ -76,8 +77,8 @@ async def receive_body(request: Request, folder: Path, settings: Settings) -> Re
     """Store a raw request body."""
     sink = _Sink(folder / ORIGINAL, "image", settings.max_upload)
     try:
-        async for chunk in checked_stream(request):
-            await run_in_threadpool(sink.write, chunk)
+        async for piece in _pieces(request):
+            await run_in_threadpool(sink.write, piece)
     finally:
         sink.close()
     return sink.received()
@@ -89,8 +90,8 @@ async def receive_form(request: Request, folder: Path, settings: Settings) -> Fo
     reader = _FormReader(folder, settings.max_upload)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
-        async for chunk in checked_stream(request):
-            await run_in_threadpool(parser.write, chunk)
+        async for piece in _pieces(request):
+            await run_in_threadpool(parser.write, piece)
         if not reader.ended:
             raise FormParserError("it ends before its last boundary")
     except (KeyError, FormParserError) as error:
@@ -98,6 +99,18 @@ async def receive_form(request: Request, folder: Path, settings: Settings) -> Fo
     finally:
         reader.close()
     return reader.form
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body in pieces that are worth a thread's while."""
+    piece = bytearray()
+    async for chunk in checked_stream(request):
+        piece += chunk
+        if len(piece) >= PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 async def read_json(request: Request) -> bytes:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from app.main import create_app
 from tests.hostile.cases import Case
@@ -145,8 +144,3 @@ async def answers(
 
     await asyncio.gather(*(work() for _ in range(AT_A_TIME)))
     return told
-
-
-def rss(pid: int) -> int:
-    """Bytes that a process has resident."""
-    return int(psutil.Process(pid).memory_info().rss)
