@@ -45,7 +45,7 @@ class FieldError(BaseModel):
 class Limit(BaseModel):
     """A limit that was exceeded; `GET /v1/capabilities` lists them all."""
 
-    name: str = Field(examples=["max_upload_mib"])
+    name: str = Field(examples=["max_upload"])
     value: int | float | str = Field(examples=[2147483648])
     got: int | float | str = Field(
         examples=[3000000000],

@@ -24,14 +24,14 @@ def check_upload(services: Services, request: Request, owner: str) -> None:
 
 def check_space(services: Services, owner: str, more: int) -> None:
     """Refuse what would fill the disk or the owner's share of it."""
-    least, free = services.settings.min_free_mib * MIB, services.store.free() - more
+    least, free = services.settings.min_free, services.store.free() - more
     if free < least:
         raise Problem(
             507,
             "insufficient_storage",
             f"this would leave {max(free, 0)} bytes free on the server's disk, at least {least} "
-            "must be (min_free_mib)",
-            limit=Limit(name="min_free_mib", value=least, got=free),
+            "must be (min_free)",
+            limit=Limit(name="min_free", value=least, got=free),
         )
     quota = services.settings.owner_quota
     if quota is None:
@@ -41,9 +41,9 @@ def check_space(services: Services, owner: str, more: int) -> None:
         raise Problem(
             507,
             "quota_exceeded",
-            f"the files of {owner} would take {used} bytes, at most {quota} may (owner_quota_mib): "
+            f"the files of {owner} would take {used} bytes, at most {quota} may (owner_quota): "
             "delete jobs and images that are no longer needed",
-            limit=Limit(name="owner_quota_mib", value=quota, got=used),
+            limit=Limit(name="owner_quota", value=quota, got=used),
         )
 
 
@@ -52,6 +52,6 @@ def too_large(size: int, limit: int) -> Problem:
     return Problem(
         413,
         "too_large",
-        f"got {size} bytes or more, at most {limit} are accepted in one upload (max_upload_mib)",
-        limit=Limit(name="max_upload_mib", value=limit, got=size),
+        f"got {size} bytes or more, at most {limit} are accepted in one upload (max_upload)",
+        limit=Limit(name="max_upload", value=limit, got=size),
     )

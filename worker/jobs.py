@@ -26,11 +26,9 @@ from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
 from worker.points import reached
 from worker.selection import Selection, as_stack
-from worker.settings import Settings
+from worker.settings import DAY, Settings
 from worker.store import Store, sha256_of, write_atomic
 from worker.wake import wake
-
-SECONDS_PER_DAY = 86400.0
 
 log = structlog.get_logger()
 
@@ -190,7 +188,8 @@ class _Work:
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomic(path) as temporary, temporary.open("wb") as file:
             np.save(file, image)
-        if not self._attempt.stack_done(n, of, {"sha256": sha256_of(path)} | data):
+        told = {"sha256": sha256_of(path), "size": path.stat().st_size}
+        if not self._attempt.stack_done(n, of, told | data):
             raise Overtaken
         self._tell()
         return not self._attempt.finish_requested()
@@ -201,7 +200,7 @@ class _Work:
             self._attempt.warn(warning)
         made = self._store.seal(self._job.id, self._attempt.number, names(report))
         reached("job.sealed")
-        expires_in_s = self._settings.result_days * SECONDS_PER_DAY
+        expires_in_s = self._settings.result_days * DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):
             raise Overtaken
         reached("job.committed")

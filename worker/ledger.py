@@ -16,7 +16,6 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
-    case,
     delete,
     exists,
     func,
@@ -50,7 +49,7 @@ from worker.database import (
     writing,
 )
 from worker.fairness import next_turn, position
-from worker.settings import Settings
+from worker.settings import DAY, Settings
 from worker.tables import Now, artifacts, events, images, jobs, labels, tombstones, workers
 
 ACTIVE = (State.QUEUED, State.RUNNING)
@@ -355,15 +354,19 @@ class Ledger:
     def used(self, owner: str) -> int:
         """Bytes that the files of an owner's images and jobs take."""
         inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
-        # An interim result has the size of the result; there is one after each stack.
-        copies = case((artifacts.c.name == "result.npy", 1 + jobs.c.stacks_done), else_=1)
+        own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
         results = (
-            select(func.sum(artifacts.c.size * copies))
+            select(func.sum(artifacts.c.size))
             .join(jobs, jobs.c.id == artifacts.c.job_id)
-            .where(jobs.c.owner == owner, jobs.c.purged.is_(False))
+            .where(*own)
+        )
+        interims = (
+            select(func.sum(events.c.data["size"].as_float()))
+            .join(jobs, jobs.c.id == events.c.job_id)
+            .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
         )
         with reading(self.engine) as connection:
-            sums = (connection.execute(query).scalar_one() for query in (inputs, results))
+            sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
             return sum(int(each or 0) for each in sums)
 
     def queue_position(self, job_id: str) -> int | None:
@@ -456,7 +459,7 @@ class Ledger:
             )
             if not seen.rowcount:
                 connection.execute(insert(workers).values(name=worker, seen_at=Now()))
-                connection.execute(delete(workers).where(workers.c.seen_at < Now() - 86400.0))
+                connection.execute(delete(workers).where(workers.c.seen_at < Now() - DAY))
 
     def leave(self, worker: str) -> None:
         """Note that a worker has stopped."""

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 2**20
+DAY = 86400.0  # s
 
 
 class Settings(BaseSettings):
@@ -101,7 +102,9 @@ class Settings(BaseSettings):
         default=7.0, gt=0, description="Days until a picture nobody asks for is made anew."
     )
     api_key: SecretStr | None = Field(
-        default=None, exclude=True, description="Key that `reucid submit` shows to the server."
+        default=None,
+        exclude=True,
+        description="Key that `reucid submit`, `bundle` and `doctor` show to the server.",
     )
     metrics_open: bool = Field(
         default=False,
@@ -140,6 +143,11 @@ class Settings(BaseSettings):
     def owner_quota(self) -> int | None:
         """What the files of one owner may take, in bytes."""
         return None if self.owner_quota_mib is None else self.owner_quota_mib * MIB
+
+    @property
+    def min_free(self) -> int:
+        """Free space of the store that uploads and jobs must leave, in bytes."""
+        return self.min_free_mib * MIB
 
     @property
     def max_upload(self) -> int:

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from app.auth import ReaderDep
 from app.deps import ServicesDep
 from app.errors import problems
 from app.schemas import JobForm, Params
@@ -14,6 +15,12 @@ from worker.formats.limits import LARGEST_RATIO, MOST_FRAMES, MOST_SIGNALS
 from worker.settings import Settings
 
 router = APIRouter(tags=["capabilities"])
+
+SETTINGS = (
+    *("max_upload", "max_pixels", "max_queued", "max_queued_per_owner"),
+    *("rate_limit", "owner_quota", "min_free"),
+    *("decode_timeout_s", "job_timeout_s", "result_days", "input_days", "job_days"),
+)
 
 
 class FormatCapability(BaseModel):
@@ -34,7 +41,10 @@ class Capabilities(BaseModel):
     """What this server can do."""
 
     formats: list[FormatCapability]
-    limits: dict[str, float] = Field(description="By the names that errors give them.")
+    limits: dict[str, float | str] = Field(
+        description="By the names that errors give them; sizes in bytes. What is not there is not "
+        "limited."
+    )
     params: dict[str, Any] = Field(
         description="Schema of a job's parameters: types, defaults, ranges."
     )
@@ -42,7 +52,7 @@ class Capabilities(BaseModel):
 
 
 @router.get("/capabilities", responses=problems(500))
-def capabilities(services: ServicesDep) -> Capabilities:
+def capabilities(services: ServicesDep, _: ReaderDep) -> Capabilities:
     """The formats that can be read and written, the limits, a job's parameters."""
     return Capabilities(
         formats=[
@@ -55,20 +65,16 @@ def capabilities(services: ServicesDep) -> Capabilities:
     )
 
 
-def limits(settings: Settings) -> dict[str, float]:
-    """Every limit on what a client sends, by name."""
+def limits(settings: Settings) -> dict[str, float | str]:
+    """Every limit on what a client sends and takes, by name."""
     labels = JobForm.model_json_schema()["properties"]["labels"]
-    return {
-        "max_upload": settings.max_upload,
+    of_the_settings = {name: getattr(settings, name) for name in SETTINGS}
+    return {name: value for name, value in of_the_settings.items() if value not in (None, "")} | {
         "max_files": MOST_FILES,
-        "max_pixels": settings.max_pixels,
         "max_signals": MOST_SIGNALS,
         "max_frames": MOST_FRAMES,
         "max_ratio": LARGEST_RATIO,
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
         "max_labels": labels["maxProperties"],
-        "decode_timeout_s": settings.decode_timeout_s,
-        "job_timeout_s": settings.job_timeout_s,
-        "result_days": settings.result_days,
     }

@@ -217,11 +217,12 @@ def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Jo
     return _changed(services, services.ledger.request_finish(job.id, owner=job.request.owner))
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500))
+@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500, 507))
 def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Submit the job again, as a new one."""
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
+    check_space(services, job.request.owner, 0)
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
     new, _ = services.ledger.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"

