@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.client import Client
+from worker.settings import Settings
 
 REFUTED = 1  # exit status
 MOST_PROBLEMS = 12  # of a check that are printed
@@ -27,11 +28,14 @@ def bundle(
         bool, typer.Option("--input/--no-input", help="Whether with the input or its hash only.")
     ] = True,
 ) -> None:
-    """Fetch everything of a job in one file that `reucid verify` can check."""
+    """Fetch everything of a job in one file that `reucid verify` can check.
+
+    With the key in REUCID_API_KEY if the server wants one.
+    """
     if not output.resolve().parent.is_dir():
         message = f"no folder {output.parent} to write {output.name} to"
         raise typer.BadParameter(message, param_hint="--output")
-    with Client(server) as client:
+    with Client(server, Settings().key) as client:
         typer.echo(client.fetch(job, "bundle.zip", output, input=with_input))
 
 

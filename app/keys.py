@@ -11,12 +11,10 @@ from app.progress import console
 from app.schemas import KeySpec
 from worker.contract import KeyRecord, Scope
 from worker.keyring import Keyring
-from worker.ledger import Ledger, NotFoundError
-from worker.settings import Settings
+from worker.ledger import Ledger, NotFoundError, open_ledger
+from worker.settings import DAY, Settings
 
 app = typer.Typer(help="Keys: who may use the server.", no_args_is_help=True)
-
-SECONDS_PER_DAY = 86400.0
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the ledger.")]
 
@@ -41,7 +39,7 @@ def create(
             owner=spec.owner,
             scopes=spec.scopes,
             name=spec.name,
-            expires_in_s=expires_days * SECONDS_PER_DAY if expires_days else None,
+            expires_in_s=expires_days * DAY if expires_days else None,
         )
     console.print(
         f"key {record.id} of {record.owner}: {', '.join(sorted(record.scopes))}; "
@@ -79,7 +77,7 @@ def revoke(
 
 def _ledger(data_dir: Path | None) -> Ledger:
     stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
-    return Ledger.open(Settings(**stated).ledger_url)
+    return open_ledger(Settings(**stated))
 
 
 def _line(record: KeyRecord) -> str:

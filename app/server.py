@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from contextlib import closing
 from typing import Any
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from app.auth import is_loopback
 from worker import logs
 from worker.keyring import Keyring
-from worker.ledger import Ledger
+from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 
@@ -54,8 +55,5 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _has_valid_key(settings: Settings) -> bool:
-    ledger = Ledger.open(settings.ledger_url)
-    try:
+    with closing(open_ledger(settings)) as ledger:
         return any(key.state == "valid" for key in Keyring(ledger).all())
-    finally:
-        ledger.close()

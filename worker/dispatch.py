@@ -21,7 +21,7 @@ from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
 from worker.ledger import Ledger, ledger_may_be_away
 from worker.points import reached
 from worker.retention import Retention
-from worker.settings import Settings
+from worker.settings import DAY, Settings
 from worker.store import Store
 from worker.wake import wake
 
@@ -31,7 +31,6 @@ GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
 IDLE = 0.5  # s between looks at the ledger without being woken
 SWEEP_INTERVAL = 600.0  # s
 STRAY_AGE = 3600.0  # s
-SECONDS_PER_DAY = 86400.0
 FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
 
 log = structlog.get_logger()
@@ -85,15 +84,15 @@ class Dispatcher:
         self.store.sweep_jobs(
             self.ledger.attempt,
             older_than_s=STRAY_AGE,
-            renditions_s=settings.rendition_days * SECONDS_PER_DAY,
+            renditions_s=settings.rendition_days * DAY,
         )
-        remains_s = settings.result_days * SECONDS_PER_DAY
+        remains_s = settings.result_days * DAY
         for job_id in retention.expired_results(remains_s=remains_s):
             self.store.remove_job(job_id)
             retention.mark_purged(job_id)
-        retention.expire_images(unused_s=settings.input_days * SECONDS_PER_DAY)
+        retention.expire_images(unused_s=settings.input_days * DAY)
         retention.purge_images(self.store.remove_image)
-        retention.expire_records(after_s=settings.job_days * SECONDS_PER_DAY)
+        retention.expire_records(after_s=settings.job_days * DAY)
 
     def _recover(self) -> None:
         for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):

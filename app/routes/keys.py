@@ -6,10 +6,9 @@ from app.auth import AdminDep
 from app.deps import Id, ServicesDep
 from app.errors import problems
 from app.schemas import Key, KeyList, KeySpec, NewKey
+from worker.settings import DAY
 
 router = APIRouter(prefix="/keys", tags=["keys"])
-
-SECONDS_PER_DAY = 86400.0
 
 
 @router.post("", status_code=201, responses=problems(400, 422, 500))
@@ -19,9 +18,9 @@ def create(spec: KeySpec, response: Response, services: ServicesDep, _: AdminDep
         owner=spec.owner,
         scopes=spec.scopes,
         name=spec.name,
-        expires_in_s=spec.expires_days * SECONDS_PER_DAY if spec.expires_days else None,
+        expires_in_s=spec.expires_days * DAY if spec.expires_days else None,
     )
-    response.headers["Location"] = f"/v1/keys/{record.id}"
+    response.headers["Location"] = f"{services.settings.root_path}/v1/keys/{record.id}"
     response.headers["Cache-Control"] = "no-store"
     return NewKey(**Key.of(record).model_dump(), key=key)
 

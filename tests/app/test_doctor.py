@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from tests.app.inprocess import NO_REDIS, running
 from tests.app.test_cli import reucid
-from worker import doctor
+from worker import mounts
 from worker.contract import Scope
 from worker.database import writing
 from worker.ledger import Ledger
@@ -79,9 +79,14 @@ def test_a_database_that_is_away(
 def test_a_ledger_on_a_network_disk(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "NETWORK", {doctor.file_system(folder)})
+    monkeypatch.setattr(mounts, "NETWORK", {mounts.filesystem_of(folder)})
     status, output = examined(capsys)
     assert (status, "PostgreSQL" in line(output, "ledger")) == (1, True)
+    assert reucid("keys", "create", "--owner", "ada") == 1
+    monkeypatch.setenv("REUCID_LEDGER_ON_NETWORK", "true")
+    status, output = examined(capsys)
+    assert (status, line(output, "ledger")[:7]) == (0, "warning")
+    assert reucid("keys", "create", "--owner", "ada") == 0, "as the server, so the commands"
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")

@@ -255,7 +255,7 @@ def test_keys_on_the_host(
     assert "keys create" in capsys.readouterr().err, "a revoked key does not count"
 
 
-def test_submit_shows_the_key_of_the_environment(
+def test_commands_show_the_key_of_the_environment(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "image.npy"
@@ -264,6 +264,11 @@ def test_submit_shows_the_key_of_the_environment(
     assert "no key" in capsys.readouterr().err
     monkeypatch.setenv("REUCID_API_KEY", api.key("ada", SUBMIT, READ))
     assert reucid("submit", path, "--server", api.url) == 0
+    job_id = capsys.readouterr().out.strip()
+    api.work(job_id)
+    assert reucid("bundle", job_id, "-o", tmp_path / "a.zip", "--server", api.url) == 0
+    monkeypatch.delenv("REUCID_API_KEY")
+    assert reucid("bundle", job_id, "-o", tmp_path / "b.zip", "--server", api.url) == 2
 
 
 def test_no_key_is_ever_logged(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from worker.contract import Artifact
 from worker.database import writing
 from worker.dispatch import Dispatcher
 from worker.retention import Retention
+from worker.settings import DAY
 
-DAY = 86400.0
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 
 

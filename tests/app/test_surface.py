@@ -329,6 +329,9 @@ def test_answers_under_a_proxys_path(tmp_path_factory: pytest.TempPathFactory) -
             job = response.json()
             assert response.headers["location"] == f"/lab/reucid/v1/jobs/{job['id']}"
             assert job["links"]["self"] == response.headers["location"]
+            key = client.post(f"{prefix}/v1/keys", json={"owner": "local", "scopes": ["admin"]})
+            assert key.headers["location"].startswith("/lab/reucid/v1/keys/")
+            client.headers["X-API-Key"] = key.json()["key"]
             page = client.get(f"{prefix}/v1/jobs", params={"limit": 1})
             assert client.get(f"{prefix}/v1/jobs/{job['id']}").status_code == 200
             docs = client.get(f"{prefix}/docs")
