@@ -260,7 +260,7 @@ def _run(
         sample_id=job.request.sample_id,
     )
     files = {name: _part(services, job, name) for name in bundle.parts(report)}
-    return run, files, bundle.inputs(image.contents.format, _sent(services, image))
+    return run, files, bundle.inputs(image.contents.format, sent_files(services, image))
 
 
 def _part(services: Services, job: JobRecord, name: str) -> Path:
@@ -273,11 +273,11 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
             return artifact(services, job, name)[0]
 
 
-def _sent(services: Services, image: ImageRecord) -> list[Path]:
-    """The files of an upload, checked against the ledger."""
+def sent_files(services: Services, image: ImageRecord) -> list[Path]:
+    """The file of an upload, and those that came with it, checked against the ledger."""
     paths = [services.store.original(image.id), *services.store.companions(image.id)]
     if not paths[0].exists() or sha256_of(*paths) != image.sha256:
-        raise Problem(500, "damaged_artifact", "the input is missing or damaged in the store")
+        raise Problem(500, "damaged_image", "this image is missing or damaged in the store")
     return paths
 
 

@@ -18,12 +18,12 @@ def inspect_file(path: Path) -> FileInfo:
 def decode_file(path: Path, folder: Path, settings: Settings) -> FileInfo:
     """Decode a file, with those that belong to it, into a folder."""
     limits = decoder.Limits(settings.max_pixels, settings.decode_timeout_s)
-    source = path.resolve(strict=True)
-    return decoder.decode(source, folder, limits, companions_of(source))
+    return decoder.decode(path.resolve(strict=True), folder, limits, companions_of(path))
 
 
 def companions_of(path: Path) -> list[Path]:
     """The SER files that belong to an EMI file, by TIA's rule: NAME_1.ser beside NAME.emi."""
+    path = path.resolve()
     if path.suffix.lower() != ".emi":
         return []
     name = re.compile(re.escape(path.stem) + r"_(\d+)\.ser", re.IGNORECASE)

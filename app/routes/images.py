@@ -8,11 +8,11 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.auth import ReaderDep, SubmitterDep
 from app.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
-from app.errors import Problem, Responses, problems
+from app.errors import Responses, problems
 from app.files import send_file
 from app.limits import check_upload
 from app.paging import Cursor, decode, encode, link
-from app.renditions import render_preview
+from app.renditions import render_preview, sent_files
 from app.schemas import Image, ImageList
 from app.uploads import (
     accept,
@@ -117,12 +117,11 @@ def show(image: ImageDep) -> Image:
     responses=problems(404, 410, 416, 422, 500, also=ORIGINAL),
 )
 def content(request: Request, image: ImageContentDep, services: ServicesDep) -> Response:
-    """The file as it was sent."""
-    path = services.store.original(image.id)
-    if not path.exists() or sha256_of(path) != image.sha256:
-        raise Problem(500, "damaged_image", "this image is missing or damaged in the store")
+    """The file as it was sent; of several, the EMI file."""
+    path, *others = sent_files(services, image)
+    sha256 = sha256_of(path) if others else image.sha256
     return send_file(
-        request, path, image.sha256, media_type="application/octet-stream", filename=image.name
+        request, path, sha256, media_type="application/octet-stream", filename=image.name
     )
 
 

@@ -206,7 +206,7 @@ def interim(
     return render_interim(services, job, n, wish).response(request)
 
 
-@router.get("/metadata", responses=problems(404, 422, 500))
+@router.get("/metadata", responses=problems(404, 410, 422, 500))
 def metadata(job: JobDep, services: ServicesDep) -> Signal:
     """What is known of the signal that the job is about: calibration, microscope, metadata."""
     return Signal.of(chosen_signal(services, job).info)

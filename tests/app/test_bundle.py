@@ -111,7 +111,7 @@ def test_a_damaged_input_is_not_bundled(api: httpx.Client, data: Path, tiff: Pat
     original = data / "images" / job["image_id"] / "original"
     original.write_bytes(original.read_bytes()[:-1])
     response = api.get(f"/jobs/{job['id']}/bundle.zip")
-    assert (response.status_code, response.json()["code"]) == (500, "damaged_artifact")
+    assert (response.status_code, response.json()["code"]) == (500, "damaged_image")
 
 
 def test_fetched_and_verified(

@@ -1,5 +1,6 @@
 """Files of several signals and frames through the real server."""
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -208,6 +209,9 @@ def test_emi_with_its_series(api: httpx.Client, tmp_path: Path, frames: NDArray[
     image = api.get(f"/images/{job['image_id']}").json()
     assert (image["name"], image["format"], image["shape"]) == ("a.emi", "emi", [4, 80, 96])
     assert image["signals"][0]["beam_energy"] == 80.0
+    content = api.get(f"/images/{job['image_id']}/content")
+    assert content.content == (tmp_path / "a.emi").read_bytes()
+    assert content.headers["etag"] == f'"{hashlib.sha256(content.content).hexdigest()}"'
     assert npy(api, job, "result").shape == (4, 80, 96)
     alone = api.post("/images", files={"file": (tmp_path / "a.emi").read_bytes()})
     assert (alone.status_code, alone.json()["code"]) == (422, "incomplete")
@@ -279,6 +283,8 @@ def test_capabilities(api: httpx.Client) -> None:
     assert found["params"]["frames"]["enum"] == ["each", "joint"]
     assert found["limits"]["max_pixels"] == 2**28
     assert found["limits"]["max_upload"] == 2**31
+    assert found["limits"]["rate_limit"] == "3000/minute"
+    assert "owner_quota" not in found["limits"], "not set"
 
 
 def test_the_limit_is_named_in_the_problem(api: httpx.Client) -> None:
