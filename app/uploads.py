@@ -154,6 +154,7 @@ def _accept(
     info = decoder.decode(file.path, file.folder, limits, file.companions)
     check(info)
     image_id = uuid4().hex
+    services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
     if known is not None and services.ledger.revive_image(
         known.id, lambda: _replace(services, file, known.id)
     ):

@@ -53,12 +53,16 @@ class Store:
 
     def accept(self, upload: Path, image_id: str) -> None:
         """Make an upload an image, on disk before this returns."""
-        for path in upload.iterdir():
-            _sync(path)
+        self.sync(upload)
         os.utime(upload)  # from now on it may wait for its row as long as any other
         _sync(upload)
         upload.rename(self._images / _checked(image_id))
         _sync(self._images)
+
+    def sync(self, upload: Path) -> None:
+        """Bring the files of an upload to disk; done once, it takes no time again."""
+        for path in upload.iterdir():
+            _sync(path)
 
     def discard(self, upload: Path) -> None:
         """Remove an upload folder, if it was not accepted."""

@@ -36,9 +36,7 @@ def submit(api: Api, seed: int) -> str:
         return str(client.post("/jobs", files={"file": npy(seed)}, data=form).json()["id"])
 
 
-def test_jobs_in_the_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.tally.LAG", 0.0)
-    monkeypatch.setattr("app.metrics.tally", lambda ledger: tally(ledger, lag=0.0))
+def test_jobs_in_the_figures(tmp_path: Path) -> None:
     with running(tmp_path) as api, running(tmp_path) as other:
         first, second, third = (submit(api, seed) for seed in range(3))
         api.work(first)
@@ -139,7 +137,7 @@ def test_the_tally_counts_each_event_once_in_any_portions(
             api.work(submit(api, seed))
     monkeypatch.setattr("worker.tally.AT_ONCE", 3)
     ledger = Ledger.open(api.settings.ledger_url)
-    first, again = tally(ledger, lag=0.0), tally(ledger, lag=0.0)
+    first, again = tally(ledger), tally(ledger)
     assert first == again
     assert sum(first["stage", "saving"].counts) == 2
     assert first["job", "succeeded"].cumulative()[-1] == ("+Inf", 2.0)
