@@ -148,7 +148,8 @@ def gram_of_patches(transform: Transform, p: int) -> Float64:
     edges = Edges.of(image, p - 1, offset=mean)
     G = gram_matrix(edges, transform.correlation, p)
     sums = edges.window_sums().ravel()  # of each pixel over all patches, (p*p,)
-    G += mean * (sums[:, None] + sums) + n_patches * mean**2
+    G += mean * sums  # in place: no second matrix beside it
+    G += (mean * sums + n_patches * mean**2)[:, None]
     return G
 
 
@@ -174,6 +175,7 @@ def decompose_frames(transforms: Iterable[Transform], p: int, components: int) -
         G += gram_of_patches(transform, p)
         rows, columns = origin_grid(transform.image.shape, p)
         n_patches += rows * columns
+        del transform  # before the next takes its place
     return Decomposition.of_gram_matrix(G, components, n_patches=n_patches)
 
 

@@ -139,6 +139,7 @@ def _decide(
     correlation = np.zeros((lags + 1, shape[1]))
     for transform in _transforms(frames, params, lags, height):
         correlation += transform.correlation
+        del transform  # before the next takes its place
     plan = plan_exact(correlation, shape, params)
     task.clock.lap("psf")
     height = min(height, band_height(shape, plan.p, 2 * (plan.p - 1), budget))
@@ -155,5 +156,9 @@ def _transforms(
 ) -> Iterator[Transform]:
     """One at a time: all of them would be many times the frames' own size."""
     for frame in frames:
-        noisy = as_working_image(frame, params.precision)
-        yield Transform.of(noisy, lags=lags, height=height, threads=params.threads)
+        yield Transform.of(
+            as_working_image(frame, params.precision),
+            lags=lags,
+            height=height,
+            threads=params.threads,
+        )

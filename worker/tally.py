@@ -1,8 +1,8 @@
 """How long jobs wait and take, counted up from the events of the ledger.
 
-Whoever asks for the figures counts first what has happened since; a row says how far it was counted.
-Any number of processes may do so, since one writes at a time, and events become visible in the order
-of their numbers. The counts outlive the jobs they are of.
+Whoever asks for the figures counts first what has happened since; a row says how far that is. Any
+number of processes may do so: one writes at a time, and events become visible in the order of their
+numbers. The counts outlive the jobs they are of.
 """
 
 from bisect import bisect_left
