@@ -135,7 +135,7 @@ def duplicates(
     def submit(n: int) -> None:
         with Client(urls[n % len(urls)], history, seed + n) as client:
             together.wait()
-            client.submit_again(wanted)
+            client.submit_again(wanted, in_turn=False)
 
     with ThreadPoolExecutor(count) as pool:
         list(pool.map(submit, range(count)))

@@ -73,7 +73,9 @@ def test_a_canceled_job_cannot_be_committed(ledger: Ledger) -> None:
     assert not attempt.commit(MADE, expires_in_s=60)
     assert ledger.job(job_id).artifacts == ()
     assert ledger.cancel(job_id, owner=OWNER) == ledger.job(job_id)
-    assert [event.type for event in ledger.events(job_id)] == ["queued", "started", "canceled"]
+    assert [event.type for event in ledger.events(job_id)] == [
+        *("queued", "started", "stage", "canceled")
+    ]
 
 
 def test_an_unclaimed_attempt_is_not_over(ledger: Ledger) -> None:

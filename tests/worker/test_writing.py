@@ -187,7 +187,7 @@ def test_lengths_are_round(most: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("percentiles", "colormap"), [((50, 50), "gray"), ((-1, 9), "gray"), ((0, 100), "jet")]
+    ("percentiles", "colormap"), [((50, 101), "gray"), ((-1, 9), "gray"), ((0, 100), "jet")]
 )
 def test_a_look_that_cannot_be(percentiles: tuple[float, float], colormap: str) -> None:
     with pytest.raises(FormatError, match="expected"):
