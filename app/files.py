@@ -9,7 +9,17 @@ from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.conditional import has_it
-from app.errors import Problem
+from app.errors import Problem, Responses
+
+
+def sends(description: str, *media_types: str) -> Responses:
+    """OpenAPI's `responses` for what `send_file` gives, in one of these types."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    return {
+        200: {"description": description, "content": dict.fromkeys(media_types, binary)},
+        206: {"description": "The range that was asked for"},
+        304: {"description": "The client has it"},
+    }
 
 
 def send_file(

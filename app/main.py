@@ -19,6 +19,7 @@ from app.head import HeadMiddleware
 from app.headers import SecurityHeadersMiddleware
 from app.prefix import PrefixMiddleware
 from app.rates import RateLimiter
+from app.renditions import CLIPPED
 from app.requestid import RequestIdMiddleware
 from app.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.schemas import JobSpec
@@ -29,10 +30,13 @@ from worker.settings import Settings
 from worker.store import Store
 
 EXPOSED = [
+    CLIPPED,
     "Content-Disposition",
+    "Content-Range",
     "ETag",
     "Link",
     "Location",
+    "Preference-Applied",
     "Repr-Digest",
     "Retry-After",
     "X-Request-ID",

@@ -4,8 +4,10 @@ Rendered from bytes whose digest the ledger holds, and cached beside the job wit
 own that is checked whenever it is served.
 """
 
+import contextlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -335,22 +337,23 @@ def _cached(
     """A rendition, drawn if it was not yet or is damaged; `draw` gives the clipped pixels."""
     path = folder / filename
     known = path.with_name(f"{filename}.json")
+    for each in (path, known):  # first: somebody asks for it, so no sweep takes it meanwhile
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(each)
     if not _is_intact(path, known):
         with write_atomic(path) as temporary:
             clipped = draw(temporary)
         with write_atomic(known) as temporary:
             temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
-    else:
-        path.touch()  # somebody asks for it: it stays
-        known.touch()
     facts = json.loads(known.read_text())
     return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{filename}", facts["clipped"])
 
 
 def _is_intact(path: Path, known: Path) -> bool:
-    if not known.exists() or not path.exists():
+    try:
+        return bool(sha256_of(path) == json.loads(known.read_text())["sha256"])
+    except (OSError, ValueError, TypeError, KeyError):
         return False
-    return bool(sha256_of(path) == json.loads(known.read_text())["sha256"])
 
 
 def _not_ready(detail: str) -> Problem:

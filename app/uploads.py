@@ -154,12 +154,12 @@ def _accept(
     info = decoder.decode(file.path, file.folder, limits, file.companions)
     check(info)
     image_id = uuid4().hex
+    check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
     if known is not None and services.ledger.revive_image(
         known.id, lambda: _replace(services, file, known.id)
     ):
         return services.ledger.image(known.id, owner=owner), False
-    check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.accept(file.folder, image_id)
     reached("accept.stored")
     record, created = services.ledger.add_image(

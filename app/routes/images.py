@@ -8,8 +8,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.auth import ReaderDep, SubmitterDep
 from app.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
-from app.errors import Responses, problems
-from app.files import send_file
+from app.errors import problems
+from app.files import send_file, sends
 from app.limits import check_upload
 from app.paging import Cursor, decode, encode, link
 from app.renditions import render_preview, sent_files
@@ -27,14 +27,8 @@ from worker.store import sha256_of
 router = APIRouter(prefix="/images", tags=["images"])
 
 FILE: dict[str, Any] = {"type": "string", "format": "binary"}
-ORIGINAL: Responses = {
-    200: {"description": "The file", "content": {"application/octet-stream": {"schema": FILE}}},
-    206: {"description": "The range that was asked for"},
-    304: {"description": "The client has it"},
-}
-PNG: Responses = ORIGINAL | {
-    200: {"description": "The picture", "content": {"image/png": {"schema": FILE}}}
-}
+ORIGINAL = sends("The file", "application/octet-stream")
+PNG = sends("The picture", "image/png")
 RAW = re.compile(r"|application/(octet-stream|x-[a-z0-9.+-]+)|image/[a-z0-9.+-]+")
 FILES: dict[str, Any] = {
     "type": "array",

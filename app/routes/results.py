@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from app.conditional import has_it
 from app.deps import JobDep, Services, ServicesDep
 from app.errors import Responses, problems
+from app.files import sends
 from app.negotiation import choose
 from app.renditions import (
     CLIPPED,
@@ -65,33 +66,9 @@ ScalebarQuery = Annotated[
 # OpenAPI says by the answer's content types what may be accepted.
 AcceptHeader = Annotated[str, Header(include_in_schema=False)]
 
-FILES: Responses = {
-    200: {
-        "description": "The image",
-        "content": {
-            media_type: {"schema": {"type": "string", "format": "binary"}}
-            for media_type in MEDIA_TYPES.values()
-        },
-    },
-    206: {"description": "The range that was asked for"},
-    304: {"description": "The client has it"},
-}
-PNG: Responses = {
-    200: {
-        "description": "The picture",
-        "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    206: {"description": "The range that was asked for"},
-    304: {"description": "The client has it"},
-}
-ZIP: Responses = {
-    200: {
-        "description": "The bundle",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    },
-    206: {"description": "The range that was asked for"},
-    304: {"description": "The client has it"},
-}
+FILES = sends("The image", *MEDIA_TYPES.values())
+PNG = sends("The picture", "image/png")
+ZIP = sends("The bundle", "application/zip")
 RECORD: Responses = {
     200: {
         "description": "The record",

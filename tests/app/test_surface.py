@@ -82,6 +82,19 @@ def test_preview(client: httpx.Client, done: dict[str, Any], side: int, longest:
     assert picture.getextrema() == (0, 255)
 
 
+@pytest.mark.parametrize("damaged", ["preview-64.png", "preview-64.png.json"])
+def test_a_damaged_rendition_is_drawn_again(
+    api: Api, client: httpx.Client, done: dict[str, Any], damaged: str
+) -> None:
+    url = f"/images/{done['image_id']}/preview.png?side=64"
+    good = client.get(url)
+    path = api.store.image_renditions(done["image_id"]) / damaged
+    for content in (b"", path.read_bytes()[:-1]):
+        path.write_bytes(content)
+        again = client.get(url)
+        assert (again.content, again.headers["etag"]) == (good.content, good.headers["etag"])
+
+
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 12))
 def test_block_means_are_means_of_blocks(rows: int, columns: int, step: int) -> None:
     frame = np.arange(rows * columns, dtype=np.uint16).reshape(rows, columns)
