@@ -7,19 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-PERCENTILES = (0.35, 99.65)  # of the pixels, that become black and white; as ImageJ does
+from worker.formats import display
 
 
-def draw_preview(pixels: NDArray[Any], path: Path, *, side: int) -> None:
-    """Write a PNG whose longer side is at most so many px; of a stack, the first frame.
+def draw_preview(frame: NDArray[Any], path: Path, *, side: int) -> None:
+    """Write a PNG whose longer side is at most so many px.
 
     Blocks of pixels are averaged, so that noise looks as it would from afar.
     """
-    frame = pixels.reshape(-1, *pixels.shape[-2:])[0]
     small = block_means(frame, -(-max(frame.shape) // side))
-    low, high = np.percentile(small, PERCENTILES)
-    grays = (small - low) * (255.0 / (high - low) if high > low else 0.0)
-    Image.fromarray(np.rint(grays.clip(0, 255)).astype(np.uint8)).save(path, format="PNG")
+    Image.fromarray(display(small)).save(path, format="PNG")
 
 
 def block_means(frame: NDArray[Any], step: int) -> NDArray[np.float64]:
