@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.decompose import decompose
+from reucid_core.decompose import randomised_svd
 from reucid_core.eigenpatches import Classify
 from reucid_core.patches import assign
 from reucid_core.terrain import terrain
@@ -22,7 +22,7 @@ def denoise_literally(
         patches = np.empty((len(origins), p * p))
         for index, (row, column) in enumerate(origins):
             patches[index] = image[row : row + p, column : column + p].ravel()
-        decomposition = decompose(patches, max(64, 4 * p), rng=rng)
+        decomposition = randomised_svd(patches, max(64, 4 * p), rng=rng)
         kept = np.asarray(classify(decomposition)) >= choose_threshold(None, classify)
         E = decomposition.eigenpatches[kept].reshape(-1, p * p)
         truncated = (patches @ E.T @ E).reshape(-1, p, p)

@@ -6,6 +6,7 @@ are the eigenvectors of the Gram matrix as well, which takes one pass over the p
 randomised SVD takes six, but at p*p numbers per patch and pixel instead of the sketch's width.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -21,7 +22,31 @@ POWER_ITERATIONS = 2
 GRAM_PIXELS = 10  # per vector of the sketch: up to there the Gram matrix is cheaper (measured)
 
 
-def decompose(
+def decompose(patches: FloatArray, components: int, *, rng: np.random.Generator) -> Decomposition:
+    """Leading eigenpatches of a stack, in the cheaper way.
+
+    The patches are not centred: the first eigenpatch carries the mean.
+
+    Parameters
+    ----------
+    patches : ndarray, shape (N, p*p), float32 or float64
+    components : int
+        Number of eigenpatches wanted; at most min(N, p*p) are found.
+    rng : numpy.random.Generator
+        Draws the test matrix of a randomised SVD.
+
+    Returns
+    -------
+    Decomposition
+    """
+    n_patches, pixels = patches.shape
+    if through_gram_matrix(pixels, components) and n_patches >= pixels:
+        found = Decomposition.of_gram_matrix(_gram(patches), components, n_patches=n_patches)
+        return replace(found, eigenpatches=found.eigenpatches.astype(patches.dtype))
+    return randomised_svd(patches, components, rng=rng)
+
+
+def randomised_svd(
     patches: FloatArray,
     components: int,
     *,
@@ -29,9 +54,7 @@ def decompose(
     oversampling: int = OVERSAMPLING,
     power_iterations: int = POWER_ITERATIONS,
 ) -> Decomposition:
-    """Leading eigenpatches of a stack.
-
-    The patches are not centred: the first eigenpatch carries the mean.
+    """Leading eigenpatches of a stack from a sketch of its row space, as in the paper.
 
     Parameters
     ----------
@@ -50,9 +73,6 @@ def decompose(
     """
     n_patches, pixels = patches.shape
     components = min(components, n_patches, pixels)
-    if through_gram_matrix(pixels, components) and n_patches >= pixels:
-        found = Decomposition.of_gram_matrix(_gram(patches), components, n_patches=n_patches)
-        return replace(found, eigenpatches=found.eigenpatches.astype(patches.dtype))
     width = min(components + oversampling, n_patches, pixels)
 
     Q = _row_space(patches, width, rng, power_iterations)  # (p*p, width)
@@ -60,7 +80,7 @@ def decompose(
     _, singular_values, Vt = scipy.linalg.svd(R.astype(np.float64))
     eigenvectors = (Vt[:components] @ Q.T).astype(patches.dtype)  # (k, p*p)
 
-    p = round(pixels**0.5)
+    p = math.isqrt(pixels)
     return Decomposition(
         eigenpatches=eigenvectors.reshape(components, p, p),
         singular_values=singular_values[:components],

@@ -1,5 +1,7 @@
 """The randomised SVD against the full one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from numpy.typing import NDArray
 
 from reucid_core import Decomposition
 from reucid_core import decompose as module
-from reucid_core.decompose import decompose
+from reucid_core.decompose import decompose, randomised_svd
 from tests.core.strategies import seeds
 
 
@@ -21,8 +23,16 @@ def patches_with_spectrum(
     return (left * spectrum) @ right.T
 
 
+@pytest.fixture(params=[decompose, randomised_svd], autouse=True)
+def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "used", request.param)
+
+
+used: Any = decompose  # or the randomised SVD where the Gram matrix is cheaper
+
+
 def run(patches: NDArray[np.floating], components: int, seed: int = 0) -> Decomposition:
-    return decompose(patches, components, rng=np.random.default_rng(seed))
+    return used(patches, components, rng=np.random.default_rng(seed))
 
 
 @given(st.integers(1, 300), st.sampled_from([3, 5, 11]), st.integers(1, 130), seeds)
