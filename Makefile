@@ -40,7 +40,10 @@ contract: $(VENV)/.dev ## the API against its OpenAPI document, for long
 
 bench: $(VENV)/.run ## how fast the core is here, beside what one would pick instead
 	$(INSTALL) --editable ".[bench]"
-	$(BIN)/python benchmarks/bench_core.py
+	mkdir -p build
+	$(BIN)/python benchmarks/bench_core.py --growth --json build/core.json
+	$(BIN)/python benchmarks/plot_core.py build/core.json build/core.png
+	$(BIN)/python benchmarks/bench_large.py
 
 load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py
