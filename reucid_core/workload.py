@@ -109,15 +109,17 @@ def band_height(shape: tuple[int, ...], p: int, margin: int, budget: int) -> int
     Raises
     ------
     MemoryBudgetError
-        When neither a band of `LEAST_ROWS` nor, beside it, the Gram matrix fits.
+        When not even a band of `LEAST_ROWS` fits beside the Gram matrix. An image narrower than
+        four patches is filtered as a whole.
     """
     m, n = shape
     if FIXED + EXACT_PIXEL * m * n + GRAM * p**4 <= budget:
         return m
     held = FIXED + GRAM * p**4 + 16 * p * (m + n)  # with the lines along the edges
     rows = (budget - held) // (EXACT_PIXEL * n) - margin
-    if rows < min(m, LEAST_ROWS):
-        need = held + EXACT_PIXEL * n * (min(m, LEAST_ROWS) + margin)
+    least = m if min(m, n) < 4 * (p - 1) else min(m, LEAST_ROWS)
+    if rows < least:
+        need = held + EXACT_PIXEL * n * (least + margin)
         raise MemoryBudgetError(
             f"the exact engine needs {math.ceil(need / MIB)} MiB for {m} x {n} px and patches of "
             f"{p} px, {budget // MIB} MiB may be used"

@@ -124,6 +124,15 @@ def test_patches_too_large_for_a_gram_matrix_are_stacked() -> None:
     assert "MiB" in report.engine_reason
 
 
+def test_an_image_narrower_than_four_patches_has_to_fit_as_a_whole() -> None:
+    shape, p = (5000, 100), 31
+    whole = FIXED + GRAM * p**4 + EXACT_PIXEL * 5000 * 100
+    assert band_height(shape, p, 60, whole) == 5000
+    with pytest.raises(MemoryBudgetError, match="5000 x 100 px"):
+        band_height(shape, p, 60, whole - 1)
+    assert band_height((5000, 121), p, 60, whole - 1) < 5000
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_terrain_and_image_take_no_more_than_counted(dtype: type) -> None:
     noisy = np.ones((500, 600), dtype)
