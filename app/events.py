@@ -43,12 +43,14 @@ class Wakes:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def wait(self, job_id: str, timeout: float) -> None:
-        """Wait for news of a job, at most this long."""
+    def news(self, job_id: str) -> asyncio.Event:
+        """Set at the next wake of a job.
+
+        To be asked for before looking at the job: what happens meanwhile is news, too.
+        """
         news = self._news.get(job_id) or asyncio.Event()
         self._news[job_id] = news
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(news.wait(), timeout)
+        return news
 
     async def _listen(self) -> None:
         while True:
@@ -71,6 +73,7 @@ class Wakes:
 async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> AsyncIterator[Event]:
     """Every event of a job after a given one, as they happen, up to its terminal one."""
     while True:
+        news = wakes.news(job_id)
         # In this order: a job that ends in between leaves an event to be read.
         ended = await run_in_threadpool(_has_ended, ledger, job_id)
         events = await run_in_threadpool(ledger.events, job_id, after=after)
@@ -81,7 +84,12 @@ async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> A
                 return
         if ended and not events:
             return  # the reader had its last event before
-        await wakes.wait(job_id, POLL)
+        await _wait(news, POLL)
+
+
+async def _wait(news: asyncio.Event, timeout: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(news.wait(), timeout)
 
 
 def _has_ended(ledger: Ledger, job_id: str) -> bool:
@@ -97,11 +105,12 @@ async def until_terminal(
     """The job once it is terminal, or as it stands after so many seconds."""
     end = time.monotonic() + seconds
     while True:
+        news = wakes.news(job_id)
         job = await run_in_threadpool(ledger.job, job_id, owner=owner)
         left = end - time.monotonic()
         if job.state.terminal or left <= 0:
             return job
-        await wakes.wait(job_id, min(POLL, left))
+        await _wait(news, min(POLL, left))
 
 
 def event_data(event: Event) -> dict[str, Any]:

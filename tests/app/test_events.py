@@ -5,9 +5,21 @@ from pathlib import Path
 from unittest.mock import patch
 from uuid import uuid4
 
-from app.events import Wakes, job_events
+import pytest
+
+from app import events
+from app.events import Wakes, job_events, until_terminal
 from worker.attempt import Attempt
-from worker.contract import Artifact, Event, EventType, FileInfo, ImageInfo, JobRequest
+from worker.contract import (
+    Artifact,
+    Event,
+    EventType,
+    FileInfo,
+    ImageInfo,
+    JobRecord,
+    JobRequest,
+    State,
+)
 from worker.ledger import Ledger
 
 
@@ -58,7 +70,7 @@ def test_the_stream_of_a_deleted_job_ends(tmp_path: Path) -> None:
 
 async def wait_for_two_jobs() -> tuple[bool, bool]:
     wakes = Wakes("redis://127.0.0.1:9")
-    waiting = [asyncio.create_task(wakes.wait(job_id, 600)) for job_id in ("one", "other")]
+    waiting = [asyncio.create_task(wakes.news(job_id).wait()) for job_id in ("one", "other")]
     await asyncio.sleep(0)
     wakes._tell("one")
     await waiting[0]
@@ -69,3 +81,29 @@ async def wait_for_two_jobs() -> tuple[bool, bool]:
 
 def test_news_of_a_job_wake_those_who_wait_for_it_and_nobody_else() -> None:
     assert asyncio.run(wait_for_two_jobs()) == (True, False)
+
+
+def test_what_happens_while_a_waiter_looks_wakes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "POLL", 3600.0)  # nobody looks again unless woken
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    job_id = running_job(ledger).job_id
+    look = ledger.job
+
+    async def wait() -> JobRecord:
+        wakes, loop = Wakes("redis://127.0.0.1:9"), asyncio.get_running_loop()
+
+        def look_then_end(job_id: str, *, owner: str | None = None) -> JobRecord:
+            seen = look(job_id, owner=owner)
+            if not seen.state.terminal:
+                ledger.cancel(job_id, owner="someone")
+                loop.call_soon_threadsafe(wakes._tell, job_id)
+            return seen
+
+        with patch.object(ledger, "job", look_then_end):
+            waiting = until_terminal(ledger, wakes, job_id, owner="someone", seconds=3600)
+            return await asyncio.wait_for(waiting, 20)
+
+    assert asyncio.run(wait()).state is State.CANCELED
+    ledger.close()
