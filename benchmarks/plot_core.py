@@ -19,28 +19,32 @@ STAGES = {
     "fuse": "filter",
 }
 OURS = {"exact": "C3", "stacked": "C1", "literal": "0.2"}
+PEERS = ("C0", "C2", "C4", "C5", "C6", "C7", "C8", "C9")
 
 
 def draw_methods(axes: Axes, sizes: dict[str, Any]) -> None:
     """Seconds of each method over the number of pixels."""
     names = list(dict.fromkeys(name for size in sizes.values() for name in size))
+    colours = iter(PEERS)
     for name in names:
         sides = [side for side in sizes if name in sizes[side]]
         pixels = [int(side) ** 2 for side in sides]
         seconds = [statistics.median(sizes[side][name]["seconds"]) for side in sides]
-        style: dict[str, Any] = {"color": OURS[name], "linewidth": 2.5} if name in OURS else {}
+        style: dict[str, Any] = (
+            {"color": OURS[name], "linewidth": 2.5} if name in OURS else {"color": next(colours)}
+        )
         (line,) = axes.loglog(pixels, seconds, ".-", **style)
         axes.annotate(
             name,
             (pixels[-1], seconds[-1]),
-            xytext=(5, 0),
+            xytext=(5, {"wavelet": 6, "stacked": 7}.get(name, 0)),
             textcoords="offset points",
             va="center",
             fontsize=7.5,
             color=line.get_color(),
         )
     sides = [int(side) for side in sizes]
-    axes.set_xticks([side**2 for side in sides], [f"{side}²" for side in sides])
+    axes.set_xticks([side**2 for side in sides], ["" if s == 890 else f"{s}²" for s in sides])
     axes.minorticks_off()
     axes.set_xlim(right=(6 * max(sides)) ** 2)
     axes.set_xlabel("pixels (p = 11 up to 512², 19 at 890², 23 beyond)")
