@@ -15,8 +15,8 @@ from worker.inspection import companions_of, inspect_file
 NOISY = Path(__file__).parents[2] / "app" / "demo" / "si110_low_dose.tif"
 MEAN_KEPT = 1e-4  # of the mean intensity; docs/formats.md says so
 
-# Shape, pixel in nm, beam energy in keV, dwell time in µs, as they are read: those that the notes beside
-# the files give as well agree; the others tell a change from what was read before.
+# Shape, pixel in nm, beam energy in keV, dwell time in µs, as they are read. What notes beside the
+# files give as well agrees; the others tell a change from what was read before.
 KNOWN = {
     "sto_titan80_1024.emi": ((1024, 1024), 0.0100127, 80, 29),
     "ncem_acq18_1024.emd": ((1024, 1024), 0.0122465, 200, 1),
