@@ -27,6 +27,9 @@ test: $(VENV)/.dev ## the tests
 faults: $(VENV)/.dev ## break a server for an hour; figures in build/faults.json
 	$(BIN)/python -m tests.faults
 
+fuzz: $(VENV)/.dev ## thousands of damaged files; FUZZ=number of each format, FUZZ_SEED
+	FUZZ=$${FUZZ:-500} $(BIN)/python -m pytest -s tests/hostile/test_damaged.py
+
 lint: $(VENV)/.dev ## formatting, style, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
