@@ -92,13 +92,15 @@ def _filter_bands(
         scipy.fft.next_fast_len(n, real=True),
     )
     response = scipy.fft.rfft2(_wrapped(h, shape), workers=threads)
-    mean = image.mean(dtype=np.float64)
+    gain = h.sum()
     for start in range(q, m - q, height):
         stop = min(start + height, m - q)
-        spectrum = scipy.fft.rfft2(image[start - q : stop + q] - mean, s=shape, workers=threads)
+        lines = image[start - q : stop + q]
+        offset = lines.mean(dtype=np.float64)  # set apart, as in `exact.Transform`
+        spectrum = scipy.fft.rfft2(lines - offset, s=shape, workers=threads)
         spectrum *= response
         band = scipy.fft.irfft2(spectrum, s=shape, workers=threads, overwrite_x=True)
-        band += mean * h.sum()
+        band += offset * gain
         out[start:stop, q:-q] = band[q : q + stop - start, q : n - q]
         del spectrum, band  # before the next takes its place
 
