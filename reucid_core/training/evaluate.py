@@ -1,139 +1,291 @@
-"""Does the network hold on a crystal it has never seen? Leave one family out."""
+"""Does the classifier hold on a crystal it has never seen? Leave one family of them out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from reucid_core.eigenpatches import Classify
-from reucid_core.training.crystals import Crystal
-from reucid_core.training.dataset import Example, Recipe, make_example, split, without
-from reucid_core.training.fit import Epoch, FitOptions, as_classifier, fit
-from reucid_core.training.labels import Kept
-from reucid_core.training.simulate import PAPER_DOSES, View
+from reucid_core.classifier import Classifier
+from reucid_core.eigenpatches import Decomposition
+from reucid_core.params import ScanNoise
+from reucid_core.training import baselines
+from reucid_core.training.crystals import CRYSTALS
+from reucid_core.training.examples import Example, Labels, example_of, split, without
+from reucid_core.training.fit import DECISIONS, FitOptions, as_classifier, fit
+from reucid_core.training.labels import Kept, fused_components
+from reucid_core.training.recipes import (
+    Micrograph,
+    PointDefect,
+    Recipe,
+    micrograph,
+    paper_recipes,
+)
+from reucid_core.training.simulate import FloatImage, RowNoise
 
-RULE = 0.1  # s_k / s_0, the rule of thumb that the network has to beat
-TRAINING_SHARE = 0.8  # paper, "Dataset creation"
+PATCH_SIZES = (11, 15, 21, 31)
+ROWS = (RowNoise(), RowNoise(offset=0.02), RowNoise(offset=0.05))
+DEFECTS = (PointDefect(0.31, 0.33, 0.0), PointDefect(0.67, 0.64, 0.5))
+TRAINING_SHARE = 0.8
+TUNED_RULES: dict[str, tuple[Callable[[Decomposition, float], Kept], tuple[float, ...]]] = {
+    "best c sigma^2 N": (baselines.noise_multiple, tuple(np.arange(1.2, 5.0, 0.1).round(1))),
+    "best s_k/s_0": (baselines.relative_singular_value, tuple(np.geomspace(1e-4, 0.3, 40))),
+    "best alpha": (lambda d, alpha: baselines.truncation(d, int(alpha)), tuple(range(1, 41))),
+    "gradient": (baselines.gradient, tuple(np.linspace(0.02, 1.2, 60))),
+    "entropy": (baselines.entropy, tuple(np.linspace(0.2, 1.0, 60))),
+}
 
 
 @dataclass(frozen=True)
 class Score:
-    """PSNR in dB of one micrograph, noisy and denoised with four choices of eigenpatches."""
+    """How one choice of eigenpatches did on one micrograph.
 
-    recipe: Recipe
-    patch_size: int  # px
-    noisy: float
-    network: float
-    rule: float  # s_k / s_0 > 0.1
-    patch_oracle: float
-    image_oracle: float
-
-    @property
-    def network_loss(self) -> float:
-        """In dB, against the image oracle."""
-        return self.image_oracle - self.network
-
-    @property
-    def rule_loss(self) -> float:
-        """In dB, against the image oracle."""
-        return self.image_oracle - self.rule
-
-
-def held_out_recipes(crystal: Crystal, n_each: int, *, seed: int) -> list[Recipe]:
-    """Micrographs like those of the paper's Fig. 5: 256 x 256 px at four doses, turned at random.
-
-    The field of 51 A at 0.2 A/px is ours: the paper states none.
+    Parameters
+    ----------
+    specimen : str
+    family : str
+    dose : float
+        In e/A^2.
+    patch_size : int
+        In px.
+    offset : float
+        Standard deviation of the rows' offsets, relative to the truth's maximum.
+    scan_noise : {"keep", "remove"}
+        Whether the truth contains them.
+    method : str
+    psnr : float
+        In dB.
+    loss : float
+        PSNR lost against the image oracle, in dB.
+    ief : float
+        Image enhancement factor, |noisy - truth|^2 / |denoised - truth|^2.
+    contrast : float
+        Share of the point defects' contrast that is left, mean over them.
+    kept : int
+        Eigenpatches.
     """
-    rng = np.random.default_rng([seed, 3, *crystal.name.encode()])
-    return [
-        Recipe(
-            crystal=crystal,
-            view=View(shape=(256, 256), sampling=0.2, rotation=rng.uniform(0, 360)),
-            dose=dose,
-            seed=int(rng.integers(2**31)),
-        )
-        for dose in PAPER_DOSES
-        for _ in range(n_each)
-    ]
+
+    specimen: str
+    family: str
+    dose: float
+    patch_size: int
+    offset: float
+    scan_noise: ScanNoise
+    method: str
+    psnr: float
+    loss: float
+    ief: float
+    contrast: float
+    kept: int
 
 
-def score(example: Example, classify: Classify, threshold: float) -> Score:
-    """PSNRs of one example, by a classifier and by its rivals."""
-    decomposition = example.decomposition
+@dataclass(frozen=True)
+class Contender:
+    """A way to choose eigenpatches, for one decision about scan noise or for both."""
 
-    def psnr(kept: Kept) -> float:
-        return example.error.psnr(example.image_labels) - example.loss(kept)
-
-    return Score(
-        recipe=example.recipe,
-        patch_size=decomposition.patch_size,
-        noisy=example.noisy_psnr,
-        network=psnr(np.asarray(classify(decomposition)) >= threshold),
-        rule=psnr(decomposition.relative_singular_values > RULE),
-        patch_oracle=psnr(example.patch_labels),
-        image_oracle=psnr(example.image_labels),
-    )
+    method: str
+    rule: Callable[[Decomposition], Kept]
+    scan_noise: ScanNoise | None = None
 
 
-def leave_one_out(
+def evaluate(
     examples: Sequence[Example],
-    crystal: Crystal,
-    options: FitOptions,
+    options: dict[str, FitOptions],
     *,
-    n_each: int = 3,
+    n_each: int = 1,
     image_seed: int = 1,
-    progress: Callable[[Epoch], None] | None = None,
-) -> list[Score]:
-    """Train without a crystal and its likes, calibrate without them, score on it alone."""
-    training, validation = split(
-        without(examples, crystal.family), TRAINING_SHARE, seed=options.seed
+    processes: int = 1,
+    patch_sizes: Sequence[int] = PATCH_SIZES,
+) -> Iterator[list[Score]]:
+    """Scores of each family's crystals by networks and rules that never saw the family.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+    options : dict of FitOptions
+        Of each network, by its name.
+    n_each : int
+        Micrographs of each crystal, dose and scan noise.
+    image_seed : int
+    processes : int
+    patch_sizes : sequence of int
+    """
+    families = sorted({crystal.family for crystal in CRYSTALS.values()})
+    work = partial(
+        _leave_out,
+        examples=examples,
+        options=options,
+        n_each=n_each,
+        image_seed=image_seed,
+        patch_sizes=tuple(patch_sizes),
     )
-    fitted = fit(training, validation, options, progress=progress)
-    classify = as_classifier(fitted.network)
-    unseen = (make_example(recipe) for recipe in held_out_recipes(crystal, n_each, seed=image_seed))
-    return [score(example, classify, fitted.threshold) for example in unseen]
+    with ProcessPoolExecutor(processes) as pool:
+        yield from pool.map(work, families)
 
 
-def table(scores: Iterable[Score]) -> str:
-    """Markdown: one row for each crystal and dose, medians in dB over its micrographs."""
-    lines = [
-        "| crystal | e/A^2 | p | noisy | network | s_k/s_0 > 0.1 | patch oracle | image oracle "
-        "| network's loss | rule's loss |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+def _leave_out(
+    family: str,
+    *,
+    examples: Sequence[Example],
+    options: dict[str, FitOptions],
+    n_each: int,
+    image_seed: int,
+    patch_sizes: tuple[int, ...],
+) -> list[Score]:
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        contenders = contenders_without(examples, family, options)
+        return [
+            score
+            for crystal in CRYSTALS.values()
+            if crystal.family == family
+            for recipe in paper_recipes(
+                crystal, n_each, patch_sizes=patch_sizes, rows=ROWS, seed=image_seed
+            )
+            for score in scores_of(recipe, contenders)
+        ]
+
+
+def contenders_without(
+    examples: Sequence[Example], family: str, options: dict[str, FitOptions]
+) -> list[Contender]:
+    """Networks and rules, trained and calibrated on all other families."""
+    training, validation = split(without(examples, family), TRAINING_SHARE, seed=0)
+    contenders = []
+    for name, chosen in options.items():
+        for decision in DECISIONS:
+            fitted = fit(training, validation, chosen, scan_noise=decision)
+            classify = as_classifier(fitted.network, fitted.threshold)
+            contenders.append(Contender(name, partial(verdicts, classify), decision))
+    decompositions = [example.decomposition for example in validation]
+    for name, (rule, candidates) in TUNED_RULES.items():
+        for decision in DECISIONS:
+            losses = [example.labels(decision).loss for example in validation]
+            best = baselines.best_parameter(rule, candidates, decompositions, losses)
+            contenders.append(Contender(name, partial(_with, rule, best), decision))
+    return contenders + [
+        Contender("Gavish-Donoho", baselines.gavish_donoho),
+        Contender("Marchenko-Pastur edge", baselines.marchenko_pastur_edge),
+        Contender("s_k/s_0 > 0.1", partial(_with, baselines.relative_singular_value, 0.1)),
+        Contender("first 10", partial(_with, TUNED_RULES["best alpha"][0], 10)),
     ]
-    groups: dict[tuple[str, float], list[Score]] = {}
-    for one in scores:
-        groups.setdefault((one.recipe.crystal.name, one.recipe.dose), []).append(one)
-    lines += [_row(crystal, dose, group) for (crystal, dose), group in groups.items()]
+
+
+def verdicts(classify: Classifier, decomposition: Decomposition) -> Kept:
+    """What a classifier keeps, shape (k,)."""
+    kept: Kept = classify(decomposition) >= classify.threshold
+    return kept
+
+
+def _with(
+    rule: Callable[[Decomposition, float], Kept], value: float, decomposition: Decomposition
+) -> Kept:
+    return rule(decomposition, value)
+
+
+def scores_of(recipe: Recipe, contenders: Iterable[Contender]) -> Iterator[Score]:
+    """Every contender, the oracles and SURE on one micrograph with two point defects."""
+    images = micrograph(recipe, DEFECTS)
+    example = example_of(recipe, images)
+    d = example.decomposition
+    fused = fused_components(d, images.noisy).reshape(len(d.eigenpatches), -1)
+    pristine = micrograph(recipe).specimen
+    windows = defect_windows(images.specimen, pristine)
+    sure = baselines.sure_subset(d, images.noisy, fused, example.keep.error.gram)
+    chosen = [(each.method, each.scan_noise, each.rule(d)) for each in contenders]
+    chosen.append(("SURE", None, sure))
+    decisions = DECISIONS if recipe.rows else (DECISIONS[0],)
+    for decision in decisions:
+        labels = example.labels(decision)
+        every = [
+            *chosen,
+            ("patch oracle", None, labels.patch_oracle),
+            ("image oracle", None, labels.image_oracle),
+        ]
+        for method, trained_for, kept in every:
+            if recipe.rows and trained_for not in (None, decision):
+                continue
+            name = method if recipe.rows or trained_for in (None, "keep") else f"{method} (remove)"
+            yield _score(name, kept, decision, labels, recipe, images, fused, windows)
+
+
+def _score(
+    method: str,
+    kept: Kept,
+    decision: ScanNoise,
+    labels: Labels,
+    recipe: Recipe,
+    images: Micrograph,
+    fused: NDArray[np.float64],
+    windows: Sequence[NDArray[np.float64]],
+) -> Score:
+    kept = kept if kept.any() else np.arange(len(kept)) == 0
+    truth = images.truth(decision)
+    psnr = labels.error.psnr(kept)
+    image = (kept @ fused).reshape(truth.shape)
+    error = image - images.truth(decision)
+    return Score(
+        specimen=recipe.specimen.name,
+        family=recipe.specimen.family,
+        dose=recipe.dose,
+        patch_size=recipe.patch_size or 0,
+        offset=recipe.rows.offset,
+        scan_noise=decision,
+        method=method,
+        psnr=psnr,
+        loss=labels.loss(kept),
+        ief=float(np.sum((images.noisy - truth) ** 2) / np.sum(error**2)),
+        contrast=float(np.mean([1 + (error * w).sum() / np.square(w).sum() for w in windows])),
+        kept=int(kept.sum()),
+    )
+
+
+def defect_windows(specimen: FloatImage, pristine: FloatImage) -> list[FloatImage]:
+    """What each of `DEFECTS` changes in the image, shape (m, n) each.
+
+    Of an image r, sum((r - pristine) change) / sum(change^2) is the share of a defect's contrast
+    that is left in it.
+    """
+    m, n = specimen.shape
+    y, x = np.indices((m, n))
+    change = specimen - pristine
+    nearest = np.argmin(
+        [np.hypot(y / m - each.y, x / n - each.x) for each in DEFECTS], axis=0
+    )  # (m, n)
+    return [np.where(nearest == number, change, 0.0) for number in range(len(DEFECTS))]
+
+
+def summary(scores: Sequence[Score], *, by: str = "patch_size") -> str:
+    """Markdown: losses against the image oracle in dB, of every method, by a field of `Score`."""
+    lines = []
+    for offset in sorted({one.offset for one in scores}):
+        for decision in DECISIONS:
+            group = [s for s in scores if (s.offset, s.scan_noise) == (offset, decision)]
+            if group:
+                noise = f"row offsets of {offset:.0%}" if offset else "white noise"
+                lines += [f"\n**{noise}, scan noise: {decision}**\n", _table(group, by)]
     return "\n".join(lines) + "\n"
 
 
-def summary(scores: Sequence[Score]) -> str:
-    """Markdown: the losses against the image oracle, in dB, by crystal and over all."""
-    crystals = list(dict.fromkeys(one.recipe.crystal.name for one in scores))
+def _table(scores: Sequence[Score], by: str) -> str:
+    values = sorted({getattr(one, by) for one in scores})
+    methods = list(dict.fromkeys(one.method for one in scores))
     lines = [
-        "| crystal | network: median | mean | worst | rule: median | mean | worst |",
-        "|---|---|---|---|---|---|---|",
+        "| method | "
+        + " | ".join(f"{by.replace('_', ' ')} {v}: mean | 95 % | worst" for v in values)
+        + " | defect contrast | IEF |",
+        "|---" * (3 * len(values) + 3) + "|",
     ]
-    for name in [*crystals, "all"]:
-        group = [one for one in scores if name in ("all", one.recipe.crystal.name)]
-        cells = _spread([one.network_loss for one in group])
-        cells += _spread([one.rule_loss for one in group])
-        lines.append(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _row(crystal: str, dose: float, group: Sequence[Score]) -> str:
-    columns = ("noisy", "network", "rule", "patch_oracle", "image_oracle")
-    cells = [float(np.median([getattr(one, column) for one in group])) for column in columns]
-    losses = [
-        float(np.median([one.network_loss for one in group])),
-        float(np.median([one.rule_loss for one in group])),
-    ]
-    sizes = "-".join(str(p) for p in sorted({one.patch_size for one in group}))
-    figures = " | ".join(f"{cell:.2f}" for cell in cells + losses)
-    return f"| {crystal} | {dose:g} | {sizes} | {figures} |"
-
-
-def _spread(losses: Sequence[float]) -> list[float]:
-    return [float(np.median(losses)), float(np.mean(losses)), float(np.max(losses))]
+    for method in methods:
+        mine = [one for one in scores if one.method == method]
+        cells = []
+        for value in values:
+            losses = [one.loss for one in mine if getattr(one, by) == value]
+            cells += [np.mean(losses), np.percentile(losses, 95), np.max(losses)]
+        cells += [np.mean([one.contrast for one in mine]), np.median([one.ief for one in mine])]
+        lines.append(f"| {method} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
+    return "\n".join(lines)

@@ -1,31 +1,37 @@
-"""Training of the network of Fig. 3, and the weights file that comes of it."""
+"""Training of a network, its calibration, and the weights file that comes of it."""
 
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from reucid_core.classifier import Classifier, EigenpatchNet
-from reucid_core.training.dataset import N_AUGMENTED, Batch, Example, datapoints
+from reucid_core.classifier import FORMAT, PAPER, Architecture, Classifier, EigenpatchNet
+from reucid_core.params import ScanNoise
+from reucid_core.training.dataset import N_AUGMENTED, UPRIGHT, Batch, datapoints
+from reucid_core.training.examples import Example
 
-THRESHOLDS = np.arange(0.05, 0.96, 0.01).round(2)
+THRESHOLDS = np.arange(0.02, 0.985, 0.01).round(2)
+DECISIONS: tuple[ScanNoise, ...] = ("keep", "remove")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
-    """How the network is trained.
+    """How a network is trained.
 
     Parameters
     ----------
-    labels : {"image", "patch"}
+    architecture : Architecture
+    oracle : {"image", "patch"}
         Whose verdict is learned.
     weight_cap, weight_floor : float
         A datapoint weighs what a mistake on it costs, in dB, between these two.
@@ -33,7 +39,7 @@ class FitOptions:
         At most.
     epoch_size : int
         Datapoints drawn in an epoch, with probabilities proportional to their weights, each in
-        one of its eight variants.
+        one of its variants.
     patience : int
         Epochs without a lower validation loss after which to stop.
     batch_size : int
@@ -43,10 +49,11 @@ class FitOptions:
         Of the first weights, the order of the datapoints and their variants.
     """
 
-    labels: str = "image"
+    architecture: Architecture = field(default_factory=lambda: PAPER)
+    oracle: str = "image"
     weight_cap: float = 1.0
     weight_floor: float = 0.01
-    epochs: int = 70
+    epochs: int = 45
     epoch_size: int = 8192
     patience: int = 15
     batch_size: int = 128
@@ -68,8 +75,9 @@ class Fit:
     """A trained network and how it came to be."""
 
     network: EigenpatchNet
+    scan_noise: ScanNoise
     threshold: float
-    validation_loss_db: float  # mean PSNR lost against the image oracle at the threshold
+    losses: NDArray[np.float64]  # PSNR in dB lost on each validation image at the threshold
     epochs: list[Epoch]
 
 
@@ -78,21 +86,25 @@ def fit(
     validation: Sequence[Example],
     options: FitOptions | None = None,
     *,
+    scan_noise: ScanNoise = "keep",
     progress: Callable[[Epoch], None] | None = None,
 ) -> Fit:
-    """Train a network on some micrographs, stop it and set its threshold on others.
+    """Train a network on some micrographs; stop and calibrate it on others.
 
     The same examples and options give the same weights on one machine and number of threads.
     """
     options = options or FitOptions()
-    network, epochs = train(
-        datapoints(training, labels=options.labels),
-        datapoints(validation, labels=options.labels),
-        options,
-        progress=progress,
+    names = options.architecture.inputs
+    learned, judged = (
+        datapoints(examples, names, scan_noise=scan_noise, oracle=options.oracle)
+        for examples in (training, validation)
     )
-    threshold, loss = calibrate(network, validation)
-    return Fit(network, threshold, loss, epochs)
+    network, epochs = train(
+        learned, judged, options, variants=_variants(scan_noise), progress=progress
+    )
+    calibrate(network, judged)
+    threshold, losses = best_threshold(network, validation, scan_noise)
+    return Fit(network, scan_noise, threshold, losses, epochs)
 
 
 def train(
@@ -100,10 +112,14 @@ def train(
     validation: Batch,
     options: FitOptions,
     *,
+    variants: int = N_AUGMENTED,
     progress: Callable[[Epoch], None] | None = None,
 ) -> tuple[EigenpatchNet, list[Epoch]]:
     """The network of the epoch with the lowest validation loss, and all epochs."""
-    network = new_network(options.seed)
+    network = new_network(options.architecture, options.seed)
+    if options.architecture != PAPER:  # the paper's sees its input as it is
+        network.centre.copy_(training.inputs.mean(dim=0))
+        network.scale.copy_(training.inputs.std(dim=0).clamp_min(1e-3))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
     importance = weights(validation, options)
     generator = torch.Generator().manual_seed(options.seed)
@@ -112,7 +128,7 @@ def train(
     best, epochs = copy.deepcopy(network), list[Epoch]()
     lowest, lowest_at = float("inf"), 0
     for number in range(1, options.epochs + 1):
-        training_loss = _one_epoch(network, optimizer, training, options, generator)
+        training_loss = _one_epoch(network, optimizer, training, options, variants, generator)
         schedule.step()
         with torch.inference_mode():
             entropy = cross_entropy(network, validation)
@@ -127,11 +143,11 @@ def train(
     return best.eval(), epochs
 
 
-def new_network(seed: int) -> EigenpatchNet:
+def new_network(architecture: Architecture, seed: int) -> EigenpatchNet:
     """An untrained network; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return EigenpatchNet()
+        return EigenpatchNet(architecture)
 
 
 def weights(batch: Batch, options: FitOptions) -> Tensor:
@@ -141,8 +157,13 @@ def weights(batch: Batch, options: FitOptions) -> Tensor:
 
 def cross_entropy(network: EigenpatchNet, batch: Batch) -> Tensor:
     """Of each datapoint, shape (n,)."""
-    logits = network(batch.eigenpatches, batch.eigenvalues)
+    logits = network(batch.eigenpatches, batch.inputs)
     return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
+
+
+def _variants(scan_noise: ScanNoise) -> int:
+    """How many of the eight may be drawn: a quarter turn would make a row's streak a column."""
+    return N_AUGMENTED if scan_noise == "keep" else len(UPRIGHT)
 
 
 def _one_epoch(
@@ -150,6 +171,7 @@ def _one_epoch(
     optimizer: torch.optim.Optimizer,
     training: Batch,
     options: FitOptions,
+    variants: int,
     generator: torch.Generator,
 ) -> float:
     """Draw and learn an epoch's datapoints; the mean loss on the way."""
@@ -158,8 +180,12 @@ def _one_epoch(
     )
     losses = []
     for index in torch.split(drawn, options.batch_size):
-        variant = torch.randint(N_AUGMENTED, (len(index),), generator=generator)
-        value = cross_entropy(network, training.take(index).augmented(variant)).mean()
+        batch = training.take(index)
+        batch = batch.augmented(torch.randint(variants, (len(index),), generator=generator))
+        # The sign of an eigenpatch is arbitrary: another one each time.
+        signs = 2.0 * torch.randint(2, (len(index), 1, 1, 1), generator=generator) - 1.0
+        logits = network(signs * batch.eigenpatches, batch.inputs)
+        value = functional.binary_cross_entropy_with_logits(logits, batch.labels)
         optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -167,25 +193,41 @@ def _one_epoch(
     return float(np.mean(losses))
 
 
-def calibrate(network: EigenpatchNet, validation: Sequence[Example]) -> tuple[float, float]:
-    """Threshold of the least mean PSNR loss, and its loss in dB against the image oracle.
+@torch.inference_mode()
+def calibrate(network: EigenpatchNet, validation: Batch) -> None:
+    """Make the network's utilities probabilities, by Platt scaling of its logits.
 
-    Of all thresholds that these micrographs cannot tell from the best, by one standard error, the
-    lowest: a crystal never seen makes the network less sure, and structure that is removed is a
-    graver mistake than noise that stays.
+    Training draws datapoints by what they cost; this takes all of them alike, as they come.
     """
-    classifier = as_classifier(network)
-    utilities = [classifier(example.decomposition) for example in validation]
+    signs = [network(sign * validation.eigenpatches, validation.inputs) for sign in (1, -1)]
+    logits = torch.stack(signs).double().numpy()  # (2, n)
+    labels = validation.labels.double().numpy()
+
+    def surprise(calibration: NDArray[np.float64]) -> float:
+        slope, intercept = np.exp(calibration[0]), calibration[1]
+        useful = (1 / (1 + np.exp(-np.clip(slope * logits + intercept, -500, 500)))).mean(axis=0)
+        useful = np.clip(useful, 1e-12, 1 - 1e-12)
+        return float(-np.mean(labels * np.log(useful) + (1 - labels) * np.log1p(-useful)))
+
+    found = scipy.optimize.minimize(surprise, np.zeros(2), method="Nelder-Mead").x
+    network.calibration.copy_(torch.tensor([np.exp(found[0]), found[1]]))
+
+
+def best_threshold(
+    network: EigenpatchNet, validation: Sequence[Example], scan_noise: ScanNoise
+) -> tuple[float, NDArray[np.float64]]:
+    """Threshold of the least mean PSNR loss, and each image's loss there in dB, shape (images,).
+
+    Of equally good ones, the lowest: structure that is removed is a graver mistake than noise that
+    stays.
+    """
+    classify = as_classifier(network)
+    found = [(classify(e.decomposition), e.labels(scan_noise)) for e in validation]
     losses = np.array(
-        [
-            [e.loss(u >= threshold) for e, u in zip(validation, utilities, strict=True)]
-            for threshold in THRESHOLDS
-        ]
-    )  # (thresholds, micrographs)
-    excess = losses - losses[losses.mean(axis=1).argmin()]
-    error = excess.std(axis=1) / np.sqrt(len(validation))
-    chosen = int(np.argmax(excess.mean(axis=1) <= error))  # the first of them
-    return float(THRESHOLDS[chosen]), float(losses[chosen].mean())
+        [[labels.loss(u >= threshold) for u, labels in found] for threshold in THRESHOLDS]
+    )  # (thresholds, images)
+    chosen = int(losses.mean(axis=1).argmin())
+    return float(THRESHOLDS[chosen]), losses[chosen]
 
 
 def as_classifier(network: EigenpatchNet, threshold: float = 0.5) -> Classifier:
@@ -193,8 +235,26 @@ def as_classifier(network: EigenpatchNet, threshold: float = 0.5) -> Classifier:
     return Classifier(network, threshold=threshold, identity="in training", card={})
 
 
-def write(fitted: Fit, path: Path, card: Mapping[str, Any]) -> None:
-    """Write weights that `load_classifier` reads; the card becomes JSON in their metadata."""
-    tensors = {name: tensor.contiguous() for name, tensor in fitted.network.state_dict().items()}
+def write(fits: Sequence[Fit], path: Path, card: Mapping[str, Any]) -> None:
+    """Write weights that `load_classifier` reads; the card becomes JSON in their metadata.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        One for each decision about scan noise, of one architecture.
+    path : Path
+    card : mapping
+    """
+    tensors = {
+        f"{each.scan_noise}.{name}": tensor.contiguous()
+        for each in fits
+        for name, tensor in each.network.state_dict().items()
+    }
+    needed = {
+        "format": FORMAT,
+        "architecture": fits[0].network.architecture.to_dict(),
+        "thresholds": {each.scan_noise: each.threshold for each in fits},
+    }
+    content = json.dumps({**card, **needed}, sort_keys=True)
     # Not save_file, whose file nobody but its maker may read.
-    path.write_bytes(save(tensors, metadata={"card": json.dumps(card, sort_keys=True)}))
+    path.write_bytes(save(tensors, metadata={"card": content}))

@@ -78,11 +78,21 @@ def patch_oracle(decomposition: Decomposition, noisy: FloatArray, truth: FloatAr
     return patch_changes(decomposition, noisy, truth) < 0
 
 
-def subset_error(decomposition: Decomposition, noisy: FloatArray, truth: FloatArray) -> SubsetError:
-    """The squared error of every subset's image, as a quadratic form. Cost O(k mn (log mn + k))."""
-    fused = fused_components(decomposition, noisy).reshape(len(decomposition.eigenpatches), -1)
+def subset_error(
+    fused: NDArray[np.float64], gram: NDArray[np.float64], truth: FloatArray
+) -> SubsetError:
+    """The squared error of every subset's image, as a quadratic form.
+
+    Parameters
+    ----------
+    fused : ndarray, shape (k, m * n)
+        Of `fused_components`.
+    gram : ndarray, shape (k, k)
+        ``fused @ fused.T``, which does not depend on the truth.
+    truth : ndarray, shape (m, n)
+    """
     return SubsetError(
-        gram=fused @ fused.T,
+        gram=gram,
         overlap=fused @ truth.ravel(),
         energy=float(np.vdot(truth, truth)),
         n_pixels=truth.size,

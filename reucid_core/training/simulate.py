@@ -1,4 +1,4 @@
-"""HAADF micrographs of crystals by incoherent imaging, and the noise of a dose.
+"""HAADF micrographs of crystals by incoherent imaging, the noise of a dose, and the scan's.
 
 The image of a column of atoms is the probe's intensity, weighted with the atoms' scattering into
 the detector, Z^1.7. There is no channelling and no source size beside the probe's width.
@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from math import log, sqrt
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
 from reucid_core.training.crystals import ATOMIC_NUMBER, Crystal
@@ -55,6 +56,9 @@ class View:
         Position of a cell's corner, in fractions of the cell.
     strain : (float, float, float)
         e_yy, e_xx and e_xy.
+    drift : (float, float)
+        Of the specimen along y and x while the frame is scanned from top to bottom, relative to the
+        field's height.
     ramp : float
         Change of the thickness across the field, relative to its mean; beyond 2 the crystal ends
         within the field.
@@ -70,9 +74,20 @@ class View:
     rotation: float = 0.0
     shift: tuple[float, float] = (0.0, 0.0)
     strain: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    drift: tuple[float, float] = (0.0, 0.0)
     ramp: float = 0.0
     ramp_direction: float = 0.0
     background: float = 0.0
+
+    @property
+    def deformation(self) -> NDArray[np.float64]:
+        """From places in the specimen to places in the image, shape (2, 2)."""
+        yy, xx, xy = self.strain
+        angle = np.radians(self.rotation)
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        drift = np.array([[1 + self.drift[0], 0.0], [self.drift[1], 1.0]])
+        deformed: NDArray[np.float64] = drift @ rotation @ np.array([[1 + yy, xy], [xy, 1 + xx]])
+        return deformed
 
     @property
     def extent(self) -> NDArray[np.float64]:
@@ -94,7 +109,7 @@ def place_columns(crystal: Crystal, view: View) -> Columns:
     """All columns of a crystal that shine into the field of view."""
     sites = np.array([site[:2] for site in crystal.sites]) + view.shift  # (S, 2)
     weights = np.array([scattering(site[2]) for site in crystal.sites])  # (S,)
-    axes = _deformation(view) * crystal.cell  # (2, 2), columns are the cell's sides
+    axes = view.deformation * crystal.cell  # (2, 2), columns are the cell's sides
     margin = REACH * view.sigma
     centre = view.extent / 2
 
@@ -104,7 +119,7 @@ def place_columns(crystal: Crystal, view: View) -> Columns:
     positions = ((grid[:, None] + sites) @ axes.T).reshape(-1, 2) + centre  # (cells * S, 2)
     inside = ((positions > -margin) & (positions < view.extent + margin)).all(axis=1)
     positions = positions[inside]
-    thickness = _thickness(positions, view)
+    thickness = relative_thickness(positions, view)
     return Columns(positions, np.tile(weights, len(grid))[inside] * thickness)
 
 
@@ -175,15 +190,51 @@ def detect(
     return shot + rng.normal(0.0, read_noise * truth.max(), truth.shape)
 
 
-def _deformation(view: View) -> NDArray[np.float64]:
-    yy, xx, xy = view.strain
-    angle = np.radians(view.rotation)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    deformed: NDArray[np.float64] = rotation @ np.array([[1 + yy, xy], [xy, 1 + xx]])
-    return deformed
+@dataclass(frozen=True, kw_only=True)
+class RowNoise:
+    """What the scan does to every row of an image, at random and independently.
+
+    Parameters
+    ----------
+    offset : float
+        Standard deviation of what is added to a row, relative to the truth's maximum.
+    jitter : float
+        Standard deviation of a row's displacement in px.
+    """
+
+    offset: float = 0.0
+    jitter: float = 0.0
+
+    def __bool__(self) -> bool:
+        return self.offset > 0 or self.jitter > 0
 
 
-def _thickness(positions: NDArray[np.float64], view: View) -> NDArray[np.float64]:
+def scan(truth: FloatImage, noise: RowNoise, *, rng: np.random.Generator) -> FloatImage:
+    """A truth as its rows were really scanned, shape (m, n); dose and counting come after it."""
+    m, n = truth.shape
+    offsets = rng.normal(0.0, noise.offset * truth.max(), (m, 1))
+    displacements = rng.normal(0.0, noise.jitter, (m, 1))
+    y, x = np.indices((m, n), dtype=np.float64)
+    displaced: FloatImage = truth
+    if noise.jitter > 0:
+        displaced = scipy.ndimage.map_coordinates(
+            truth, [y, x - displacements], order=3, mode="nearest"
+        )
+    # Fewer than no electrons cannot arrive: a dark row ends at zero.
+    return np.maximum(displaced + offsets, 0.0)
+
+
+def digitise(image: FloatImage, *, counts: float) -> FloatImage:
+    """An image as integers of a detector that shows `counts` for a signal of one, undone again.
+
+    The values are multiples of 1 / counts: what remains is the rounding.
+    """
+    rounded: FloatImage = np.rint(image * counts) / counts
+    return rounded
+
+
+def relative_thickness(positions: NDArray[np.float64], view: View) -> NDArray[np.float64]:
+    """Of the wedge at places (..., 2) in angstrom, relative to its mean, shape (...)."""
     angle = np.radians(view.ramp_direction)
     along = (positions / view.extent - 0.5) @ np.array([np.sin(angle), np.cos(angle)])
     thickness: NDArray[np.float64] = np.maximum(0.0, 1 + view.ramp * along)

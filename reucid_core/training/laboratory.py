@@ -1,0 +1,153 @@
+"""What ``reucid train`` and ``reucid tune`` do, arguments in, lines of progress out."""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import torch
+from threadpoolctl import threadpool_limits
+
+from reucid_core.classifier import WEIGHTS, load_classifier
+from reucid_core.params import ScanNoise
+from reucid_core.training.card import model_card, readable
+from reucid_core.training.examples import Example, kept_examples, split
+from reucid_core.training.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
+from reucid_core.training.recipes import draw_recipes
+from reucid_core.training.tune import open_study, read_options, write_options
+from reucid_core.training.tune import tune as search
+
+TRAINING_SHARE = 0.8  # paper, "Dataset creation"
+EACH, INVENTED = 14, 300  # micrographs of a specimen, and of crystals invented
+CACHE = Path("build") / "laboratory"
+MODELS = ("paper", "tuned")
+
+
+def options_of(model: str, *, seed: int) -> FitOptions:
+    """How a model of this name is trained."""
+    options = FitOptions() if model == "paper" else read_options()
+    return replace(options, seed=seed)
+
+
+def training_examples(
+    each: int, invented: int, *, seed: int, cache: Path, processes: int
+) -> list[Example]:
+    """The labelled micrographs of the training, from the cache if they are there."""
+    examples = list[Example]()
+    for origin, recipes in draw_recipes(each, invented, seed=seed).items():
+        say(origin)
+        examples += kept_examples(recipes, cache, processes=processes, progress=_report_example)
+    count = sum(len(example.decomposition.eigenpatches) for example in examples)
+    say(f"{len(examples)} micrographs, {count} eigenpatches")
+    return examples
+
+
+def train(
+    models: Sequence[str],
+    *,
+    each: int,
+    invented: int,
+    seed: int,
+    threads: int,
+    processes: int,
+    cache: Path,
+    folder: Path,
+) -> None:
+    """Train weights files on all specimens, and write their cards."""
+    examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
+    training, validation = split(examples, TRAINING_SHARE, seed=seed)
+    command = f"reucid train --each {each} --invented {invented} --seed {seed} --threads {threads}"
+    with limited(threads):
+        for model in models:
+            options = options_of(model, seed=seed)
+            fits = [_fitted(model, d, training, validation, options) for d in DECISIONS]
+            card = model_card(model, fits, training, validation, options=options, command=command)
+            write(fits, folder / f"{model}.safetensors", card)
+    write_page(folder)
+
+
+def tune(
+    *,
+    trials: int,
+    epochs: int,
+    each: int,
+    invented: int,
+    seed: int,
+    threads: int,
+    processes: int,
+    cache: Path,
+    study: Path,
+) -> None:
+    """Search until the study holds enough trials, and keep the best options for training."""
+    examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with limited(threads):
+        # A seed for each process: two that search together must not try the same.
+        opened = open_study(study, seed=seed + os.getpid())
+        best = search(examples, opened, trials=trials, epochs=epochs, progress=_report_trial)
+    write_options(replace(best, seed=seed))
+    say(f"best: {opened.best_value:.3f} dB with {opened.best_params}")
+
+
+def write_page(folder: Path = WEIGHTS) -> None:
+    """The cards of a folder's weights, for people."""
+    paths = sorted(folder.glob("*.safetensors"))
+    cards = {path.name: load_classifier(path).card for path in paths}
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    (folder / "README.md").write_text(readable(digests, cards))
+
+
+@contextmanager
+def limited(threads: int) -> Iterator[None]:
+    """Sums depend on how many threads share them: fixed, the weights repeat."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with threadpool_limits(threads):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fitted(
+    model: str,
+    decision: ScanNoise,
+    training: Sequence[Example],
+    validation: Sequence[Example],
+    options: FitOptions,
+) -> Fit:
+    start = time.perf_counter()
+    fitted = fit(training, validation, options, scan_noise=decision, progress=_report_epoch)
+    say(
+        f"{model}, scan noise {decision}: threshold {fitted.threshold:g}, mean loss on validation "
+        f"images {fitted.losses.mean():.3f} dB, {time.perf_counter() - start:.0f} s"
+    )
+    return fitted
+
+
+def _report_example(done: int, total: int) -> None:
+    if done % 50 == 0 or done == total:
+        say(f"micrograph {done} of {total}")
+
+
+def _report_epoch(epoch: Epoch) -> None:
+    say(
+        f"  epoch {epoch.number}: loss {epoch.training_loss:.4f} in training, "
+        f"{epoch.validation_loss:.4f} in validation"
+    )
+
+
+def _report_trial(trial: optuna.trial.FrozenTrial) -> None:
+    worst = trial.user_attrs["worst"]
+    say(f"trial {trial.number}: {trial.value:.3f} dB, worst {worst:.2f}, {trial.params}")
+
+
+def say(line: str) -> None:
+    """One line of progress."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
