@@ -1,4 +1,4 @@
-"""Command line: ``python -m reucid_core.training {fit,evaluate,micrograph}``."""
+"""Command line: ``python -m reucid_core.training {fit,evaluate,ief,micrograph}``."""
 
 import argparse
 import hashlib
@@ -18,6 +18,8 @@ from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.dataset import Example, draw_recipes, make_examples, split
 from reucid_core.training.evaluate import TRAINING_SHARE, leave_one_out, summary, table
 from reucid_core.training.fit import Epoch, FitOptions, fit, write
+from reucid_core.training.ief_table import cases_of
+from reucid_core.training.ief_table import table as ief_table
 from reucid_core.training.micrograph import write_demonstration
 
 DEMO = Path("app") / "demo"
@@ -26,7 +28,7 @@ PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one of the three commands."""
+    """Run one of the commands."""
     options = _parser().parse_args(arguments)
     options.run(options)
 
@@ -36,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m reucid_core.training",
         description="Make the classifier of eigenpatches, measure it, and simulate micrographs.",
     )
-    commands = parser.add_subparsers(required=True, metavar="{fit,evaluate,micrograph}")
+    commands = parser.add_subparsers(required=True, metavar="{fit,evaluate,ief,micrograph}")
 
     common = argparse.ArgumentParser(add_help=False)
     defaults = FitOptions()
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluating.add_argument("--images", type=int, default=3, help="per crystal and dose")
     evaluating.add_argument("--image-seed", type=int, default=1, help="of these images")
+    command("ief", _ief, "what the paper's edited IEF chooses on its materials at its doses")
     drawing = command("micrograph", _micrograph, "write the bundled demonstration, noisy and true")
     drawing.add_argument("--folder", type=Path, default=DEMO, help="where to")
     return parser
@@ -116,6 +119,11 @@ def _evaluate(options: argparse.Namespace) -> None:
                 image_seed=options.image_seed,
             )
     sys.stdout.write(f"\n{table(scores)}\n{summary(scores)}")
+
+
+def _ief(_options: argparse.Namespace) -> None:
+    with _threads(1):
+        sys.stdout.write(ief_table(list(cases_of([CRYSTALS[name] for name in PAPER_CRYSTALS]))))
 
 
 def _micrograph(options: argparse.Namespace) -> None:
