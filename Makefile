@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights formats openapi \
+.PHONY: install demo serve test faults fuzz lint check contract bench load weights evaluation formats openapi \
 	clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
@@ -51,8 +51,11 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py
 
-weights: $(VENV)/.dev ## train the bundled classifier anew
-	$(BIN)/python -m reucid_core.training fit
+weights: $(VENV)/.lab ## train the bundled classifiers anew
+	$(BIN)/reucid train
+
+evaluation: $(VENV)/.lab ## measure the classifiers on crystals they never saw; build/evaluation
+	$(BIN)/reucid evaluate
 
 formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats REAL=<folder>
 	$(BIN)/python -m tests.formats_table $(REAL)
@@ -73,8 +76,12 @@ $(VENV)/.plots: $(VENV)/.run
 	$(INSTALL) --editable ".[plots]"
 	@touch $@
 
+$(VENV)/.lab: $(VENV)/.run
+	$(INSTALL) --editable ".[laboratory]"
+	@touch $@
+
 $(VENV)/.dev: $(VENV)/.plots
-	$(INSTALL) --editable ".[dev,plots]"
+	$(INSTALL) --editable ".[dev,plots,laboratory]"
 	@touch $@
 
 python:

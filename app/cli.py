@@ -16,7 +16,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from app import bundles, listing
+from app import bundles, laboratory, listing
 from app.client import Client, ClientError
 from app.keys import app as keys
 from app.listing import summary
@@ -39,6 +39,9 @@ app = typer.Typer(
 
 
 app.add_typer(keys, name="keys")
+app.add_typer(laboratory.survey, name="survey")
+for command in (laboratory.train, laboratory.tune, laboratory.evaluate):
+    app.command()(command)
 
 
 class Engine(StrEnum):

@@ -6,7 +6,8 @@
     |-- ParameterError      a parameter is out of its range (also a ValueError)
     |-- ImageError          the image cannot be denoised (also a ValueError)
     |-- MemoryBudgetError   the image does not fit into the memory it may use
-    `-- ModelError          the classifier's weights cannot be used
+    |-- ModelError          the classifier's weights cannot be used
+    `-- SurveyError         a survey's files or answers cannot be used
 
 Each class has a stable `code` for programs; the message is for people.
 """
@@ -53,3 +54,9 @@ class ModelError(ReucidError):
     """The classifier's weights are missing, damaged or of another architecture."""
 
     code = "invalid_model"
+
+
+class SurveyError(ReucidError):
+    """A survey's files or answers are missing, damaged or do not belong together."""
+
+    code = "invalid_survey"

@@ -207,7 +207,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     try:
         classifier = load_classifier(settings.model)
     except ModelError as error:
-        advice = "give a file that `python -m reucid_core.training fit` wrote as REUCID_MODEL"
+        advice = "give a file that `reucid train` wrote as REUCID_MODEL"
         yield Finding("model", "fault", str(error), advice)
         return
     yield Finding("model", "ok", f"{classifier.identity}, threshold {classifier.threshold:g}")

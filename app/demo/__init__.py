@@ -23,7 +23,7 @@ from app.progress import follow
 from reucid_core.metrics import lattice_peak, psnr, whiteness
 
 HERE = Path(__file__).parent
-NOISY = HERE / "si110_low_dose.tif"  # simulated, see `python -m reucid_core.training micrograph`
+NOISY = HERE / "si110_low_dose.tif"  # simulated, see reucid_core/training/micrograph.py
 TRUTH = HERE / "si110_truth.tif"
 STACKS = 4
 PATIENCE = 60.0  # s to wait for the server to start, and to stop

@@ -167,7 +167,8 @@ def contenders_without(
             losses = [example.labels(decision).loss for example in validation]
             best = baselines.best_parameter(rule, candidates, decompositions, losses)
             contenders.append(Contender(name, partial(_with, rule, best), decision))
-    return contenders + [
+    return [
+        *contenders,
         Contender("Gavish-Donoho", baselines.gavish_donoho),
         Contender("Marchenko-Pastur edge", baselines.marchenko_pastur_edge),
         Contender("s_k/s_0 > 0.1", partial(_with, baselines.relative_singular_value, 0.1)),

@@ -1,12 +1,13 @@
-"""What ``reucid train`` and ``reucid tune`` do, arguments in, lines of progress out."""
+"""What ``reucid train``, ``tune`` and ``evaluate`` do: arguments in, lines of progress out."""
 
 import hashlib
+import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import optuna
@@ -16,16 +17,20 @@ from threadpoolctl import threadpool_limits
 from reucid_core.classifier import WEIGHTS, load_classifier
 from reucid_core.params import ScanNoise
 from reucid_core.training.card import model_card, readable
+from reucid_core.training.crystals import CRYSTALS
+from reucid_core.training.evaluate import Score, summary
+from reucid_core.training.evaluate import evaluate as leave_out
 from reucid_core.training.examples import Example, kept_examples, split
 from reucid_core.training.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
+from reucid_core.training.ief_table import cases_of
+from reucid_core.training.ief_table import table as ief_table
+from reucid_core.training.micrograph import write_demonstration
 from reucid_core.training.recipes import draw_recipes
 from reucid_core.training.tune import open_study, read_options, write_options
 from reucid_core.training.tune import tune as search
 
 TRAINING_SHARE = 0.8  # paper, "Dataset creation"
-EACH, INVENTED = 14, 300  # micrographs of a specimen, and of crystals invented
-CACHE = Path("build") / "laboratory"
-MODELS = ("paper", "tuned")
+PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 
 
 def options_of(model: str, *, seed: int) -> FitOptions:
@@ -92,6 +97,43 @@ def tune(
         best = search(examples, opened, trials=trials, epochs=epochs, progress=_report_trial)
     write_options(replace(best, seed=seed))
     say(f"best: {opened.best_value:.3f} dB with {opened.best_params}")
+
+
+def evaluate(
+    *,
+    images: int,
+    each: int,
+    invented: int,
+    seed: int,
+    processes: int,
+    cache: Path,
+    output: Path,
+) -> None:
+    """Leave out each family of crystals in turn; write the scores, and tables of them."""
+    examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
+    options = {name: options_of(name, seed=seed) for name in ("paper", "tuned")}
+    scores = list[Score]()
+    for found in leave_out(examples, options, n_each=images, processes=processes):
+        scores += found
+        say(f"without {found[0].family}: {len(found)} scores")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "scores.json").write_text(json.dumps([asdict(one) for one in scores], indent=0))
+    at_11 = [one for one in scores if one.patch_size == 11]
+    tables = "\n".join([summary(scores), summary(at_11, by="dose"), summary(at_11, by="specimen")])
+    (output / "tables.md").write_text(tables)
+    say(summary(scores))
+
+
+def edited_ief() -> None:
+    """Print what the paper's edited IEF chooses on its materials at its doses."""
+    with limited(1):
+        say(ief_table(list(cases_of([CRYSTALS[name] for name in PAPER_CRYSTALS]))))
+
+
+def micrograph(folder: Path) -> None:
+    """Write the bundled demonstration, noisy and true."""
+    for path in write_demonstration(folder):
+        say(f"wrote {path}")
 
 
 def write_page(folder: Path = WEIGHTS) -> None:

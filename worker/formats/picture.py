@@ -13,7 +13,7 @@ from worker.formats.colormaps import COLORMAPS
 from worker.formats.errors import FormatError
 from worker.formats.units import NANOMETRES
 
-__all__ = ["COLORMAPS", "Look", "display", "parse_percentiles", "picture"]
+__all__ = ["COLORMAPS", "Look", "display", "grays", "parse_percentiles", "picture"]
 
 DISPLAY_PERCENTILES = (0.1, 99.9)
 BAR_SHARE = 0.25  # of the width, that a scale bar has at most
@@ -87,9 +87,14 @@ def display(
 ) -> NDArray[np.uint8]:
     """8-bit grays for looking at, shape (m, n)."""
     low, high = np.percentile(pixels, percentiles)
+    return grays(pixels, low, high)
+
+
+def grays(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """8-bit grays, the intensity `low` black and `high` white, shape (m, n)."""
     span = high - low or 1.0
-    grays: NDArray[np.uint8] = np.clip((pixels - low) * (255 / span), 0, 255).astype(np.uint8)
-    return grays
+    shown: NDArray[np.uint8] = np.clip((pixels - low) * (255 / span), 0, 255).astype(np.uint8)
+    return shown
 
 
 def _with_bar(shown: Image.Image, info: ImageInfo) -> Image.Image:

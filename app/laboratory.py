@@ -1,0 +1,266 @@
+"""The laboratory's commands, which make the classifier: training, search, evaluation, survey.
+
+What they do is loaded by name when they run: serving must load neither torch nor the training.
+"""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.progress import console
+
+MODELS = ("paper", "tuned")
+WEIGHTS = Path("reucid_core") / "weights"
+CACHE = Path("build") / "laboratory"
+
+Each = Annotated[int, typer.Option("--each", min=1, help="Micrographs of each known crystal.")]
+Invented = Annotated[
+    int, typer.Option("--invented", min=0, help="Micrographs of crystals invented at random.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all randomness.")]
+Threads = Annotated[
+    int, typer.Option("--threads", min=1, help="The weights repeat for the same number only.")
+]
+Processes = Annotated[
+    int, typer.Option("--processes", min=1, help="For work whose result does not depend on it.")
+]
+Cache = Annotated[
+    Path, typer.Option("--cache", help="Labelled micrographs are kept here, and found again.")
+]
+
+
+def train(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(help="paper (Fig. 3 of the paper), tuned; both by default."),
+    ] = None,
+    each: Each = 24,
+    invented: Invented = 500,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    processes: Processes = 2,
+    cache: Cache = CACHE,
+    folder: Annotated[
+        Path, typer.Option("--output", help="Folder for the weights and their cards.")
+    ] = WEIGHTS,
+) -> None:
+    """Train the classifier: simulate micrographs, label their eigenpatches, fit, calibrate.
+
+    Every model is trained for both decisions about scan noise.
+    """
+    unknown = sorted(set(models or ()) - set(MODELS))
+    if unknown:
+        message = f"got {', '.join(unknown)}, expected {' or '.join(MODELS)}"
+        raise typer.BadParameter(message, param_hint="MODELS")
+    folder.mkdir(parents=True, exist_ok=True)
+    import_module("reucid_core.training.laboratory").train(
+        models or MODELS,
+        each=each,
+        invented=invented,
+        seed=seed,
+        threads=threads,
+        processes=processes,
+        cache=cache,
+        folder=folder,
+    )
+
+
+def tune(
+    trials: Annotated[
+        int, typer.Option("--trials", min=1, help="Search until the study holds so many.")
+    ] = 12,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of a trial.")] = 12,
+    study: Annotated[
+        Path, typer.Option("--study", help="SQLite file; a search that was cut off goes on.")
+    ] = CACHE / "tune.db",
+    each: Each = 14,
+    invented: Invented = 300,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    processes: Processes = 2,
+    cache: Cache = CACHE,
+) -> None:
+    """Search the network's sizes, inputs and training; `reucid train tuned` uses what was found.
+
+    Several may search one study at once. Needs the extra `laboratory` (Optuna).
+    """
+    import_module("reucid_core.training.laboratory").tune(
+        trials=trials,
+        epochs=epochs,
+        each=each,
+        invented=invented,
+        seed=seed,
+        threads=threads,
+        processes=processes,
+        cache=cache,
+        study=study,
+    )
+
+
+def evaluate(
+    images: Annotated[
+        int, typer.Option("--images", min=1, help="Per crystal, dose and scan noise.")
+    ] = 1,
+    each: Each = 24,
+    invented: Invented = 500,
+    seed: Seed = 0,
+    processes: Processes = 2,
+    cache: Cache = CACHE,
+    output: Annotated[Path, typer.Option("--output", help="Folder for scores and tables.")] = Path(
+        "build"
+    )
+    / "evaluation",
+) -> None:
+    """Measure networks and rules on crystals whose family took no part in their making."""
+    import_module("reucid_core.training.laboratory").evaluate(
+        images=images,
+        each=each,
+        invented=invented,
+        seed=seed,
+        processes=processes,
+        cache=cache,
+        output=output,
+    )
+
+
+PAPER_MOST = 25  # eigenpatches in the largest reconstruction of the paper's survey
+WIDE = 120  # columns of a table that no terminal shows
+
+survey = typer.Typer(
+    help="A survey: let people choose the best reconstructions, and make labels of their answers.",
+    no_args_is_help=True,
+)
+
+SurveyFolder = Annotated[
+    Path, typer.Argument(help="What `reucid survey export` made.", metavar="FOLDER")
+]
+
+
+@survey.command()
+def export(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Micrographs in any readable format.", metavar="IMAGE"),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder for the survey.")],
+    patch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--patch-size",
+            metavar="P",
+            help="Side of a patch in px, odd; by default the point-spread function's diameter.",
+        ),
+    ] = None,
+    most: Annotated[
+        int,
+        typer.Option(
+            "--max-eigenpatches",
+            metavar="N",
+            min=1,
+            max=99,
+            help="Offer the reconstructions with 1 to N eigenpatches.",
+        ),
+    ] = PAPER_MOST,
+    blind: Annotated[
+        bool,
+        typer.Option(
+            "--blind/--ordered", help="Options in random order without their numbers, or in order."
+        ),
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of that order.")] = 0,
+    signal: Annotated[
+        str | None,
+        typer.Option(
+            "--signal", metavar="N|TITLE", help="Image signal of the files; see `reucid inspect`."
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option("--frame", metavar="N", min=0, help="Frame of a stack, from 0.")
+    ] = None,
+) -> None:
+    """Write the reconstructions to choose from, and a page on which people choose, offline.
+
+    Hand out the folder `page`: it needs no server. The answers are downloaded from it as CSV.
+    """
+    for file in files:
+        if not file.is_file():
+            raise typer.BadParameter(f"no file at {file}", param_hint="IMAGE")
+    wanted = int(signal) if signal is not None and signal.isdigit() else signal
+    import_module("worker.survey.export").export(
+        files,
+        output,
+        selection=import_module("worker.selection").Selection(signal=wanted, frame=frame),
+        patch_size=patch_size,
+        most=most,
+        blind=blind,
+        seed=seed,
+        progress=_print_image,
+    )
+    typer.echo(f"{output / 'page' / 'index.html'}: the page for respondents")
+
+
+@survey.command("import")
+def import_(
+    folder: SurveyFolder,
+    answers: Annotated[
+        list[Path],
+        typer.Argument(help="CSV with the columns respondent, image, alpha.", metavar="ANSWERS"),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The labels for training: .safetensors.")
+    ],
+) -> None:
+    """Make labels of answers: the first eigenpatches are useful, as many as the mean answer.
+
+    Means are rounded half up. Images that nobody answered are left out.
+    """
+    for file in answers:
+        if not file.is_file():
+            raise typer.BadParameter(f"no file at {file}", param_hint="ANSWERS")
+    if not output.resolve().parent.is_dir():
+        message = f"no folder {output.parent} to write {output.name} to"
+        raise typer.BadParameter(message, param_hint="--output")
+    collected = import_module("worker.survey.collect").collect(folder, answers, output)
+    _print_choices(collected)
+    labelled = sum(each.choice is not None for each in collected)
+    typer.echo(f"{output}: labels of {labelled} of {len(collected)} images")
+
+
+def _print_image(entry: Any) -> None:
+    typer.echo(
+        f"{entry.image}: {entry.shape[0]} x {entry.shape[1]} px, patch size {entry.patch_size} "
+        f"({entry.patch_size_origin}), 1 to {len(entry.order)} of {entry.components} eigenpatches"
+    )
+    if entry.patch_size_origin == "none":
+        _warn(
+            f"{entry.image}: the autocorrelation shows no point-spread function above the noise; "
+            "the smallest patch size was taken: state one with --patch-size"
+        )
+
+
+def _print_choices(collected: list[Any]) -> None:
+    table = Table("image", "respondents", "mean alpha", "spread", "range", "useful")
+    for each in collected:
+        choice = each.choice
+        if choice is None:
+            table.add_row(each.image, "0", "", "", "", "left out")
+            continue
+        spread = "" if choice.respondents == 1 else f"{choice.spread:.2f}"
+        limits = f"{choice.least}-{choice.most}"
+        cells = (f"{choice.respondents}", f"{choice.mean:.2f}", spread, limits, f"{choice.kept}")
+        table.add_row(each.image, *cells)
+        if choice.kept == each.offered:
+            _warn(
+                f"{each.image}: the mean answer is the last reconstruction offered; more might "
+                "have been wanted: export with a larger --max-eigenpatches"
+            )
+    terminal = Console()
+    terminal.print(table, width=terminal.width if terminal.is_terminal else WIDE)
+
+
+def _warn(message: str) -> None:
+    console.print(f"warning: {message}", style="yellow", highlight=False)
