@@ -52,6 +52,13 @@ class Engine(StrEnum):
     STACKED = "stacked"
 
 
+class ScanNoise(StrEnum):
+    """What row offsets and row jitter are."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
 class FramesMode(StrEnum):
     """Whether frames share their eigenpatches."""
 
@@ -135,6 +142,14 @@ Threshold = Annotated[
     float | None,
     typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
 ]
+ModelName = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="Classifier; here also a .safetensors file."),
+]
+ScanNoiseOption = Annotated[
+    ScanNoise,
+    typer.Option("--scan-noise", help="Row offsets and jitter: data to keep, or an artefact."),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
 
 
@@ -168,6 +183,8 @@ def denoise(
     components: Components = None,
     threshold: Threshold = None,
     seed: Seed = 0,
+    model: ModelName = None,
+    scan_noise: ScanNoiseOption = ScanNoise.KEEP,
     dtype: Annotated[
         OutputType,
         typer.Option("--dtype", help="source: rounded and clipped to the type of the input."),
@@ -193,6 +210,7 @@ def denoise(
     if interim_dir is not None:
         _make_folder(interim_dir, "--interim-dir")
     chosen = {"signal": signal, "frame": frame, "frames": frames.value}
+    choice = import_module("worker.model").ModelChoice(model=model, scan_noise=scan_noise.value)
     selection, stated = selection_of(
         _params(engine, stacks, patch_size, components, threshold, seed) | chosen
     )
@@ -205,7 +223,9 @@ def denoise(
             if interim_dir is not None:
                 local.save_image(interim_dir / f"interim-{step.n:04d}.tif", step.image, step.info)
 
-        denoised = local.denoise_file(file, params, selection, on_step, bundle_at=bundle)
+        denoised = local.denoise_file(
+            file, params, selection, on_step, choice=choice, bundle_at=bundle
+        )
     source = dtype is OutputType.SOURCE
     local.save_image(output, denoised.image, denoised.info, source=source, look=look)
     if residual is not None:
@@ -293,6 +313,8 @@ def submit(
     components: Components = None,
     threshold: Threshold = None,
     seed: Seed = 0,
+    model: ModelName = None,
+    scan_noise: ScanNoiseOption = ScanNoise.KEEP,
 ) -> None:
     """Send an image to a server, with the key in REUCID_API_KEY if it wants one.
 
@@ -307,6 +329,7 @@ def submit(
         raise typer.BadParameter(message, param_hint="--output-dir")
     params = _params(engine, stacks, patch_size, components, threshold, seed)
     params |= {"signal": signal, "frame": frame, "frames": frames.value}
+    params |= {"model": model, "scan_noise": scan_noise.value}
     companions = import_module("worker.inspection").companions_of(file)
     with Client(server, Settings().key) as client:
         job_id = client.submit([file, *companions], params)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
-from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
+from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE, ScanNoise
 from worker.contract import (
     FileInfo,
     ImageInfo,
@@ -19,7 +19,7 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.model import ModelInfo
+from worker.model import ModelChoice, ModelInfo
 from worker.selection import Selection
 
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
@@ -97,15 +97,30 @@ class Params(Strict):
         "matrix, patch size and verdict for all frames (engine `exact` only).",
     )
 
+    model: ShortText | None = Field(
+        None,
+        description="Name of a classifier, of those that `GET /v1/models` lists; by default the "
+        "server's.",
+        examples=["paper"],
+    )
+    scan_noise: ScanNoise = Field(
+        "keep",
+        description="Whether row offsets and row jitter are data, to `keep`, or an artefact of the "
+        "scan, to `remove`: the classifier is trained for both.",
+    )
+
     def checked(self) -> DenoiseParams:
         """As the core takes them; raises its ParameterError for what a schema cannot say."""
-        _, params = Selection.split(self.model_dump())
-        return DenoiseParams(**params)
+        return DenoiseParams(**self._split()[1])
 
     def check(self, contents: FileInfo) -> None:
         """Raise the core's ParameterError for what does not fit the file."""
-        selection, params = Selection.split(self.model_dump())
+        selection, params = self._split()
         selection.check(contents, DenoiseParams(**params))
+
+    def _split(self) -> tuple[Selection, dict[str, Any]]:
+        selection, others = Selection.split(self.model_dump())
+        return selection, ModelChoice.split(others)[1]
 
 
 class JobFields(Strict):
@@ -310,9 +325,13 @@ class Model(BaseModel):
     card: dict[str, Any] = Field(description="What the weights' file says of their making.")
 
     @classmethod
-    def of(cls, info: ModelInfo) -> "Model":
+    def of(cls, info: ModelInfo, *, default: bool) -> "Model":
         return cls(
-            name=info.name, identity=info.identity, sha256=info.sha256, default=True, card=info.card
+            name=info.name,
+            identity=info.identity,
+            sha256=info.sha256,
+            default=default,
+            card=info.card,
         )
 
 

@@ -162,6 +162,7 @@ def report_of(
         stack_reports=outcome.verdicts,
         warnings=_warnings(outcome),
         versions=library_versions(),
+        scan_noise=getattr(task.classify, "scan_noise", None),
     )
 
 

@@ -61,6 +61,7 @@ class Report:
     stack_reports: list[StackReport]
     warnings: list[str]
     versions: dict[str, str]
+    scan_noise: str | None = None  # the decision the classifier was trained for: keep, remove
 
     @property
     def complete(self) -> bool:

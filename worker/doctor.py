@@ -25,6 +25,7 @@ from worker.database import UnusableLedgerError, check_place, head, revision
 from worker.formats import FormatError
 from worker.keyring import Keyring
 from worker.ledger import Ledger
+from worker.model import damaged, default_path
 from worker.settings import MIB, Settings
 from worker.supervisor import run_time_folder
 
@@ -205,9 +206,11 @@ def _model(settings: Settings) -> Iterator[Finding]:
     from reucid_core.classifier import load_classifier  # torch, which takes seconds
 
     try:
-        classifier = load_classifier(settings.model)
+        classifier = load_classifier(default_path(settings))
     except ModelError as error:
         advice = "give a file that `reucid train` wrote as REUCID_MODEL"
         yield Finding("model", "fault", str(error), advice)
         return
     yield Finding("model", "ok", f"{classifier.identity}, threshold {classifier.threshold:g}")
+    for reason in damaged(settings):
+        yield Finding("model", "warning", reason, "jobs cannot choose it: replace or remove it")

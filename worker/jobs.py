@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise_frames
 from reucid_core.classifier import Classifier, load_classifier
+from reucid_core.params import ScanNoise
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
 from worker.artifacts import ResultFiles, names
 from worker.attempt import Attempt
 from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
+from worker.model import ModelChoice, default_path, find
 from worker.points import reached
 from worker.selection import Selection, as_stack
 from worker.settings import DAY, Settings
@@ -38,13 +41,13 @@ class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the 
 
 
 @cache
-def classifier() -> Classifier:
-    """The classifier, loaded once; a worker does so before it forks.
+def classifier(path: Path, scan_noise: ScanNoise = "keep") -> Classifier:
+    """A classifier, loaded once; a worker loads the default before it forks.
 
     One thread: a torch whose thread pool was started before a fork hangs in the child.
     """
     torch.set_num_threads(1)
-    return load_classifier(Settings().model)
+    return load_classifier(path, scan_noise=scan_noise)
 
 
 @cache
@@ -61,7 +64,7 @@ def ledger_at(url: str) -> Ledger:
 
 def prepare(settings: Settings) -> None:
     """Do what every job needs and none has to do again; to be called before the fork."""
-    classifier()
+    classifier(default_path(settings))
     ledger_at(settings.ledger_url)
     library_versions()
     with limited(settings.threads):
@@ -136,7 +139,9 @@ class _Work:
     def _denoise(self) -> dict[str, Any]:
         """Write all artifacts; returns the report."""
         request = self._job.request
-        selection, stated = Selection.split(request.params)
+        selection, others = Selection.split(request.params)
+        choice, stated = ModelChoice.split(others)
+        model = find(self._settings, choice.model)
         params = DenoiseParams(
             **stated,
             memory_budget=self._settings.memory_budget,
@@ -154,7 +159,7 @@ class _Work:
             for result in denoise_frames(
                 as_stack(noisy),
                 params,
-                classify=classifier(),
+                classify=classifier(model.path, choice.scan_noise),
                 joint=is_stack and selection.frames == "joint",
                 on_stack=self._between_stacks if is_stack else self._on_stack,
             ):

@@ -18,6 +18,7 @@ from worker.artifacts import REPORT, RESULT, ResultFiles
 from worker.contract import ImageInfo
 from worker.formats import FormatError, Look
 from worker.inspection import companions_of, decode_file
+from worker.model import ModelChoice, find
 from worker.provenance import Run
 from worker.selection import Selection, as_stack
 from worker.settings import Settings
@@ -56,12 +57,13 @@ def denoise_file(
     selection: Selection,
     on_step: Callable[[Step], None],
     *,
+    choice: ModelChoice | None = None,
     bundle_at: Path | None = None,
     with_input: bool = True,
 ) -> Denoised:
     """Decode a file in a child process, as the server does, and denoise it in this one.
 
-    With `bundle_at`, also write the bundle that a server would; whole or not at all.
+    The model of the choice is a name, or the path of a file. With `bundle_at`, also write the bundle that a server would; whole or not at all.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def denoise_file(
     with TemporaryDirectory(prefix="reucid-") as name:
         folder = Path(name)
         inputs = {each: sha256_of(each) for each in (path, *companions_of(path))}
-        denoised = _denoise(path, params, selection, on_step, folder)
+        denoised = _denoise(path, params, selection, choice or ModelChoice(), on_step, folder)
         if bundle_at is not None:
             if any(sha256_of(each) != digest for each, digest in inputs.items()):
                 message = f"{path} was changed while it was denoised: denoise it again"
@@ -89,11 +91,13 @@ def _denoise(
     path: Path,
     params: DenoiseParams,
     selection: Selection,
+    choice: ModelChoice,
     on_step: Callable[[Step], None],
     folder: Path,
 ) -> Denoised:
     """Leave pixels and artifacts in a folder."""
     settings = Settings()
+    classify = load_classifier(_weights(choice.model, settings), scan_noise=choice.scan_noise)
     contents = decode_file(path, folder, settings)
     selection.check(contents, params)
     chosen = selection.of(contents)
@@ -109,7 +113,7 @@ def _denoise(
         for result in denoise_frames(
             as_stack(noisy),
             params,
-            classify=load_classifier(settings.model),
+            classify=classify,
             joint=is_stack and selection.frames == "joint",
             on_stack=on_stack,
         ):
@@ -119,6 +123,13 @@ def _denoise(
         files.finish("deadline")
     report = json.loads((folder / REPORT).read_bytes())
     return Denoised(np.array(noisy), np.load(folder / RESULT), info, report)
+
+
+def _weights(model: str | None, settings: Settings) -> Path:
+    """A model's file, by its name or by its path."""
+    if model is not None and model.endswith(".safetensors"):
+        return Path(model)
+    return find(settings, model).path
 
 
 def _bundled(denoised: Denoised, folder: Path) -> dict[str, Path]:

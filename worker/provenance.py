@@ -49,6 +49,7 @@ RESOLVED = {  # of a report, by the name of the parameter: the value, and where 
     "seed": None,
     "precision": None,
     "stacks_done": "stopped_by",
+    "scan_noise": None,
 }
 
 

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames
-from reucid_core.classifier import load_classifier
+from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.eigenpatches import Classify
+from reucid_core.errors import ModelError
 from reucid_core.report import Report, StackReport
 from worker.account import Account
 from worker.evidence import Evidence, Pixels
 from worker.finding import Check, Unverifiable, refuting
+from worker.model import available, find_digest
 from worker.recomputation import Frame, check_input, frame_of, result_of, threads_of
 from worker.selection import as_stack
+from worker.settings import Settings
 
 SINGULAR_VALUES = 1e-4  # relative to the largest
 UTILITIES = {"float64": 1e-3, "float32": 2e-2}  # by the precision of the eigenpatches
@@ -34,25 +37,38 @@ SAME = (  # of the report, beside the numbers
     "components",
     "threshold",
     "seed",
+    "scan_noise",
 )
 
 
 def check_rerun(evidence: Evidence, found: Check) -> None:
     told, pixels = evidence.told, evidence.input[0]
     check_input(told, pixels)
-    classify = load_classifier(evidence.settings.model)
-    model = told.reports[0].model
-    if _digest(model) != _digest(classify.identity):
-        raise Unverifiable(
-            f"it was made with the weights {model}, these are {classify.identity}: name its "
-            "weights with REUCID_MODEL"
-        )
+    classify = _classifier(told, evidence.settings)
     result = as_stack(result_of(evidence))
     with refuting():
         for n, again in enumerate(_again(told, pixels, classify)):
             here = frame_of(evidence, found, n)
             _compare_reports(here, again)
             here.compare("result.npy", result[n], again.image, "what the re-run gives")
+
+
+def _classifier(told: Account, settings: Settings) -> Classifier:
+    """The one that the result was made with, by its digest."""
+    model, scan_noise = told.reports[0].model, told.reports[0].scan_noise
+    found = find_digest(settings, (model or "").rpartition("sha256:")[2])
+    if found is None:
+        here = ", ".join(each.identity for each in available(settings).values())
+        raise Unverifiable(
+            f"it was made with the weights {model}, here are {here}: name its weights with "
+            "REUCID_MODEL"
+        )
+    try:
+        return load_classifier(
+            found.path, scan_noise="remove" if scan_noise == "remove" else "keep"
+        )
+    except ModelError as error:
+        raise Unverifiable(str(error)) from error
 
 
 def _again(told: Account, pixels: Pixels, classify: Classify) -> Iterator[Result]:
@@ -131,7 +147,3 @@ def _same_parameters(told: Account, report: Report) -> DenoiseParams:
         "threads": threads_of(told),
     }
     return DenoiseParams(**given | pinned)
-
-
-def _digest(model: str | None) -> str:
-    return (model or "").rpartition("sha256:")[2]

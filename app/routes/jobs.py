@@ -25,6 +25,7 @@ from app.routes.images import FILES
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
 from app.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
+from worker.model import find
 from worker.points import reached
 from worker.wake import wake
 
@@ -243,6 +244,7 @@ async def _read_submission(
         case "application/json":
             spec = _validate(JobSpec, await read_json(request))
             spec.params.checked()
+            find(services.settings, spec.params.model)
             image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
             spec.params.check(image.contents)
             await run_in_threadpool(check_space, services, image.owner, 0)
@@ -253,6 +255,7 @@ async def _read_submission(
                 form = await receive_form(request, folder, services.settings)
                 fields = _form_fields(form.fields)
                 fields.params.checked()
+                find(services.settings, fields.params.model)
                 image, _ = await accept(
                     services, form.file, owner=caller.owner, check=fields.params.check
                 )

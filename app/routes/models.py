@@ -8,15 +8,17 @@ from app.auth import ReaderDep
 from app.deps import ServicesDep
 from app.errors import problems
 from app.schemas import Model, ModelList, Params
-from worker.model import describe
+from worker.model import available, default_path
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models", responses=problems(500))
 def models(services: ServicesDep, _: ReaderDep) -> ModelList:
-    """The classifier in use; its identity is in every report."""
-    return ModelList(models=[Model.of(describe(services.settings.model))])
+    """The classifiers a job may name, the default first; a report holds its own's identity."""
+    found = available(services.settings).values()
+    default = default_path(services.settings)
+    return ModelList(models=[Model.of(each, default=each.path == default) for each in found])
 
 
 @router.get("/schema/params", responses=problems(500))
