@@ -112,23 +112,23 @@ def _spectral(decomposition: Decomposition) -> dict[str, Feature]:
     p, n_patches = decomposition.patch_size, decomposition.n_patches
     side = scipy.fft.next_fast_len(2 * p, real=True)
     power = np.abs(scipy.fft.rfft2(e, s=(side, side))) ** 2  # (k, side, side // 2 + 1)
-    power *= np.sqrt(_multiplicity(side))  # so that a product of two sums over all frequencies
     power = power.reshape(len(e), -1) / (side * p)
+    counts = np.tile(_multiplicity(side), side)  # (side * (side // 2 + 1),)
 
     eigenvalues = decomposition.singular_values**2 / n_patches
     noise = noise_level(decomposition)
     useful = eigenvalues > IMAGE_RULE * noise
     useful[:1] = True
     signal = np.maximum(eigenvalues - noise, 0.0) @ power  # the patches' spectrum
-    signal /= max(float(np.linalg.norm(signal)), np.finfo(np.float64).tiny)
+    signal /= max(float(np.sqrt(counts @ signal**2)), np.finfo(np.float64).tiny)
     kept = power[useful].sum(axis=0)
-    own = np.maximum(np.einsum("kf,kf->k", power, power), FLOOR)
-    shared = np.maximum(power @ kept, FLOOR)
+    own = np.maximum(power**2 @ counts, FLOOR)
+    shared = np.maximum(power @ (counts * kept), FLOOR)
     return {
         "log_noise_gain": np.log(own),
         "log_shared_gain": np.log(shared / own),
-        "log_signal_gain": np.log(np.maximum(power @ signal, FLOOR)),
-        "log_shared_signal": np.log(np.maximum((power * kept) @ signal, FLOOR)),
+        "log_signal_gain": np.log(np.maximum(power @ (counts * signal), FLOOR)),
+        "log_shared_signal": np.log(np.maximum(power @ (counts * kept * signal), FLOOR)),
         "log_useful": np.full(len(e), np.log1p(np.count_nonzero(useful))),
     }
 

@@ -63,7 +63,8 @@ def denoise_file(
 ) -> Denoised:
     """Decode a file in a child process, as the server does, and denoise it in this one.
 
-    The model of the choice is a name, or the path of a file. With `bundle_at`, also write the bundle that a server would; whole or not at all.
+    The model of the choice is a name, or the path of a file. With `bundle_at`, also write the
+    bundle that a server would; whole or not at all.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames
 from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ModelError
+from reucid_core.params import ScanNoise
 from reucid_core.report import Report, StackReport
 from worker.account import Account
 from worker.evidence import Evidence, Pixels
@@ -64,9 +65,8 @@ def _classifier(told: Account, settings: Settings) -> Classifier:
             "REUCID_MODEL"
         )
     try:
-        return load_classifier(
-            found.path, scan_noise="remove" if scan_noise == "remove" else "keep"
-        )
+        decision: ScanNoise = "remove" if scan_noise == "remove" else "keep"
+        return load_classifier(found.path, scan_noise=decision)
     except ModelError as error:
         raise Unverifiable(str(error)) from error
 

@@ -17,7 +17,7 @@ from reucid_core.training import baselines
 from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.examples import Example, Labels, example_of, split, without
 from reucid_core.training.fit import DECISIONS, FitOptions, as_classifier, fit
-from reucid_core.training.labels import Kept, fused_components
+from reucid_core.training.labels import Kept, SubsetError, fused_components
 from reucid_core.training.recipes import (
     Micrograph,
     PointDefect,
@@ -31,13 +31,21 @@ PATCH_SIZES = (11, 15, 21, 31)
 ROWS = (RowNoise(), RowNoise(offset=0.02), RowNoise(offset=0.05))
 DEFECTS = (PointDefect(0.31, 0.33, 0.0), PointDefect(0.67, 0.64, 0.5))
 TRAINING_SHARE = 0.8
-TUNED_RULES: dict[str, tuple[Callable[[Decomposition, float], Kept], tuple[float, ...]]] = {
-    "best c sigma^2 N": (baselines.noise_multiple, tuple(np.arange(1.2, 5.0, 0.1).round(1))),
-    "best s_k/s_0": (baselines.relative_singular_value, tuple(np.geomspace(1e-4, 0.3, 40))),
-    "best alpha": (lambda d, alpha: baselines.truncation(d, int(alpha)), tuple(range(1, 41))),
-    "gradient": (baselines.gradient, tuple(np.linspace(0.02, 1.2, 60))),
-    "entropy": (baselines.entropy, tuple(np.linspace(0.2, 1.0, 60))),
+TUNED_RULES: dict[str, Callable[[Sequence[baselines.Judged]], baselines.Rule]] = {
+    "best c sigma^2 N": baselines.best_noise_multiple,
+    "best s_k/s_0": baselines.best_relative_value,
+    "best alpha": baselines.best_truncation,
+    "gradient": baselines.best_gradient,
+    "entropy": baselines.best_entropy,
 }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An example by one decision about scan noise, as the rules are tuned on it."""
+
+    decomposition: Decomposition
+    error: SubsetError
 
 
 @dataclass(frozen=True)
@@ -161,18 +169,18 @@ def contenders_without(
             fitted = fit(training, validation, chosen, scan_noise=decision)
             classify = as_classifier(fitted.network, fitted.threshold)
             contenders.append(Contender(name, partial(verdicts, classify), decision))
-    decompositions = [example.decomposition for example in validation]
-    for name, (rule, candidates) in TUNED_RULES.items():
-        for decision in DECISIONS:
-            losses = [example.labels(decision).loss for example in validation]
-            best = baselines.best_parameter(rule, candidates, decompositions, losses)
-            contenders.append(Contender(name, partial(_with, rule, best), decision))
+    for decision in DECISIONS:
+        judged = [Judged(e.decomposition, e.labels(decision).error) for e in validation]
+        contenders += [
+            Contender(name, tuned(judged), decision) for name, tuned in TUNED_RULES.items()
+        ]
     return [
         *contenders,
         Contender("Gavish-Donoho", baselines.gavish_donoho),
         Contender("Marchenko-Pastur edge", baselines.marchenko_pastur_edge),
-        Contender("s_k/s_0 > 0.1", partial(_with, baselines.relative_singular_value, 0.1)),
-        Contender("first 10", partial(_with, TUNED_RULES["best alpha"][0], 10)),
+        Contender("2 sigma^2 N", baselines.noise_multiple),
+        Contender("s_k/s_0 > 0.1", partial(baselines.relative_singular_value, threshold=0.1)),
+        Contender("first 10", partial(baselines.truncation, alpha=10)),
     ]
 
 
@@ -180,12 +188,6 @@ def verdicts(classify: Classifier, decomposition: Decomposition) -> Kept:
     """What a classifier keeps, shape (k,)."""
     kept: Kept = classify(decomposition) >= classify.threshold
     return kept
-
-
-def _with(
-    rule: Callable[[Decomposition, float], Kept], value: float, decomposition: Decomposition
-) -> Kept:
-    return rule(decomposition, value)
 
 
 def scores_of(recipe: Recipe, contenders: Iterable[Contender]) -> Iterator[Score]:
@@ -196,7 +198,7 @@ def scores_of(recipe: Recipe, contenders: Iterable[Contender]) -> Iterator[Score
     fused = fused_components(d, images.noisy).reshape(len(d.eigenpatches), -1)
     pristine = micrograph(recipe).specimen
     windows = defect_windows(images.specimen, pristine)
-    sure = baselines.sure_subset(d, images.noisy, fused, example.keep.error.gram)
+    sure = baselines.sure_subset(d, images.noisy, gram=example.keep.error.gram)
     chosen = [(each.method, each.scan_noise, each.rule(d)) for each in contenders]
     chosen.append(("SURE", None, sure))
     decisions = DECISIONS if recipe.rows else (DECISIONS[0],)

@@ -20,9 +20,9 @@ from reucid_core.training.labels import (
     Kept,
     SubsetError,
     fused_components,
+    fused_error,
     image_oracle,
     patch_oracle,
-    subset_error,
 )
 from reucid_core.training.recipes import Micrograph, Recipe, micrograph
 
@@ -101,7 +101,7 @@ def example_of(recipe: Recipe, images: Micrograph) -> Example:
     gram = fused @ fused.T
 
     def labels(truth: FloatArray) -> Labels:
-        error = subset_error(fused, gram, truth)
+        error = fused_error(fused, gram, truth)
         start = patch_oracle(decomposition, noisy, truth)
         return Labels(error, start, image_oracle(error, start))
 

@@ -78,10 +78,16 @@ def patch_oracle(decomposition: Decomposition, noisy: FloatArray, truth: FloatAr
     return patch_changes(decomposition, noisy, truth) < 0
 
 
-def subset_error(
+def subset_error(decomposition: Decomposition, noisy: FloatArray, truth: FloatArray) -> SubsetError:
+    """The squared error of every subset's image, as a quadratic form. Cost O(k mn (log mn + k))."""
+    fused = fused_components(decomposition, noisy).reshape(len(decomposition.eigenpatches), -1)
+    return fused_error(fused, fused @ fused.T, truth)
+
+
+def fused_error(
     fused: NDArray[np.float64], gram: NDArray[np.float64], truth: FloatArray
 ) -> SubsetError:
-    """The squared error of every subset's image, as a quadratic form.
+    """As `subset_error`, where the fused components are at hand.
 
     Parameters
     ----------

@@ -309,10 +309,14 @@ def test_a_strange_cursor_is_refused(client: httpx.Client, path: str, cursor: st
 
 
 def test_models_and_parameters(client: httpx.Client, done: dict[str, Any]) -> None:
-    (model,) = client.get("/models").json()["models"]
+    models = client.get("/models").json()["models"]
+    assert [(each["name"], each["default"]) for each in models] == [
+        ("tuned", True),
+        ("paper", False),
+    ]
     report = client.get(f"/jobs/{done['id']}/report").json()
-    assert model["identity"] == report["model"]
-    assert model["card"]["threshold"] == pytest.approx(report["threshold"])
+    assert models[0]["identity"] == report["model"]
+    assert models[0]["card"]["thresholds"][report["scan_noise"]] == report["threshold"]
     schema = client.get("/schema/params").json()
     assert {"engine", "patch_size", "stacks", "seed"} <= schema["properties"].keys()
 

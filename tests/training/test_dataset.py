@@ -52,7 +52,7 @@ def test_the_same_seed_draws_the_same_examples() -> None:
 
 def test_recipes_cover_what_is_promised() -> None:
     rng = np.random.default_rng(0)
-    recipes = [draw_recipe(CRYSTALS["Si[110]"], rng=rng) for _ in range(1500)]
+    recipes = [draw_recipe(CRYSTALS["Si[110]"], rng=rng) for _ in range(3000)]
     stated = {recipe.patch_size for recipe in recipes if recipe.patch_size is not None}
     assert stated == set(range(5, 64, 2))
     assert all(30 <= recipe.dose <= 30_000 for recipe in recipes)

@@ -1,18 +1,26 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from reucid_core.classifier import ARCHITECTURE, load_classifier
+from reucid_core.classifier import FORMAT, PAPER, Architecture, EigenpatchNet, load_classifier
 from reucid_core.errors import ModelError
+from reucid_core.features import FEATURES
 from reucid_core.training.card import model_card, readable
 from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.dataset import Example, Recipe, make_examples
-from reucid_core.training.fit import Fit, FitOptions, as_classifier, fit, write
-from reucid_core.training.simulate import View
+from reucid_core.training.examples import Example, make_examples
+from reucid_core.training.fit import DECISIONS, Fit, FitOptions, as_classifier, fit, write
+from reucid_core.training.recipes import Recipe
+from reucid_core.training.simulate import RowNoise, View
 
-OPTIONS = FitOptions(epochs=4, epoch_size=512, batch_size=64)
+SEEING = Architecture(channels=(4, 5), widths=(8, 6), inputs=FEATURES)
+OPTIONS = {
+    "paper": FitOptions(epochs=4, epoch_size=512, batch_size=64),
+    "seeing": FitOptions(architecture=SEEING, epochs=4, epoch_size=512, batch_size=64),
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,48 +29,100 @@ def examples() -> list[Example]:
     view = View(shape=(48, 48), sampling=0.2, rotation=30)
     return make_examples(
         [
-            Recipe(crystal=CRYSTALS[name], view=view, dose=1000, patch_size=5, seed=seed)
+            Recipe(
+                specimen=CRYSTALS[name],
+                view=view,
+                dose=1000,
+                rows=RowNoise(offset=0.05),
+                patch_size=5,
+                seed=seed,
+            )
             for seed, name in enumerate(names)
         ]
     )
 
 
-@pytest.fixture(scope="module")
-def fitted(examples: list[Example]) -> Fit:
-    return fit(examples[:3], examples[3:], OPTIONS)
+@pytest.fixture(scope="module", params=OPTIONS)
+def options(request: pytest.FixtureRequest) -> FitOptions:
+    return OPTIONS[request.param]
 
 
 @pytest.fixture(scope="module")
-def weights(fitted: Fit, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fits(examples: list[Example], options: FitOptions) -> list[Fit]:
+    return [fit(examples[:3], examples[3:], options, scan_noise=each) for each in DECISIONS]
+
+
+@pytest.fixture(scope="module")
+def weights(
+    fits: list[Fit],
+    examples: list[Example],
+    options: FitOptions,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    card = model_card(fitted, examples[:3], examples[3:], options=OPTIONS, command="a test")
-    write(fitted, path, card)
+    card = model_card("tiny", fits, examples[:3], examples[3:], options=options, command="a test")
+    write(fits, path, card)
     return path
 
 
-def test_training_lowers_the_loss(fitted: Fit) -> None:
-    assert fitted.epochs[-1].training_loss < 0.8 * fitted.epochs[0].training_loss
-    assert fitted.epochs[-1].validation_loss < fitted.epochs[0].validation_loss
+def test_the_paper_s_network_is_that_of_figure_3() -> None:
+    shapes = {name: tuple(p.shape) for name, p in EigenpatchNet().named_parameters()}
+    assert shapes == {
+        "conv1.weight": (14, 1, 5, 5),
+        "conv1.bias": (14,),
+        "conv2.weight": (15, 14, 3, 3),
+        "conv2.bias": (15,),
+        "hidden.0.weight": (16, 16),
+        "hidden.0.bias": (16,),
+        "output.weight": (1, 16),
+        "output.bias": (1,),
+    }
+    assert PAPER.inputs == ("relative_singular_value",)
 
 
-def test_training_repeats(fitted: Fit, examples: list[Example]) -> None:
-    again = fit(examples[:3], examples[3:], OPTIONS)
-    assert again.epochs == fitted.epochs
-    for name, tensor in fitted.network.state_dict().items():
+def test_training_lowers_the_loss(fits: list[Fit]) -> None:
+    for fitted in fits:
+        assert fitted.epochs[-1].training_loss < 0.9 * fitted.epochs[0].training_loss
+
+
+def test_training_repeats(fits: list[Fit], examples: list[Example], options: FitOptions) -> None:
+    again = fit(examples[:3], examples[3:], options)
+    assert again.epochs == fits[0].epochs
+    for name, tensor in fits[0].network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], tensor)
 
 
-def test_weights_survive_the_file(fitted: Fit, weights: Path, examples: list[Example]) -> None:
-    loaded = load_classifier(weights)
+def test_weights_survive_the_file(
+    fits: list[Fit], weights: Path, examples: list[Example], options: FitOptions
+) -> None:
     decomposition = examples[0].decomposition
-    np.testing.assert_allclose(
-        loaded(decomposition), as_classifier(fitted.network)(decomposition), atol=1e-6
-    )
-    assert loaded.threshold == fitted.threshold
-    assert loaded.card["architecture"] == ARCHITECTURE
-    assert loaded.card["images"] == {"training": 3, "validation": 1}
-    assert loaded.identity.startswith("tiny@sha256:")
-    assert "Si[110]" in readable(weights.name, loaded.card)
+    for fitted in fits:
+        loaded = load_classifier(weights, scan_noise=fitted.scan_noise)
+        np.testing.assert_allclose(
+            loaded(decomposition), as_classifier(fitted.network)(decomposition), atol=1e-6
+        )
+        assert loaded.threshold == fitted.threshold
+        assert loaded.scan_noise == fitted.scan_noise
+        assert loaded.card["format"] == FORMAT
+        assert Architecture.of(loaded.card) == options.architecture
+        assert loaded.card["images"] == {"training": 3, "validation": 1}
+        assert loaded.identity.startswith("tiny@sha256:")
+        assert "Si[110]" in readable({"tiny": "0"}, {"tiny": loaded.card})
+
+
+def test_the_two_decisions_are_two_networks(weights: Path, examples: list[Example]) -> None:
+    keep, remove = (load_classifier(weights, scan_noise=each) for each in DECISIONS)
+    decomposition = examples[0].decomposition
+    assert not np.allclose(keep(decomposition), remove(decomposition), atol=1e-3)
+
+
+def test_utilities_are_probabilities_on_what_calibrated_them(
+    fits: list[Fit], examples: list[Example]
+) -> None:
+    for fitted in fits:
+        labels = examples[3].labels(fitted.scan_noise).image_oracle
+        utilities = as_classifier(fitted.network)(examples[3].decomposition)
+        assert utilities.mean() == pytest.approx(labels.mean(), abs=0.1)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
@@ -78,20 +138,31 @@ def test_a_damaged_file_is_refused(weights: Path, tmp_path: Path, keep: int) -> 
         load_classifier(damaged)
 
 
-def test_another_architecture_is_refused(fitted: Fit, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"format": "reucid-fig3"}, "reucid-fig3"),
+        ({"architecture": {"channels": [14, 15], "widths": [16], "inputs": ["dose"]}}, "dose"),
+        ({"architecture": {"channels": [14, 15], "widths": [7], "inputs": []}}, "does not fit"),
+        ({"architecture": "unet"}, "architecture"),
+        ({"thresholds": {}}, "keep"),
+        ({"thresholds": {"keep": 7}}, "threshold"),
+    ],
+)
+def test_another_card_is_refused(
+    weights: Path, tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
     path = tmp_path / "other.safetensors"
-    write(fitted, path, {"architecture": "unet", "threshold": 0.5})
-    with pytest.raises(ModelError, match="unet"):
+    card = {**load_classifier(weights).card, **change}
+    save_file(load_file(weights), path, metadata={"card": json.dumps(card)})
+    with pytest.raises(ModelError, match=reason):
         load_classifier(path)
 
 
-def test_weights_that_are_not_finite_are_refused(fitted: Fit, tmp_path: Path) -> None:
-    network = as_classifier(fitted.network)._network
-    broken = Fit(type(fitted.network)(), 0.5, 0.0, [])
-    broken.network.load_state_dict(network.state_dict())
-    with torch.no_grad():
-        broken.network.fc4.bias.fill_(float("nan"))
-    path = tmp_path / "nan.safetensors"
-    write(broken, path, {"architecture": ARCHITECTURE, "threshold": 0.5})
+def test_weights_that_are_not_finite_are_refused(weights: Path, tmp_path: Path) -> None:
+    path, tensors = tmp_path / "nan.safetensors", load_file(weights)
+    tensors["remove.output.bias"].fill_(float("nan"))
+    card = json.dumps(load_classifier(weights).card)
+    save_file(tensors, path, metadata={"card": card})
     with pytest.raises(ModelError, match="not finite"):
         load_classifier(path)

@@ -23,7 +23,8 @@ def cases() -> list[Case]:
 def test_curve_is_the_ief_of_the_reconstructions() -> None:
     view = View(shape=(40, 44), sampling=0.3, rotation=20)
     recipe = Recipe(specimen=CRYSTALS["Si[110]"], view=view, dose=300, patch_size=5, seed=1)
-    noisy, truth = micrograph(recipe)
+    images = micrograph(recipe)
+    noisy, truth = images.noisy, images.specimen
     decomposition = decompose_whole(noisy, 5, seed=1)
     E = decomposition.eigenpatches.astype(np.float64)
     expected = [ief(noisy, project_and_fuse(noisy, E[:a]), truth) for a in range(1, 13)]

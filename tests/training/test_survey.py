@@ -24,7 +24,7 @@ from reucid_core.training.survey_files import (
 @pytest.fixture(scope="module")
 def noisy() -> NDArray[np.float64]:
     view = View(shape=(64, 72), sampling=0.3, rotation=20)
-    return micrograph(Recipe(specimen=CRYSTALS["Si[110]"], view=view, dose=300, seed=1))[0]
+    return micrograph(Recipe(specimen=CRYSTALS["Si[110]"], view=view, dose=300, seed=1)).noisy
 
 
 @pytest.fixture(scope="module")
