@@ -105,6 +105,10 @@ def evaluate(
     images: Annotated[
         int, typer.Option("--images", min=1, help="Per crystal, dose and scan noise.")
     ] = 1,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Of every network; by default as it is shipped."),
+    ] = None,
     each: Each = 24,
     invented: Invented = 500,
     seed: Seed = 0,
@@ -118,6 +122,7 @@ def evaluate(
     """Measure networks and rules on crystals whose family took no part in their making."""
     import_module("reucid_core.training.laboratory").evaluate(
         images=images,
+        epochs=epochs,
         each=each,
         invented=invented,
         seed=seed,

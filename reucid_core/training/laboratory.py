@@ -102,6 +102,7 @@ def tune(
 def evaluate(
     *,
     images: int,
+    epochs: int | None,
     each: int,
     invented: int,
     seed: int,
@@ -112,16 +113,22 @@ def evaluate(
     """Leave out each family of crystals in turn; write the scores, and tables of them."""
     examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
     options = {name: options_of(name, seed=seed) for name in ("paper", "tuned")}
+    if epochs is not None:
+        options = {name: replace(chosen, epochs=epochs) for name, chosen in options.items()}
+    output.mkdir(parents=True, exist_ok=True)
     scores = list[Score]()
     for found in leave_out(examples, options, n_each=images, processes=processes):
         scores += found
         say(f"without {found[0].family}: {len(found)} scores")
-    output.mkdir(parents=True, exist_ok=True)
+        _write_scores(scores, output)
+    say(summary(scores))
+
+
+def _write_scores(scores: Sequence[Score], output: Path) -> None:
     (output / "scores.json").write_text(json.dumps([asdict(one) for one in scores], indent=0))
     at_11 = [one for one in scores if one.patch_size == 11]
     tables = "\n".join([summary(scores), summary(at_11, by="dose"), summary(at_11, by="specimen")])
     (output / "tables.md").write_text(tables)
-    say(summary(scores))
 
 
 def edited_ief() -> None:

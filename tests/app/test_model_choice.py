@@ -37,7 +37,7 @@ def test_a_job_is_done_with_what_it_names(
     assert report["threshold"] == card["thresholds"][scan_noise]
 
     bundle = tmp_path / "bundle.zip"
-    bundle.write_bytes(api.get(f"/jobs/{answer.json()['id']}/bundle").content)
+    bundle.write_bytes(api.get(f"/jobs/{answer.json()['id']}/bundle.zip").content)
     found = verify(bundle)
     assert found.verified
     assert {check.name: check.holds for check in found.checks}["rerun"] is True

@@ -86,12 +86,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from reucid_core.classifier import ARCHITECTURE, EigenpatchNet
+    from reucid_core.classifier import FORMAT, PAPER, EigenpatchNet
 
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
-    card = {"architecture": ARCHITECTURE, "threshold": 0.5}
-    save_file(EigenpatchNet().state_dict(), path, metadata={"card": json.dumps(card)})
+    card = {
+        "format": FORMAT,
+        "architecture": PAPER.to_dict(),
+        "thresholds": {"keep": 0.5, "remove": 0.5},
+    }
+    network = EigenpatchNet().state_dict()
+    tensors = {
+        f"{each}.{name}": t.clone() for each in card["thresholds"] for name, t in network.items()
+    }
+    save_file(tensors, path, metadata={"card": json.dumps(card)})
     return path
 
 

@@ -34,6 +34,8 @@ from tests.worker.bundles import (
 from tests.worker.conftest import BUNDLED
 from worker import archive
 from worker.archive import ArchiveError
+from worker.local import denoise_file
+from worker.selection import Selection
 from worker.verification import Verification, verify
 
 KINDS = [*BUNDLED]
@@ -338,10 +340,19 @@ def test_without_the_input_nothing_can_be_said_until_it_is_named(
 
 
 def test_other_weights_cannot_say_whether_it_is_the_same(
-    bundles: dict[str, Path], model: Path, monkeypatch: pytest.MonkeyPatch
+    bundles: dict[str, Path],
+    model: Path,
+    tmp_path: Path,
+    input_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("REUCID_MODEL", str(model))
-    found = verify(bundles["exact"])
+    assert verify(bundles["exact"]).verified, "found by its digest, whatever the default is"
+    path = tmp_path / "made-with-other-weights.zip"
+    denoise_file(input_file, DenoiseParams(), Selection(), lambda _: None, bundle_at=path)
+    assert verify(path).verified
+    monkeypatch.delenv("REUCID_MODEL")
+    found = verify(path)
     assert verdicts(found) == {"checksums": True, "filter": True, "rerun": None}
     assert "REUCID_MODEL" in problems(found, "rerun")
 
