@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
+from worker.choice import ModelChoice
 from worker.contract import (
     FileInfo,
     ImageInfo,
@@ -83,6 +84,19 @@ class Params(Strict):
         description="Seconds after which no further stack is begun.",
     )
 
+    model: ShortText | None = Field(
+        None,
+        description="Classifier, by its name in `GET /v1/models`; by default the one that is "
+        "marked so there.",
+        examples=["paper"],
+    )
+    scan_noise: Literal["keep", "remove"] = Field(
+        "keep",
+        description="Whether row offsets and row jitter of the scan are data, to `keep`, or an "
+        "artefact, to `remove` as far as eigenpatches of their own hold it.",
+        examples=["remove"],
+    )
+
     signal: Annotated[int, Field(ge=0)] | ShortText | None = Field(
         None,
         description="Image signal of the file, by its position from 0 or its title; by default "
@@ -99,13 +113,17 @@ class Params(Strict):
 
     def checked(self) -> DenoiseParams:
         """As the core takes them; raises its ParameterError for what a schema cannot say."""
-        _, params = Selection.split(self.model_dump())
-        return DenoiseParams(**params)
+        return self._split()[1]
 
     def check(self, contents: FileInfo) -> None:
         """Raise the core's ParameterError for what does not fit the file."""
-        selection, params = Selection.split(self.model_dump())
-        selection.check(contents, DenoiseParams(**params))
+        selection, params = self._split()
+        selection.check(contents, params)
+
+    def _split(self) -> tuple[Selection, DenoiseParams]:
+        selection, rest = Selection.split(self.model_dump())
+        _, params = ModelChoice.split(rest)
+        return selection, DenoiseParams(**params)
 
 
 class JobFields(Strict):
@@ -303,21 +321,25 @@ class ImageList(BaseModel):
 class Model(BaseModel):
     """A classifier."""
 
-    name: str
+    name: str = Field(description="What a job's parameter `model` takes.")
     identity: str = Field(description="As reports name it: name and SHA-256 of the weights.")
     sha256: str
-    default: bool
+    default: bool = Field(description="Taken where a job names none.")
     card: dict[str, Any] = Field(description="What the weights' file says of their making.")
 
     @classmethod
-    def of(cls, info: ModelInfo) -> "Model":
+    def of(cls, info: ModelInfo, *, default: bool) -> "Model":
         return cls(
-            name=info.name, identity=info.identity, sha256=info.sha256, default=True, card=info.card
+            name=info.name,
+            identity=info.identity,
+            sha256=info.sha256,
+            default=default,
+            card=info.card,
         )
 
 
 class ModelList(BaseModel):
-    """The classifiers of this server."""
+    """The classifiers of this server, the default first."""
 
     models: list[Model]
 

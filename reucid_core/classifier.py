@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.errors import ModelError
+from reucid_core.params import ScanNoise
 
 ARCHITECTURE = "reucid-fig3"
 INPUT_SIZE = 25  # px, the side every eigenpatch is resampled to
@@ -78,15 +79,24 @@ class Classifier:
         Utility from which an eigenpatch is kept, calibrated with the weights.
     identity : str
         Name and SHA-256 of the weights, for the report.
+    scan_noise : {"keep", "remove"}
+        The decision that the network was trained for.
     card : mapping
         What the weights' file says of their making.
     """
 
     def __init__(
-        self, network: EigenpatchNet, *, threshold: float, identity: str, card: Mapping[str, Any]
+        self,
+        network: EigenpatchNet,
+        *,
+        threshold: float,
+        identity: str,
+        scan_noise: ScanNoise = "keep",
+        card: Mapping[str, Any],
     ) -> None:
         self.threshold = threshold
         self.identity = identity
+        self.scan_noise = scan_noise
         self.card = card
         self._network = network.eval()
 
@@ -106,13 +116,18 @@ class Classifier:
         return utilities
 
 
-def load_classifier(path: str | Path | None = None) -> Classifier:
+def load_classifier(
+    path: str | Path | None = None, *, scan_noise: ScanNoise = "keep"
+) -> Classifier:
     """Load trained weights.
 
     Parameters
     ----------
     path : path, optional
         A safetensors file written by `reucid_core.training`; by default the bundled weights.
+    scan_noise : {"keep", "remove"}
+        Whether row offsets and row jitter are data or artefact (paper, "Discussion"); one network
+        so far serves both.
 
     Returns
     -------
@@ -141,7 +156,11 @@ def load_classifier(path: str | Path | None = None) -> Classifier:
         raise ModelError(f"{path.name} holds weights that are not finite")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Classifier(
-        network, threshold=threshold, identity=f"{path.stem}@sha256:{digest}", card=card
+        network,
+        threshold=threshold,
+        identity=f"{path.stem}@sha256:{digest}",
+        scan_noise=scan_noise,
+        card=card,
     )
 
 

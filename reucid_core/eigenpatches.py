@@ -96,6 +96,6 @@ class Decomposition:
 Classify = Callable[[Decomposition], ArrayLike]
 """Utilities in [0, 1], shape (k,), of a decomposition's eigenpatches.
 
-A callable may carry a float attribute `threshold` (0.5 is assumed without) and a string attribute
-`identity` that the report will quote.
+A callable may carry a float attribute `threshold` (0.5 is assumed without) and string attributes
+`identity` and `scan_noise` that the report will quote.
 """

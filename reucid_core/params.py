@@ -7,6 +7,7 @@ from reucid_core.errors import ParameterError
 
 Engine = Literal["auto", "exact", "stacked"]
 Precision = Literal["auto", "float32", "float64"]
+ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or artefact?
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
 MAX_SEED = 2**63 - 1

@@ -8,15 +8,17 @@ from app.auth import ReaderDep
 from app.deps import ServicesDep
 from app.errors import problems
 from app.schemas import Model, ModelList, Params
-from worker.model import describe
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models", responses=problems(500))
 def models(services: ServicesDep, _: ReaderDep) -> ModelList:
-    """The classifier in use; its identity is in every report."""
-    return ModelList(models=[Model.of(describe(services.settings.model))])
+    """The classifiers that a job may name; its report has the identity of the one it was given."""
+    offered, default = services.models.offered(), services.models.default
+    return ModelList(
+        models=[Model.of(info, default=name == default) for name, info in offered.items()]
+    )
 
 
 @router.get("/schema/params", responses=problems(500))

@@ -21,6 +21,7 @@ class Descending:
 class WithThreshold(Descending):
     threshold = 0.75
     identity = "descending@1"
+    scan_noise = "remove"
 
 
 def test_where_nothing_is_useful_the_first_eigenpatch_is_kept_and_a_warning_says_so() -> None:

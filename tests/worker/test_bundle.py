@@ -46,6 +46,8 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
         "signal": None,
         "frame": None,
         "frames": "each",
+        "model": None,
+        "scan_noise": "keep",
     }
     for name in ("stopped early", "frames stopped early"):
         assert sorted(contents(bundles[name]).keys() - entries.keys()) == ["coverage.npy"]
