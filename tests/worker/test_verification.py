@@ -355,12 +355,16 @@ def test_without_the_input_nothing_can_be_said_until_it_is_named(
 
 
 def test_other_weights_cannot_say_whether_it_is_the_same(
-    bundles: dict[str, Path], model: Path, monkeypatch: pytest.MonkeyPatch
+    bundles: dict[str, Path], tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REUCID_MODEL", str(model))
-    found = verify(bundles["exact"])
+    def by_others(report: dict[str, Any]) -> None:
+        report["model"] = f"paper@sha256:{'0' * 64}"
+
+    found = verify(forge(bundles["exact"], tmp_path / "b.zip", changed_report(by_others)))
     assert verdicts(found) == {"checksums": True, "filter": True, "rerun": None}
     assert "REUCID_MODEL" in problems(found, "rerun")
+    monkeypatch.setenv("REUCID_MODEL", str(model))
+    assert verify(bundles["exact"]).verified, "by the bundled weights, which are there too"
 
 
 def forget_the_choice(report: dict[str, Any]) -> None:
