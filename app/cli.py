@@ -52,18 +52,18 @@ class Engine(StrEnum):
     STACKED = "stacked"
 
 
-class ScanNoise(StrEnum):
-    """What row offsets and row jitter are."""
-
-    KEEP = "keep"
-    REMOVE = "remove"
-
-
 class FramesMode(StrEnum):
     """Whether frames share their eigenpatches."""
 
     EACH = "each"
     JOINT = "joint"
+
+
+class ScanNoise(StrEnum):
+    """What row offsets and row jitter of the scan are: data, or artefact."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
 
 
 class OutputType(StrEnum):
@@ -142,13 +142,9 @@ Threshold = Annotated[
     float | None,
     typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
 ]
-ModelName = Annotated[
-    str | None,
-    typer.Option("--model", metavar="NAME", help="Classifier; here also a .safetensors file."),
-]
 ScanNoiseOption = Annotated[
     ScanNoise,
-    typer.Option("--scan-noise", help="Row offsets and jitter: data to keep, or an artefact."),
+    typer.Option("--scan-noise", help="Whether row streaks and jitter are data or artefact."),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
 
@@ -182,9 +178,14 @@ def denoise(
     patch_size: PatchSize = "auto",
     components: Components = None,
     threshold: Threshold = None,
-    seed: Seed = 0,
-    model: ModelName = None,
     scan_noise: ScanNoiseOption = ScanNoise.KEEP,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", metavar="NAME|FILE", help="Classifier: its name, or a .safetensors file."
+        ),
+    ] = None,
+    seed: Seed = 0,
     dtype: Annotated[
         OutputType,
         typer.Option("--dtype", help="source: rounded and clipped to the type of the input."),
@@ -204,17 +205,19 @@ def denoise(
     local = import_module("worker.local")  # by name: it loads torch, which serving must not
     core, formats = import_module("reucid_core"), import_module("worker.formats")
     selection_of = import_module("worker.selection").Selection.split
+    choice_of = import_module("worker.choice").ModelChoice
     look = formats.Look(formats.parse_percentiles(percentiles), colormap.value, scalebar)
     images = [path for path in (output, residual) if path is not None]
     _check_outputs(file, images, [path for path in (report, bundle) if path is not None])
     if interim_dir is not None:
         _make_folder(interim_dir, "--interim-dir")
+    models, name = _models(model)
     chosen = {"signal": signal, "frame": frame, "frames": frames.value}
-    choice = import_module("worker.model").ModelChoice(model=model, scan_noise=scan_noise.value)
     selection, stated = selection_of(
         _params(engine, stacks, patch_size, components, threshold, seed) | chosen
     )
     params = core.DenoiseParams(**stated)
+    choice = choice_of(model=name, scan_noise=scan_noise.value)
     with steps_bar() as bar:
         task = bar.add_task(file.name, total=None, what="")
 
@@ -224,7 +227,7 @@ def denoise(
                 local.save_image(interim_dir / f"interim-{step.n:04d}.tif", step.image, step.info)
 
         denoised = local.denoise_file(
-            file, params, selection, on_step, choice=choice, bundle_at=bundle
+            file, params, selection, on_step, choice=choice, models=models, bundle_at=bundle
         )
     source = dtype is OutputType.SOURCE
     local.save_image(output, denoised.image, denoised.info, source=source, look=look)
@@ -312,9 +315,16 @@ def submit(
     patch_size: PatchSize = "auto",
     components: Components = None,
     threshold: Threshold = None,
-    seed: Seed = 0,
-    model: ModelName = None,
     scan_noise: ScanNoiseOption = ScanNoise.KEEP,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="Classifier, by its name in the server's GET /v1/models.",
+        ),
+    ] = None,
+    seed: Seed = 0,
 ) -> None:
     """Send an image to a server, with the key in REUCID_API_KEY if it wants one.
 
@@ -408,6 +418,21 @@ def _params(
         "threshold": threshold,
         "seed": seed,
     }
+
+
+def _models(model: str | None) -> tuple[Any, str | None]:
+    """The classifiers to choose from, and the name of the one that was stated, as name or file."""
+    known = import_module("worker.model")
+    models = known.Models.of(Settings())
+    if model is None:
+        return models, None
+    if "/" not in model and not model.endswith(known.SUFFIX):
+        models.expect(model)
+        return models, model
+    try:
+        return known.Models(stated=Path(model)), known.describe(Path(model)).name
+    except import_module("reucid_core.errors").ModelError as error:
+        raise typer.BadParameter(str(error), param_hint="--model") from error
 
 
 def _check_outputs(source: Path, images: list[Path], others: list[Path]) -> None:

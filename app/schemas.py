@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from reucid_core import DenoiseParams
-from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE, ScanNoise
+from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
+from worker.choice import ModelChoice
 from worker.contract import (
     FileInfo,
     ImageInfo,
@@ -19,7 +20,7 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.model import ModelChoice, ModelInfo
+from worker.model import ModelInfo
 from worker.selection import Selection
 
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
@@ -83,6 +84,19 @@ class Params(Strict):
         description="Seconds after which no further stack is begun.",
     )
 
+    model: ShortText | None = Field(
+        None,
+        description="Classifier, by its name in `GET /v1/models`; by default the one that is "
+        "marked so there.",
+        examples=["paper"],
+    )
+    scan_noise: Literal["keep", "remove"] = Field(
+        "keep",
+        description="Whether row offsets and row jitter of the scan are data, to `keep`, or an "
+        "artefact, to `remove` as far as eigenpatches of their own hold it.",
+        examples=["remove"],
+    )
+
     signal: Annotated[int, Field(ge=0)] | ShortText | None = Field(
         None,
         description="Image signal of the file, by its position from 0 or its title; by default "
@@ -97,30 +111,19 @@ class Params(Strict):
         "matrix, patch size and verdict for all frames (engine `exact` only).",
     )
 
-    model: ShortText | None = Field(
-        None,
-        description="Name of a classifier, of those that `GET /v1/models` lists; by default the "
-        "server's.",
-        examples=["paper"],
-    )
-    scan_noise: ScanNoise = Field(
-        "keep",
-        description="Whether row offsets and row jitter are data, to `keep`, or an artefact of the "
-        "scan, to `remove`: the classifier is trained for both.",
-    )
-
     def checked(self) -> DenoiseParams:
         """As the core takes them; raises its ParameterError for what a schema cannot say."""
-        return DenoiseParams(**self._split()[1])
+        return self._split()[1]
 
     def check(self, contents: FileInfo) -> None:
         """Raise the core's ParameterError for what does not fit the file."""
         selection, params = self._split()
-        selection.check(contents, DenoiseParams(**params))
+        selection.check(contents, params)
 
-    def _split(self) -> tuple[Selection, dict[str, Any]]:
-        selection, others = Selection.split(self.model_dump())
-        return selection, ModelChoice.split(others)[1]
+    def _split(self) -> tuple[Selection, DenoiseParams]:
+        selection, rest = Selection.split(self.model_dump())
+        _, params = ModelChoice.split(rest)
+        return selection, DenoiseParams(**params)
 
 
 class JobFields(Strict):
@@ -318,10 +321,10 @@ class ImageList(BaseModel):
 class Model(BaseModel):
     """A classifier."""
 
-    name: str
+    name: str = Field(description="What a job's parameter `model` takes.")
     identity: str = Field(description="As reports name it: name and SHA-256 of the weights.")
     sha256: str
-    default: bool
+    default: bool = Field(description="Taken where a job names none.")
     card: dict[str, Any] = Field(description="What the weights' file says of their making.")
 
     @classmethod
@@ -336,7 +339,7 @@ class Model(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The classifiers of this server."""
+    """The classifiers of this server, the default first."""
 
     models: list[Model]
 

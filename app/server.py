@@ -11,6 +11,7 @@ from app.auth import is_loopback
 from worker import logs
 from worker.keyring import Keyring
 from worker.ledger import open_ledger
+from worker.model import Models
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 
@@ -21,6 +22,7 @@ def serve(stated: dict[str, Any]) -> None:
     """Run until told to stop; what is stated goes before the environment."""
     settings = Settings(**stated)
     logs.configure(as_json=settings.log_json, level=settings.log_level)
+    Models.of(settings).check()
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host

@@ -12,6 +12,7 @@ from app.rates import RateLimiter
 from worker.decoder import PLACES
 from worker.keyring import Keyring
 from worker.ledger import Ledger
+from worker.model import Models
 from worker.settings import Settings
 from worker.store import Store
 
@@ -31,6 +32,10 @@ class Services:
     @property
     def keyring(self) -> Keyring:
         return Keyring(self.ledger)
+
+    @property
+    def models(self) -> Models:
+        return Models.of(self.settings)
 
 
 def _services(request: Request) -> Services:

@@ -157,12 +157,12 @@ def report_of(
         components=plan.components,
         threshold=task.threshold,
         model=getattr(task.classify, "identity", None),
+        scan_noise=getattr(task.classify, "scan_noise", None),
         seed=task.params.seed,
         seconds=task.clock.seconds,
         stack_reports=outcome.verdicts,
         warnings=_warnings(outcome),
         versions=library_versions(),
-        scan_noise=getattr(task.classify, "scan_noise", None),
     )
 
 

@@ -1,7 +1,7 @@
 """The eigenpatch classification report: everything needed to understand and repeat a result."""
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -35,8 +35,8 @@ class StackReport:
 class Report:
     """The whole of a denoising but its pixels.
 
-    The same image, `seed`, `patch_size`, `stacks`, `components`, `threshold`, `precision` and
-    model give the same result.
+    The same image, `seed`, `patch_size`, `stacks`, `components`, `threshold`, `precision`,
+    model and decision about scan noise give the same result.
     """
 
     engine: str
@@ -56,12 +56,13 @@ class Report:
     components: int  # offered per stack
     threshold: float
     model: str | None
+    # The classifier's decision; None by one that has none, and in reports older than the choice.
+    scan_noise: str | None = field(default=None, kw_only=True)
     seed: int
     seconds: dict[str, float]
     stack_reports: list[StackReport]
     warnings: list[str]
     versions: dict[str, str]
-    scan_noise: str | None = None  # the decision the classifier was trained for: keep, remove
 
     @property
     def complete(self) -> bool:

@@ -3,16 +3,21 @@
 import argparse
 import gc
 import signal
+import sys
 import threading
 
+import structlog
 from redis import Redis
 
+from reucid_core.errors import ModelError
 from worker import logs
 from worker.dispatch import Dispatcher
 from worker.horse import ReucidWorker
 from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
+
+log = structlog.get_logger()
 
 REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does not answer
 
@@ -22,7 +27,11 @@ def work(settings: Settings) -> None:
     from worker.jobs import prepare  # with torch, which dispatching does not need
 
     ledger = open_ledger(settings)
-    prepare(settings)
+    try:
+        prepare(settings)
+    except ModelError as error:
+        log.error("no_classifier", reason=str(error))
+        sys.exit(1)
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")

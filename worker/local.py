@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, Progress, denoise_frames
-from reucid_core.classifier import load_classifier
+from reucid_core.eigenpatches import Classify
 from worker import bundle, formats
 from worker.artifacts import REPORT, RESULT, ResultFiles
+from worker.choice import ModelChoice
+from worker.classifiers import chosen_classifier
 from worker.contract import ImageInfo
 from worker.formats import FormatError, Look
 from worker.inspection import companions_of, decode_file
-from worker.model import ModelChoice, find
+from worker.model import Models
 from worker.provenance import Run
 from worker.selection import Selection, as_stack
 from worker.settings import Settings
@@ -58,24 +60,29 @@ def denoise_file(
     on_step: Callable[[Step], None],
     *,
     choice: ModelChoice | None = None,
+    models: Models | None = None,
     bundle_at: Path | None = None,
     with_input: bool = True,
 ) -> Denoised:
     """Decode a file in a child process, as the server does, and denoise it in this one.
 
-    The model of the choice is a name, or the path of a file. With `bundle_at`, also write the
-    bundle that a server would; whole or not at all.
+    The classifier is chosen of `models`, by default those of the settings. With `bundle_at`, also
+    write the bundle that a server would; whole or not at all.
 
     Raises
     ------
     FormatError
         When the file cannot be denoised, or was changed before it could be bundled.
+    ModelError
+        When the classifier cannot be used.
     """
     started_at = time.time()
+    choice = choice or ModelChoice()
+    classify = chosen_classifier(models or Models.of(Settings()), choice)
     with TemporaryDirectory(prefix="reucid-") as name:
         folder = Path(name)
         inputs = {each: sha256_of(each) for each in (path, *companions_of(path))}
-        denoised = _denoise(path, params, selection, choice or ModelChoice(), on_step, folder)
+        denoised = _denoise(path, params, selection, choice, classify, on_step, folder)
         if bundle_at is not None:
             if any(sha256_of(each) != digest for each, digest in inputs.items()):
                 message = f"{path} was changed while it was denoised: denoise it again"
@@ -93,12 +100,12 @@ def _denoise(
     params: DenoiseParams,
     selection: Selection,
     choice: ModelChoice,
+    classify: Classify,
     on_step: Callable[[Step], None],
     folder: Path,
 ) -> Denoised:
     """Leave pixels and artifacts in a folder."""
     settings = Settings()
-    classify = load_classifier(_weights(choice.model, settings), scan_noise=choice.scan_noise)
     contents = decode_file(path, folder, settings)
     selection.check(contents, params)
     chosen = selection.of(contents)
@@ -110,7 +117,7 @@ def _denoise(
         if not is_stack:
             on_step(Step(progress.stack, progress.stacks, "stacks", progress.image, info))
 
-    with ResultFiles(folder, noisy, chosen, selection, params) as files:
+    with ResultFiles(folder, noisy, chosen, selection, choice, params) as files:
         for result in denoise_frames(
             as_stack(noisy),
             params,
@@ -124,13 +131,6 @@ def _denoise(
         files.finish("deadline")
     report = json.loads((folder / REPORT).read_bytes())
     return Denoised(np.array(noisy), np.load(folder / RESULT), info, report)
-
-
-def _weights(model: str | None, settings: Settings) -> Path:
-    """A model's file, by its name or by its path."""
-    if model is not None and model.endswith(".safetensors"):
-        return Path(model)
-    return find(settings, model).path
 
 
 def _bundled(denoised: Denoised, folder: Path) -> dict[str, Path]:

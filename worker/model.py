@@ -1,35 +1,41 @@
-"""What is known of the classifiers' weights without loading them, which would need torch."""
+"""What is known of classifiers without loading them, which would need torch: names, hashes, cards.
+
+A client names a classifier, never a file: names are looked up among those there are, and no path
+is ever made of one.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
 import reucid_core
 from reucid_core.errors import ModelError, ParameterError
-from reucid_core.params import ScanNoise
-from worker.settings import Settings
+from worker.settings import MIB, Settings
 
 WEIGHTS = Path(reucid_core.__file__).parent / "weights"
-DEFAULT = "tuned"
-LARGEST_HEADER = 1 << 20  # bytes
+SUFFIX = ".safetensors"
+DEFAULT = "tuned"  # of the bundled ones
+MARK, KIND = "format", "reucid-classifier-2"  # of a model card that `load_classifier` takes
+LARGEST = 64 * MIB  # bytes of a file
+LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model as its file's own header describes it."""
+    """A model as its file describes it."""
 
-    path: Path
+    name: str
     sha256: str
     card: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """What a job calls it."""
-        return self.path.stem
 
     @property
     def identity(self) -> str:
@@ -37,82 +43,125 @@ class ModelInfo:
         return f"{self.name}@sha256:{self.sha256}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelChoice:
-    """Which classifier a job is done with; sent among its parameters.
+@dataclass(frozen=True)
+class Models:
+    """The classifiers of a machine by name: the server's own, the bundled ones, those of a folder.
 
     Parameters
     ----------
-    model : str, optional
-        Its name; by default the server's.
-    scan_noise : {"keep", "remove"}
-        Whether row offsets and row jitter are data or artefact.
+    stated : Path, optional
+        A file that is taken by default; otherwise a bundled one is.
+    folder : Path, optional
+        Where further files lie, which may come and go.
     """
 
-    model: str | None = None
-    scan_noise: ScanNoise = "keep"
+    stated: Path | None = None
+    folder: Path | None = None
 
     @classmethod
-    def split(cls, params: Mapping[str, Any]) -> "tuple[ModelChoice, dict[str, Any]]":
-        """A job's parameters: what is about the classifier, and the others."""
-        names = {field.name for field in fields(cls)}
-        mine = {name: value for name, value in params.items() if name in names}
-        return cls(**mine), {name: v for name, v in params.items() if name not in names}
+    def of(cls, settings: Settings) -> "Models":
+        return cls(settings.model, settings.model_dir)
+
+    @property
+    def default(self) -> str:
+        """Name of the one that is taken where none is named."""
+        return DEFAULT if self.stated is None else self.stated.stem
+
+    def files(self) -> dict[str, Path]:
+        """Files by name, the default first, whether or not they can be used."""
+        found: dict[str, Path] = {}
+        for path in self._candidates():
+            found.setdefault(path.stem, path)
+        return {
+            name: found[name]
+            for name in sorted(found, key=lambda each: (each != self.default, each))
+        }
+
+    def offered(self) -> dict[str, ModelInfo]:
+        """What can be used, by name, the default first."""
+        found = {}
+        for name, path in self.files().items():
+            try:
+                found[name] = describe(path)
+            except ModelError:
+                continue  # `reucid doctor` says why
+        return found
+
+    def expect(self, name: str | None) -> None:
+        """Refuse a name that is not offered; the default goes without saying.
+
+        Raises
+        ------
+        ParameterError
+            It names those that are.
+        """
+        offered = self.offered()
+        if name is not None and name not in offered:
+            expected = f"one of {', '.join(offered)}" if offered else "none, as there is none"
+            raise ParameterError("model", f"got {name[:LONGEST_NAME]!r}, expected {expected}")
+
+    def find(self, name: str | None) -> Path:
+        """The file of a named classifier, or of the default.
+
+        Raises
+        ------
+        ParameterError
+            When there is none of that name.
+        ModelError
+            When its file cannot be used.
+        """
+        path = self._default_file if name is None else self.files().get(name)
+        if path is None:
+            self.expect(name)
+            raise ModelError(f"the classifier {name!r} came and went")  # between two looks
+        describe(path)
+        return path
+
+    def with_digest(self, sha256: str) -> Path | None:
+        """The file of these very weights, whatever it is called."""
+        files = self.files()
+        named = [name for name, info in self.offered().items() if info.sha256 == sha256]
+        return files[named[0]] if named else None
+
+    def overlooked(self) -> Iterator[tuple[str, str]]:
+        """Files of the folder that have no place among the others, and why."""
+        files = self.files()
+        for path in self._of_the_folder():
+            if not _can_be_named(path):
+                yield ascii(path.name), f"its name is not printable or over {LONGEST_NAME} long"
+            elif files[path.stem].resolve() != path.resolve():
+                yield path.name, f"another file has the name {path.stem}"
+
+    def check(self) -> None:
+        """Refuse to begin with what cannot work.
+
+        Raises
+        ------
+        ModelError
+            When the default cannot be used, or the folder is not there.
+        """
+        describe(self._default_file)
+        if self.folder is not None and not self.folder.is_dir():
+            raise ModelError(f"no folder of classifiers at {self.folder}: see REUCID_MODEL_DIR")
+
+    @property
+    def _default_file(self) -> Path:
+        return self.stated or WEIGHTS / f"{DEFAULT}{SUFFIX}"
+
+    def _candidates(self) -> Iterator[Path]:
+        """In the order in which they get a name that several have."""
+        if self.stated is not None:
+            yield self.stated
+        yield from sorted(WEIGHTS.glob(f"*{SUFFIX}"))
+        yield from filter(_can_be_named, self._of_the_folder())
+
+    def _of_the_folder(self) -> list[Path]:
+        return [] if self.folder is None else sorted(self.folder.glob(f"*{SUFFIX}"))
 
 
-def default_path(settings: Settings) -> Path:
-    """The weights of a job that names none."""
-    return settings.model or WEIGHTS / f"{DEFAULT}.safetensors"
-
-
-def available(settings: Settings) -> dict[str, ModelInfo]:
-    """The readable models, by name, the default first.
-
-    Of two with one name, the operator's wins over the bundled, REUCID_MODEL over the folder.
-    """
-    default = default_path(settings)
-    paths = {path.stem: path for path in _paths(settings)}
-    paths = {default.stem: default} | paths | {default.stem: default}
-    found = {}
-    for name, path in paths.items():
-        try:
-            found[name] = describe(path)
-        except ModelError:
-            continue  # `reucid doctor` tells of it
-    return found
-
-
-def damaged(settings: Settings) -> Iterator[str]:
-    """Why files in the operator's folder are not offered."""
-    for path in _paths(settings):
-        try:
-            describe(path)
-        except ModelError as error:
-            yield str(error)
-
-
-def find(settings: Settings, name: str | None) -> ModelInfo:
-    """The model of a name; the default without one.
-
-    Raises
-    ------
-    ParameterError
-        When there is none of that name.
-    ModelError
-        When the default cannot be read.
-    """
-    if name is None:
-        return describe(default_path(settings))
-    models = available(settings)
-    if name not in models:
-        raise ParameterError("model", f"got {name!r}, expected one of {', '.join(models)}")
-    return models[name]
-
-
-def find_digest(settings: Settings, sha256: str) -> ModelInfo | None:
-    """The model whose file has a digest."""
-    models = available(settings).values()
-    return next((each for each in models if each.sha256 == sha256), None)
+def _can_be_named(path: Path) -> bool:
+    """Whether a client can send the name, and any document hold it."""
+    return path.stem.isprintable() and len(path.stem) <= LONGEST_NAME
 
 
 def describe(path: Path) -> ModelInfo:
@@ -121,28 +170,34 @@ def describe(path: Path) -> ModelInfo:
     Raises
     ------
     ModelError
-        When it is missing, or no such file.
+        When the file is missing, damaged or of another kind.
     """
     try:
-        return _describe(path, path.stat().st_mtime_ns)
-    except FileNotFoundError as error:
-        raise ModelError(f"no classifier weights at {path}") from error
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelError(f"{path.name} is not a readable safetensors file: {error}") from error
+        found = path.stat()
+    except OSError as error:
+        raise ModelError(f"no file {path.name}: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ModelError(f"{path.name} is not a file")
+    if found.st_size > LARGEST:
+        raise ModelError(
+            f"{path.name} has {found.st_size} bytes, expected a classifier of at most {LARGEST}"
+        )
+    return _describe(path, found.st_mtime_ns, found.st_size)
 
 
 @lru_cache(maxsize=64)
-def _describe(path: Path, _changed: int) -> ModelInfo:
-    content = path.read_bytes()
-    length = int.from_bytes(content[:8], "little")
-    if not 2 <= length <= min(LARGEST_HEADER, len(content) - 8):
-        raise ValueError("its header does not end")
-    header = json.loads(content[8 : 8 + length])
-    card = json.loads(header.get("__metadata__", {}).get("card", "{}"))
-    return ModelInfo(path, hashlib.sha256(content).hexdigest(), card)
-
-
-def _paths(settings: Settings) -> Iterator[Path]:
-    yield from sorted(WEIGHTS.glob("*.safetensors"))
-    if settings.model_dir is not None:
-        yield from sorted(settings.model_dir.glob("*.safetensors"))
+def _describe(path: Path, _changed: int, _size: int) -> ModelInfo:
+    try:
+        content = path.read_bytes()
+        tensors = safetensors.numpy.load(content)
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+        card = json.loads(header.get("__metadata__", {}).get("card", "{}"))
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"{path.name} is not a readable safetensors file: {error}") from error
+    kind = card.get(MARK) if isinstance(card, dict) else None
+    if kind != KIND:
+        raise ModelError(f"{path.name} holds {MARK} {kind!r}, expected {KIND!r}")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError(f"{path.name} holds weights that are not finite")
+    return ModelInfo(path.stem, hashlib.sha256(content).hexdigest(), card)

@@ -46,10 +46,10 @@ RESOLVED = {  # of a report, by the name of the parameter: the value, and where 
     "stacks": "stacks_origin",
     "components": None,
     "threshold": None,
+    "scan_noise": None,
     "seed": None,
     "precision": None,
     "stacks_done": "stopped_by",
-    "scan_noise": None,
 }
 
 
@@ -212,7 +212,11 @@ def of_report(report: Mapping[str, Any]) -> list[Entity]:
         *(_given(name, value) for name, value in report["parameters"].items()),
         _property("signal", report["input"]["signal"], report["input"]["title"]),
         _property("frame", "all" if report["input"]["frame"] is None else report["input"]["frame"]),
-        *(_resolved(name, reports, origin) for name, origin in RESOLVED.items()),
+        *(
+            _resolved(name, reports, origin)
+            for name, origin in RESOLVED.items()
+            if name != "scan_noise" or reports[0].get(name) is not None  # not so in older reports
+        ),
     ]
 
 

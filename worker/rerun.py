@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 
 from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames
-from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.eigenpatches import Classify
-from reucid_core.errors import ModelError
-from reucid_core.params import ScanNoise
 from reucid_core.report import Report, StackReport
 from worker.account import Account
+from worker.choice import ModelChoice
+from worker.classifiers import classifier_at
 from worker.evidence import Evidence, Pixels
 from worker.finding import Check, Unverifiable, refuting
-from worker.model import available, find_digest
+from worker.model import Models
 from worker.recomputation import Frame, check_input, frame_of, result_of, threads_of
 from worker.selection import as_stack
-from worker.settings import Settings
 
 SINGULAR_VALUES = 1e-4  # relative to the largest
 UTILITIES = {"float64": 1e-3, "float32": 2e-2}  # by the precision of the eigenpatches
@@ -37,15 +35,15 @@ SAME = (  # of the report, beside the numbers
     "uncovered_pixels",
     "components",
     "threshold",
-    "seed",
     "scan_noise",
+    "seed",
 )
 
 
 def check_rerun(evidence: Evidence, found: Check) -> None:
     told, pixels = evidence.told, evidence.input[0]
     check_input(told, pixels)
-    classify = _classifier(told, evidence.settings)
+    classify = _classifier(told, Models.of(evidence.settings))
     result = as_stack(result_of(evidence))
     with refuting():
         for n, again in enumerate(_again(told, pixels, classify)):
@@ -54,21 +52,19 @@ def check_rerun(evidence: Evidence, found: Check) -> None:
             here.compare("result.npy", result[n], again.image, "what the re-run gives")
 
 
-def _classifier(told: Account, settings: Settings) -> Classifier:
-    """The one that the result was made with, by its digest."""
-    model, scan_noise = told.reports[0].model, told.reports[0].scan_noise
-    found = find_digest(settings, (model or "").rpartition("sha256:")[2])
-    if found is None:
-        here = ", ".join(each.identity for each in available(settings).values())
+def _classifier(told: Account, models: Models) -> Classify:
+    """The one that made it, by the hash of its weights, with the decision as given."""
+    with refuting():
+        choice, _ = ModelChoice.split(told.parameters)
+    model = told.reports[0].model
+    path = models.with_digest((model or "").rpartition("sha256:")[2])
+    if path is None:
+        here = ", ".join(info.identity for info in models.offered().values()) or "none"
         raise Unverifiable(
-            f"it was made with the weights {model}, here are {here}: name its weights with "
-            "REUCID_MODEL"
+            f"it was made with the weights {model}, these are here: {here}; name its weights with "
+            "REUCID_MODEL, or lay them into REUCID_MODEL_DIR"
         )
-    try:
-        decision: ScanNoise = "remove" if scan_noise == "remove" else "keep"
-        return load_classifier(found.path, scan_noise=decision)
-    except ModelError as error:
-        raise Unverifiable(str(error)) from error
+    return classifier_at(path, choice.scan_noise)
 
 
 def _again(told: Account, pixels: Pixels, classify: Classify) -> Iterator[Result]:
@@ -95,7 +91,7 @@ def _compare_reports(here: Frame, again: Result) -> None:
     problems, report = here.found.problems, here.report
     for name in SAME:
         told, got = getattr(report, name), getattr(again.report, name)
-        if told != got:
+        if told != got and (name, told) != ("scan_noise", None):  # of an older report
             problems.append(
                 f"{here.label}{name}: the report says {told!r}, the re-run gives {got!r}"
             )

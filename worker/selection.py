@@ -1,7 +1,7 @@
 """Which signal and frames of a file a job is about."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from reucid_core.frames import check_joint
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import check_fits
 from worker.contract import FileInfo, ImageInfo
+from worker.parameters import take
 
 Frames = Literal["each", "joint"]
 
@@ -60,10 +61,8 @@ class Selection:
 
     @classmethod
     def split(cls, params: Mapping[str, Any]) -> "tuple[Selection, dict[str, Any]]":
-        """A job's parameters: what is about its input, and what `DenoiseParams` takes."""
-        names = {field.name for field in fields(cls)}
-        mine = {name: value for name, value in params.items() if name in names}
-        return cls(**mine), {name: v for name, v in params.items() if name not in names}
+        """A job's parameters: what is about its input, and the rest."""
+        return take(cls, params)
 
     def of(self, contents: FileInfo) -> Chosen:
         """The signal this is about.

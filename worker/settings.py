@@ -49,8 +49,7 @@ class Settings(BaseSettings):
         default=None, description="Classifier weights (safetensors); the bundled ones when unset."
     )
     model_dir: Path | None = Field(
-        default=None,
-        description="Folder of further classifier weights, which jobs choose by their names.",
+        default=None, description="Folder of further classifiers (.safetensors) that jobs may name."
     )
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
     max_queued: int = Field(default=10_000, ge=1, description="Queued jobs of all owners.")

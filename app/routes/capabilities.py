@@ -48,12 +48,13 @@ class Capabilities(BaseModel):
     params: dict[str, Any] = Field(
         description="Schema of a job's parameters: types, defaults, ranges."
     )
+    models: list[str] = Field(description="What the parameter `model` takes, the default first.")
     colormaps: list[str]
 
 
 @router.get("/capabilities", responses=problems(500))
 def capabilities(services: ServicesDep, _: ReaderDep) -> Capabilities:
-    """The formats that can be read and written, the limits, a job's parameters."""
+    """The formats that can be read and written, the limits, a job's parameters, classifiers."""
     return Capabilities(
         formats=[
             FormatCapability(**vars(each) | {"suffixes": list(each.suffixes)}, writes=each.writes)
@@ -61,6 +62,7 @@ def capabilities(services: ServicesDep, _: ReaderDep) -> Capabilities:
         ],
         limits=limits(services.settings),
         params=Params.model_json_schema()["properties"],
+        models=list(services.models.offered()),
         colormaps=list(COLORMAPS),
     )
 

@@ -25,7 +25,6 @@ from app.routes.images import FILES
 from app.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
 from app.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
-from worker.model import find
 from worker.points import reached
 from worker.wake import wake
 
@@ -224,6 +223,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
     check_space(services, job.request.owner, 0)
+    services.models.expect(job.request.params.get("model"))
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
     new, _ = services.ledger.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
@@ -244,7 +244,7 @@ async def _read_submission(
         case "application/json":
             spec = _validate(JobSpec, await read_json(request))
             spec.params.checked()
-            find(services.settings, spec.params.model)
+            await run_in_threadpool(services.models.expect, spec.params.model)
             image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
             spec.params.check(image.contents)
             await run_in_threadpool(check_space, services, image.owner, 0)
@@ -255,7 +255,7 @@ async def _read_submission(
                 form = await receive_form(request, folder, services.settings)
                 fields = _form_fields(form.fields)
                 fields.params.checked()
-                find(services.settings, fields.params.model)
+                await run_in_threadpool(services.models.expect, fields.params.model)
                 image, _ = await accept(
                     services, form.file, owner=caller.owner, check=fields.params.check
                 )

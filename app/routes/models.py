@@ -8,17 +8,17 @@ from app.auth import ReaderDep
 from app.deps import ServicesDep
 from app.errors import problems
 from app.schemas import Model, ModelList, Params
-from worker.model import available, default_path
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models", responses=problems(500))
 def models(services: ServicesDep, _: ReaderDep) -> ModelList:
-    """The classifiers a job may name, the default first; a report holds its own's identity."""
-    found = available(services.settings).values()
-    default = default_path(services.settings)
-    return ModelList(models=[Model.of(each, default=each.path == default) for each in found])
+    """The classifiers that a job may name; its report has the identity of the one it was given."""
+    offered, default = services.models.offered(), services.models.default
+    return ModelList(
+        models=[Model.of(info, default=name == default) for name, info in offered.items()]
+    )
 
 
 @router.get("/schema/params", responses=problems(500))

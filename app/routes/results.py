@@ -300,10 +300,11 @@ def _csv(content: dict[str, Any]) -> str:
     }
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["frame", "stack", "eigenpatch", *lists])
+    writer.writerow(["frame", "stack", "eigenpatch", *lists, "scan_noise", "model"])
     for frame, report in enumerate(content.get("frame_reports", [content])):
+        judge = [report.get("scan_noise"), report["model"]]  # for who joins tables of several jobs
         for stack in report["stack_reports"]:
             columns = [stack[name] for name in lists.values()]
             for index, row in enumerate(zip(*columns, strict=True), start=1):
-                writer.writerow([frame, stack["stack"], index, *row])
+                writer.writerow([frame, stack["stack"], index, *row, *judge])
     return text.getvalue()

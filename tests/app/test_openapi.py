@@ -5,7 +5,7 @@ from dataclasses import fields
 from app.openapi import DOCUMENT, render
 from app.schemas import Params
 from reucid_core import DenoiseParams
-from worker.model import ModelChoice
+from worker.choice import ModelChoice
 from worker.selection import Selection
 
 SERVERS_OWN = {"memory_budget", "threads"}

@@ -21,6 +21,7 @@ class Descending:
 class WithThreshold(Descending):
     threshold = 0.75
     identity = "descending@1"
+    scan_noise = "remove"
 
 
 def test_where_nothing_is_useful_the_first_eigenpatch_is_kept_and_a_warning_says_so() -> None:
@@ -68,8 +69,10 @@ def test_the_callers_threshold_goes_before_the_classifiers_and_that_before_one_h
 
 
 def test_the_report_names_the_classifier() -> None:
-    assert denoise(IMAGE, PARAMS, classify=WithThreshold()).report.model == "descending@1"
-    assert denoise(IMAGE, PARAMS, classify=Descending()).report.model is None
+    named = denoise(IMAGE, PARAMS, classify=WithThreshold()).report
+    assert (named.model, named.scan_noise) == ("descending@1", "remove")
+    unnamed = denoise(IMAGE, PARAMS, classify=Descending()).report
+    assert (unnamed.model, unnamed.scan_noise) == (None, None)
 
 
 def test_the_classifier_sees_the_decomposition_and_no_more() -> None:

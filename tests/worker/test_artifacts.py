@@ -10,6 +10,7 @@ import pytest
 from reucid_core import DenoiseParams, Progress, denoise
 from tests.core.strategies import keep_first
 from worker.artifacts import COVERAGE, ResultFiles, names, whole_coverage
+from worker.choice import ModelChoice
 from worker.contract import FileInfo, ImageInfo
 from worker.selection import Selection
 
@@ -22,7 +23,8 @@ def write(folder: Path, stopped: list[bool], planned: int) -> tuple[dict[str, An
     selection = Selection()
     contents = FileInfo("npy", (ImageInfo("npy", noisy.shape, "float32"),))
     coverage = np.zeros(noisy.shape, np.int32)
-    with ResultFiles(folder, noisy, selection.of(contents), selection, PARAMS) as files:
+    chosen, choice = selection.of(contents), ModelChoice()
+    with ResultFiles(folder, noisy, chosen, selection, choice, PARAMS) as files:
         for n, stop in enumerate(stopped):
 
             def on_stack(_: Progress, stop: bool = stop) -> bool:

@@ -46,6 +46,8 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
         "signal": None,
         "frame": None,
         "frames": "each",
+        "model": None,
+        "scan_noise": "keep",
     }
     for name in ("stopped early", "frames stopped early"):
         assert sorted(contents(bundles[name]).keys() - entries.keys()) == ["coverage.npy"]
@@ -170,7 +172,7 @@ def test_the_record_is_a_process_run_crate(
         assert (told if isinstance(told, list) else [told] * len(reports)) == [
             each[parameter] for each in reports
         ]
-    assert f"paper@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
+    assert f"tuned@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
     software, versions = action["instrument"], reports[0]["versions"]
     assert software["softwareVersion"] == versions["reucid"]
     libraries = {each["name"]: each["softwareVersion"] for each in software["softwareRequirements"]}

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from tests.postgres import Cluster
 from tests.worker.conftest import LONG, OWNER, SHORT, Server, stop, until
 from worker.contract import EventType, State
+from worker.model import DEFAULT
 from worker.store import sha256_of
 
 TERMINAL = {"succeeded", "failed", "canceled"}
@@ -77,6 +79,24 @@ def test_bad_input_fails_with_its_own_code(server: Server) -> None:
     assert job.state is State.FAILED
     assert job.failure is not None
     assert job.failure.code == "invalid_parameter"
+
+
+def test_a_horse_loads_what_is_not_the_default(server: Server) -> None:
+    """After the fork, where a torch that was used before it would hang."""
+    for choice in ({"model": DEFAULT, "scan_noise": "remove"}, {"scan_noise": "remove"}, {}):
+        job_id = server.submit(SHORT | choice)
+        assert_succeeded_once(server, job_id, attempt=1)
+        report = json.loads(server.store.artifact(job_id, 1, "report.json").read_text())
+        expected = choice.get("model", Path(server.settings.model or "").stem)
+        assert report["model"].startswith(f"{expected}@sha256:")
+        assert report["scan_noise"] == choice.get("scan_noise", "keep")
+
+
+def test_a_classifier_that_is_gone_fails_its_job(server: Server) -> None:
+    job = server.wait(server.submit({"model": "gone"}))
+    assert job.failure is not None
+    assert job.failure.code == "invalid_model"
+    assert "expected one of random" in job.failure.detail
 
 
 def test_an_unexpected_fault_shows_no_inner_detail(server: Server) -> None:

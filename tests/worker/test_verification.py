@@ -21,6 +21,7 @@ from reucid_core import DenoiseParams, denoise
 from reucid_core.classifier import load_classifier
 from reucid_core.replay import replay
 from reucid_core.report import Report
+from tests.models import write_model
 from tests.worker.bundles import (
     Content,
     changed_array,
@@ -32,9 +33,10 @@ from tests.worker.bundles import (
     pack,
 )
 from tests.worker.conftest import BUNDLED
-from worker import archive
+from worker import archive, local
 from worker.archive import ArchiveError
-from worker.local import denoise_file
+from worker.choice import ModelChoice
+from worker.model import Models
 from worker.selection import Selection
 from worker.verification import Verification, verify
 
@@ -200,6 +202,14 @@ FORGERIES: dict[str, tuple[Callable[[Content], None], dict[str, str]]] = {
     ),
     "utilities": (changed_report(nudge_utilities), {"rerun": "the utilities of the report"}),
     "threshold": (changed_report(set_("threshold", 0.01)), {"rerun": "threshold: the report says"}),
+    "decision": (
+        changed_report(set_("scan_noise", "remove")),
+        {"rerun": "scan_noise: the report says 'remove', the re-run gives 'keep'"},
+    ),
+    "no decision": (
+        changed_report(lambda report: report["parameters"].update(scan_noise="maybe")),
+        {"rerun": "scan_noise: got 'maybe', expected one of keep, remove"},
+    ),
     "origin": (changed_report(set_("psf_radius", 99)), {"rerun": "psf_radius: the report says 99"}),
     "uncovered": (changed_report(set_("uncovered_pixels", 9)), {"filter": "lie under no patch"}),
 }
@@ -258,6 +268,11 @@ FRAME_FORGERIES: dict[str, tuple[str, Callable[[Content], None], dict[str, str]]
         "one frame",
         changed_report(lambda report: report["input"].update(frame=9)),
         {"filter": "expected 0 to 2"},
+    ),
+    "another classifier of a frame": (
+        "frames",
+        changed_report(lambda report: report["frame_reports"][1].update(scan_noise="remove")),
+        {"filter": "names several classifiers", "rerun": "names several classifiers"},
     ),
     "joint for each": (
         "frames",
@@ -340,21 +355,60 @@ def test_without_the_input_nothing_can_be_said_until_it_is_named(
 
 
 def test_other_weights_cannot_say_whether_it_is_the_same(
-    bundles: dict[str, Path],
-    model: Path,
-    tmp_path: Path,
-    input_file: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    bundles: dict[str, Path], tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REUCID_MODEL", str(model))
-    assert verify(bundles["exact"]).verified, "found by its digest, whatever the default is"
-    path = tmp_path / "made-with-other-weights.zip"
-    denoise_file(input_file, DenoiseParams(), Selection(), lambda _: None, bundle_at=path)
-    assert verify(path).verified
-    monkeypatch.delenv("REUCID_MODEL")
-    found = verify(path)
+    def by_others(report: dict[str, Any]) -> None:
+        report["model"] = f"paper@sha256:{'0' * 64}"
+
+    found = verify(forge(bundles["exact"], tmp_path / "b.zip", changed_report(by_others)))
     assert verdicts(found) == {"checksums": True, "filter": True, "rerun": None}
     assert "REUCID_MODEL" in problems(found, "rerun")
+    monkeypatch.setenv("REUCID_MODEL", str(model))
+    assert verify(bundles["exact"]).verified, "by the bundled weights, which are there too"
+
+
+def forget_the_choice(report: dict[str, Any]) -> None:
+    """As reports were before jobs could choose."""
+    for name in ("model", "scan_noise"):
+        del report["parameters"][name]
+    for each in report.get("frame_reports", [report]):
+        del each["scan_noise"]
+
+
+@pytest.mark.parametrize("kind", ["exact", "stacked", "frames", "joint frames"])
+def test_a_bundle_older_than_the_choice_is_verified(
+    kind: str, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    old = forge(bundles[kind], tmp_path / "b.zip", changed_report(forget_the_choice))
+    assert verify(old).verified
+
+
+def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
+    input_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = write_model(tmp_path / "second.safetensors", note="second")
+    choice = ModelChoice(model="second", scan_noise="remove")
+    path = tmp_path / "b.zip"
+    local.denoise_file(
+        input_file,
+        DenoiseParams(),
+        Selection(),
+        lambda _: None,
+        choice=choice,
+        models=Models(weights),
+        bundle_at=path,
+    )
+    found = verify(path)
+    assert verdicts(found) == {"checksums": True, "filter": True, "rerun": None}
+    assert "it was made with the weights second@sha256:" in problems(found, "rerun")
+    other = write_model(tmp_path / "other" / "second.safetensors", note="the same name alone")
+    monkeypatch.setenv("REUCID_MODEL", str(other))
+    assert verdicts(verify(path))["rerun"] is None
+    called_otherwise = tmp_path / "models" / "renamed.safetensors"
+    called_otherwise.parent.mkdir()
+    weights.rename(called_otherwise)
+    monkeypatch.setenv("REUCID_MODEL_DIR", str(called_otherwise.parent))
+    assert verify(path).verified
 
 
 # --- strangers ---
