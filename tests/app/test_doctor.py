@@ -12,6 +12,7 @@ from worker import mounts
 from worker.contract import Scope
 from worker.database import writing
 from worker.ledger import Ledger
+from worker.model import DEFAULT
 
 
 @pytest.fixture
@@ -39,7 +40,11 @@ def test_a_deployment_in_order(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (status, "no fault" in output) == (0, True), output
     for check in ("data folder", "free space", "ledger", "clock", "workers", "queue", "decoder"):
         assert line(output, check).startswith("ok"), output
+<<<<<<< HEAD
     assert "tuned@sha256:" in line(output, "model")
+=======
+    assert f"{DEFAULT}@sha256:" in line(output, "model")
+>>>>>>> s3-service
     assert "reucid keys create" in line(output, "keys")
     ledger.close()
 

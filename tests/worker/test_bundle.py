@@ -20,6 +20,7 @@ from tests.worker.bundles import contents
 from tests.worker.conftest import BUNDLED
 from worker import bundle, formats, local
 from worker.contract import ImageInfo
+from worker.model import DEFAULT
 from worker.provenance import CONTEXT, PROFILE, Run
 from worker.selection import Selection
 from worker.verification import verify
@@ -172,7 +173,11 @@ def test_the_record_is_a_process_run_crate(
         assert (told if isinstance(told, list) else [told] * len(reports)) == [
             each[parameter] for each in reports
         ]
+<<<<<<< HEAD
     assert f"tuned@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
+=======
+    assert f"{DEFAULT}@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
+>>>>>>> s3-service
     software, versions = action["instrument"], reports[0]["versions"]
     assert software["softwareVersion"] == versions["reucid"]
     libraries = {each["name"]: each["softwareVersion"] for each in software["softwareRequirements"]}
