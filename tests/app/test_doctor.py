@@ -40,11 +40,7 @@ def test_a_deployment_in_order(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (status, "no fault" in output) == (0, True), output
     for check in ("data folder", "free space", "ledger", "clock", "workers", "queue", "decoder"):
         assert line(output, check).startswith("ok"), output
-<<<<<<< HEAD
-    assert "tuned@sha256:" in line(output, "model")
-=======
     assert f"{DEFAULT}@sha256:" in line(output, "model")
->>>>>>> s3-service
     assert "reucid keys create" in line(output, "keys")
     ledger.close()
 

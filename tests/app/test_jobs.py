@@ -129,11 +129,7 @@ def test_coverage_counts_patches(api: httpx.Client, done: dict[str, Any]) -> Non
 def test_report_lists_every_offered_eigenpatch(api: httpx.Client, done: dict[str, Any]) -> None:
     report = download(api, done, "report").json()
     assert (report["patch_size"], report["stacks"], report["seed"]) == (7, 3, 5)
-<<<<<<< HEAD
-    assert report["model"].startswith("tuned@sha256:")
-=======
     assert report["model"].startswith(f"{DEFAULT}@sha256:")
->>>>>>> s3-service
     lines = (
         api.get(f"/jobs/{done['id']}/report", headers={"Accept": "text/csv"})
         .text.strip()

@@ -173,11 +173,7 @@ def test_the_record_is_a_process_run_crate(
         assert (told if isinstance(told, list) else [told] * len(reports)) == [
             each[parameter] for each in reports
         ]
-<<<<<<< HEAD
-    assert f"tuned@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
-=======
     assert f"{DEFAULT}@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
->>>>>>> s3-service
     software, versions = action["instrument"], reports[0]["versions"]
     assert software["softwareVersion"] == versions["reucid"]
     libraries = {each["name"]: each["softwareVersion"] for each in software["softwareRequirements"]}
