@@ -1,15 +1,18 @@
-"""What the paper's edited IEF chooses on its materials at its doses."""
+"""What the paper's edited IEF chooses: ``python -m reucid_core.training.ief_table``."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.training.crystals import Crystal
+from reucid_core.training.crystals import CRYSTALS, Crystal
 from reucid_core.training.examples import decompose_whole
 from reucid_core.training.ief import Exponent, best_alpha, edited, ief_curve
 from reucid_core.training.recipes import micrograph, paper_recipes
+
+PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,7 @@ def table(cases: Sequence[Case]) -> str:
             cells += [f"{alpha}", f"{case.curve[alpha - 1]:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table(list(cases_of([CRYSTALS[name] for name in PAPER_CRYSTALS]))))

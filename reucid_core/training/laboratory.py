@@ -17,20 +17,15 @@ from threadpoolctl import threadpool_limits
 from reucid_core.classifier import WEIGHTS, load_classifier
 from reucid_core.params import ScanNoise
 from reucid_core.training.card import model_card, readable
-from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.evaluate import Score, summary
 from reucid_core.training.evaluate import evaluate as leave_out
 from reucid_core.training.examples import Example, kept_examples, split
 from reucid_core.training.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
-from reucid_core.training.ief_table import cases_of
-from reucid_core.training.ief_table import table as ief_table
-from reucid_core.training.micrograph import write_demonstration
 from reucid_core.training.recipes import draw_recipes
 from reucid_core.training.tune import open_study, read_options, write_options
 from reucid_core.training.tune import tune as search
 
 TRAINING_SHARE = 0.8  # paper, "Dataset creation"
-PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 
 
 def options_of(model: str, *, seed: int) -> FitOptions:
@@ -129,18 +124,6 @@ def _write_scores(scores: Sequence[Score], output: Path) -> None:
     at_11 = [one for one in scores if one.patch_size == 11]
     tables = "\n".join([summary(scores), summary(at_11, by="dose"), summary(at_11, by="specimen")])
     (output / "tables.md").write_text(tables)
-
-
-def edited_ief() -> None:
-    """Print what the paper's edited IEF chooses on its materials at its doses."""
-    with limited(1):
-        say(ief_table(list(cases_of([CRYSTALS[name] for name in PAPER_CRYSTALS]))))
-
-
-def micrograph(folder: Path) -> None:
-    """Write the bundled demonstration, noisy and true."""
-    for path in write_demonstration(folder):
-        say(f"wrote {path}")
 
 
 def write_page(folder: Path = WEIGHTS) -> None:

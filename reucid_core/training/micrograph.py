@@ -1,4 +1,7 @@
-"""The bundled demonstration: a simulated low-dose micrograph of Si[110], and its truth."""
+"""The bundled demonstration: a simulated low-dose micrograph of Si[110], and its truth.
+
+``python -m reucid_core.training.micrograph`` writes it anew.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -55,3 +58,7 @@ def _write(path: Path, image: NDArray[Any]) -> None:
         resolution=(pixels_per_nm, pixels_per_nm),
         metadata={"unit": "nm"},
     )
+
+
+if __name__ == "__main__":
+    write_demonstration(Path("app") / "demo")
