@@ -17,6 +17,7 @@ from app.access import AccessMiddleware
 from app.events import Wakes
 from app.head import HeadMiddleware
 from app.headers import SecurityHeadersMiddleware
+from app.inflight import InFlight
 from app.prefix import PrefixMiddleware
 from app.rates import RateLimiter
 from app.renditions import CLIPPED
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 redis=redis,
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
+                in_flight=InFlight(redis),
             )
             yield
             services.redis.close()

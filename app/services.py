@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from redis import Redis
 
 from app.events import Wakes
+from app.inflight import InFlight
 from app.rates import RateLimiter
 from worker.decoder import PLACES
 from worker.keyring import Keyring
@@ -27,6 +28,7 @@ class Services:
     redis: Redis
     wakes: Wakes
     rates: RateLimiter
+    in_flight: InFlight
     decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
 
     @property

@@ -70,7 +70,8 @@ IdempotencyKey = Annotated[
     Header(
         min_length=1,
         max_length=200,
-        description="Repeating a submission with its key makes no second job.",
+        description="Repeating a submission with its key makes no second job: it gets the first "
+        "one, or 409 while that is being received.",
     ),
 ]
 Prefer = Annotated[
@@ -86,6 +87,7 @@ Prefer = Annotated[
     responses=problems(
         400,
         404,
+        409,
         410,
         413,
         415,
@@ -107,8 +109,9 @@ async def submit(
     wait = _preferred_wait(prefer)
     if idempotency_key is None:  # with one, the job may be there already
         await run_in_threadpool(services.ledger.check_room, caller.owner, room(services))
-    image, fields = await _read_submission(request, services, caller)
-    job = await run_in_threadpool(_submit, services, image, fields, idempotency_key)
+    async with services.in_flight.taken(caller.owner, idempotency_key):
+        image, fields = await _read_submission(request, services, caller)
+        job = await run_in_threadpool(_submit, services, image, fields, idempotency_key)
     if wait:
         job = await until_terminal(
             services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait

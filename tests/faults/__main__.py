@@ -284,13 +284,15 @@ def _duplicates(
     rig: Rig, history: History, known: list[Case], options: argparse.Namespace, report: Report
 ) -> None:
     """Fifty at once with one key, again and again."""
-    jobs = []
+    jobs, before = [], Counter(history.statuses)
     for n in range(10):
         seed = options.seed * 100_000 + 100 * n
         wanted = scenarios.duplicates([rig.url], history, known[n], count=50, seed=seed)
         jobs.append(len(wanted.ids))
         until(lambda w=wanted: _ended(rig, w.job_id), "it has ended")  # type: ignore[misc]
+    answers = {name: n for name, n in (history.statuses - before).items() if "POST /jobs:" in name}
     report.say("50 submissions with one key: jobs made", jobs)
+    report.say("50 submissions with one key: answers", answers)
     report.judge("duplicates", rig, history)
 
 

@@ -189,7 +189,7 @@ class Client:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             answer = self._ask(method, path, **what)
-            if answer is not None and answer.status_code not in (503, 507):
+            if answer is not None and not _is_for_now(answer):
                 return answer
             time.sleep(PAUSE)
         raise AssertionError(f"no answer to {method} {path} in {PATIENCE:g} s")
@@ -223,3 +223,10 @@ class Client:
     def _count(self, what: str) -> None:
         with self._history.lock:
             self._history.statuses[what] += 1
+
+
+def _is_for_now(answer: httpx.Response) -> bool:
+    """Whether it will be another one if the question is asked again."""
+    if answer.status_code == 409:
+        return bool(answer.json().get("code") == "in_flight")
+    return answer.status_code in (503, 507)

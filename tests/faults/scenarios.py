@@ -127,7 +127,10 @@ def storm(
 def duplicates(
     urls: list[str], history: History, case: Case, *, count: int, seed: int
 ) -> Submission:
-    """The same submission many times at once, to one API or to several."""
+    """The same submission many times at once, to one API or to several.
+
+    Each is repeated until it is accepted: while one is being received, the others get 409.
+    """
     wanted = Submission(f"duplicate-{seed}", case)
     history.submissions.append(wanted)
     together = threading.Barrier(count)

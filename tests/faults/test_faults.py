@@ -75,8 +75,10 @@ def test_fifty_submissions_with_one_key_are_one_job_even_at_two_apis(
         *("--port", other.rsplit(":", 1)[1]),
     )
     rig.await_ready(other)
+    accepted = history.statuses["POST /jobs: 202"]
     wanted = scenarios.duplicates([rig.url, other], history, known[1], count=50, seed=100)
     assert len(wanted.ids) == 1
+    assert history.statuses["POST /jobs: 202"] - accepted == 50
     with Client(other, history, 4) as client:
         client.read_events(wanted)
         client.follow(wanted)
