@@ -72,7 +72,7 @@ def test_another_owners_objects_are_not_there(api: Api, done: dict[str, Any]) ->
                 continue
             response = eve.request(method, api.url + path.format(**names))
             assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
-            assert "ada" not in response.text
+            assert '"ada"' not in response.text  # a random id may hold the letters
             tried += 1
         assert tried >= 15
         assert eve.post("/jobs", json={"image_id": done["image_id"]}).status_code == 404
