@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.features import aspect_ratio, noise_level, sides
 from reucid_core.terrain import full_terrain
 from reucid_core.training.labels import (
     Kept,
@@ -85,9 +86,9 @@ def gavish_donoho(decomposition: Decomposition) -> Kept:
     Source: Gavish, Donoho, IEEE Trans. Inf. Theory 60, 5040 (2014), DOI 10.1109/TIT.2014.2323359.
     """
     s, beta = decomposition.singular_values, aspect_ratio(decomposition)
-    if len(s) == min(_sides(decomposition)):
+    if len(s) == min(sides(decomposition)):
         return _not_none(s > omega(beta) * np.median(s))
-    n = max(_sides(decomposition))
+    n = max(sides(decomposition))
     return _not_none(s > hard_threshold(beta) * np.sqrt(n * noise_level(decomposition)))
 
 
@@ -96,7 +97,7 @@ def marchenko_pastur_edge(decomposition: Decomposition) -> Kept:
 
     Source: Marchenko, Pastur, Math. USSR Sb. 1, 457 (1967), DOI 10.1070/SM1967v001n04ABEH001994.
     """
-    edge = noise_level(decomposition) * sum(np.sqrt(side) for side in _sides(decomposition)) ** 2
+    edge = noise_level(decomposition) * sum(np.sqrt(side) for side in sides(decomposition)) ** 2
     return _not_none(decomposition.singular_values**2 > edge)
 
 
@@ -107,31 +108,6 @@ def noise_multiple(decomposition: Decomposition, c: float = PATCH_ORACLE_MULTIPL
     eigenpatch pays where its signal exceeds its noise.
     """
     return _not_none(noise_multiples(decomposition) > c)
-
-
-def noise_level(decomposition: Decomposition, c: float | None = None) -> float:
-    """Variance sigma^2 of the noise in a pixel, in squared units of intensity.
-
-    The mean of the eigenvalues up to c times themselves, over N. Those not listed are counted,
-    from the energy; starting from all of them, what exceeds c times the mean is rejected as signal
-    until nothing more does. The smallest never exceeds its own mean, so the iteration ends before
-    none is left, also where all p^2 are listed.
-
-    By default c is the Marchenko-Pastur edge, (1 + sqrt(beta))^2: with c = 2 weak signal counts as
-    noise, up to 20 % too much for p = 5 on a simulated lattice, where the edge is within 2 %.
-    """
-    if c is None:
-        c = (1 + np.sqrt(aspect_ratio(decomposition))) ** 2
-    eigenvalues = decomposition.singular_values**2  # descending
-    total = min(_sides(decomposition))
-    above = np.concatenate([[0.0], np.cumsum(eigenvalues)])
-    signals = 0
-    while True:
-        mean = max(decomposition.energy - above[signals], 0.0) / max(total - signals, 1)
-        found = int(np.count_nonzero(eigenvalues > c * mean))
-        if found <= signals or found >= total:
-            return float(mean / decomposition.n_patches)
-        signals = found
 
 
 def noise_multiples(decomposition: Decomposition) -> Float64:
@@ -298,12 +274,6 @@ def fused_traces(decomposition: Decomposition, weights: Float64) -> Float64:
     return np.asarray(np.einsum("kyx,yx->k", decomposition.eigenpatches**2, windows))
 
 
-def aspect_ratio(decomposition: Decomposition) -> float:
-    """The patch matrix's shorter side over its longer, p^2 / N as a rule; at most 1."""
-    short, long = sorted(_sides(decomposition))
-    return short / long
-
-
 def hard_threshold(beta: float) -> float:
     """lambda*(beta): 4 / sqrt(3) for a square matrix (Gavish, Donoho, eq. 11)."""
     return float(np.sqrt(2 * (beta + 1) + 8 * beta / (beta + 1 + np.sqrt(beta**2 + 14 * beta + 1))))
@@ -325,10 +295,6 @@ def marchenko_pastur_median(beta: float) -> float:
     share = np.concatenate([[0.0], np.cumsum(density)])
     median = np.interp(share[-1] / 2, share, edges)
     return float(1 + beta - 2 * np.sqrt(beta) * np.cos(median))
-
-
-def _sides(decomposition: Decomposition) -> tuple[int, int]:
-    return decomposition.n_patches, decomposition.patch_size**2
 
 
 def _not_none(kept: Kept) -> Kept:

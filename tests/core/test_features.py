@@ -4,22 +4,43 @@ import numpy as np
 import pytest
 
 from reucid_core.eigenpatches import Decomposition
+from reucid_core.exact import Transform, decompose_all
 from reucid_core.features import FEATURES, features, noise_level
+from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.examples import decompose_whole
+from reucid_core.training.simulate import View, simulate
+
+SIGMA = 0.3
 
 
-@pytest.mark.parametrize("p", [5, 7, 11, 21])
-@pytest.mark.parametrize("sigma", [0.1, 30.0])
-def test_the_noise_level_of_noise_is_its_variance(p: int, sigma: float) -> None:
-    noise = np.random.default_rng(0).normal(50 * sigma, sigma, (160, 160))
-    assert noise_level(decompose_whole(noise, p, seed=0)) == pytest.approx(sigma**2, rel=0.05)
+def decompose(image: np.ndarray, p: int, components: int) -> Decomposition:
+    return decompose_all(Transform.of(image), p, components)
+
+
+@pytest.mark.parametrize(("p", "components"), [(5, 25), (7, 49), (7, 20), (11, 64), (21, 84)])
+@pytest.mark.parametrize("signal", [0.0, 1.0])
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_the_noise_level_is_the_variance_of_white_noise(
+    p: int, components: int, signal: float, offset: float
+) -> None:
+    view = View(shape=(160, 150), sampling=0.25, rotation=15)
+    truth = signal * simulate(CRYSTALS["Si[110]"], view) + offset
+    noisy = truth + np.random.default_rng(p).normal(0, SIGMA, truth.shape)
+    found = noise_level(decompose(noisy, p, components))
+    assert found == pytest.approx(SIGMA**2, rel=0.08)
 
 
 def test_the_noise_level_survives_a_strong_lattice() -> None:
     y, x = np.indices((160, 160))
     lattice = 40 * np.cos(y / 2) * np.cos(x / 3)
     noisy = 100 + lattice + np.random.default_rng(0).normal(0, 3, lattice.shape)
-    assert noise_level(decompose_whole(noisy, 11, seed=0)) == pytest.approx(9, rel=0.1)
+    assert noise_level(decompose(noisy, 11, 64)) == pytest.approx(9, rel=0.03)
+
+
+def test_the_noise_level_of_nothing_is_zero() -> None:
+    assert noise_level(decompose(np.zeros((20, 20)), 3, 9)) == 0.0
+    constant = decompose(np.full((20, 20), 7.0), 3, 9)
+    assert noise_level(constant) == pytest.approx(0, abs=1e-10)
 
 
 @pytest.fixture(scope="module")
