@@ -55,6 +55,7 @@ weights: $(VENV)/.lab ## train the bundled classifiers anew
 	$(BIN)/reucid train
 
 evaluation: $(VENV)/.lab ## measure the classifiers on crystals they never saw; build/evaluation
+	$(INSTALL) --editable ".[bench,plots]"
 	$(BIN)/reucid evaluate
 
 formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats REAL=<folder>

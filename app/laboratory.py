@@ -3,6 +3,7 @@
 What they do is loaded by name when they run: serving must load neither torch nor the training.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,11 +48,30 @@ def train(
     folder: Annotated[
         Path, typer.Option("--output", help="Folder for the weights and their cards.")
     ] = WEIGHTS,
+    survey: Annotated[
+        Path | None,
+        typer.Option(
+            "--survey",
+            metavar="FILE",
+            help="Labels of people, by `reucid survey import`, to be learned beside the simulated.",
+        ),
+    ] = None,
+    survey_weight: Annotated[
+        float,
+        typer.Option(
+            "--survey-weight", metavar="DB", min=0, help="What a mistake on one of those costs."
+        ),
+    ] = 0.1,
 ) -> None:
     """Train the classifier: simulate micrographs, label their eigenpatches, fit, calibrate.
 
     Every model is trained for both decisions about scan noise.
     """
+    if survey is not None and folder == WEIGHTS:
+        message = (
+            "got the bundled weights' folder, expected one of your own for weights of a survey"
+        )
+        raise typer.BadParameter(message, param_hint="--output")
     unknown = sorted(set(models or ()) - set(MODELS))
     if unknown:
         message = f"got {', '.join(unknown)}, expected {' or '.join(MODELS)}"
@@ -66,6 +86,8 @@ def train(
         processes=processes,
         cache=cache,
         folder=folder,
+        survey=survey,
+        survey_weight=survey_weight,
     )
 
 
@@ -109,17 +131,44 @@ def evaluate(
         int | None,
         typer.Option("--epochs", min=1, help="Of every network; by default as it is shipped."),
     ] = None,
+    micrographs: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--micrograph",
+            metavar="FILE",
+            help="Experimental image on which the bundled classifiers are shown; repeatable.",
+        ),
+    ] = None,
+    patch_size: Annotated[
+        int | None, typer.Option("--patch-size", metavar="P", help="Of those, in px.")
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--beside",
+            metavar="FILE",
+            help="What another program made of the first of them; repeatable.",
+        ),
+    ] = None,
     each: Each = 24,
     invented: Invented = 500,
     seed: Seed = 0,
     processes: Processes = 2,
     cache: Cache = CACHE,
-    output: Annotated[Path, typer.Option("--output", help="Folder for scores and tables.")] = Path(
-        "build"
-    )
-    / "evaluation",
+    output: Annotated[
+        Path, typer.Option("--output", help="Folder for scores, tables and pictures.")
+    ] = Path("build") / "evaluation",
 ) -> None:
-    """Measure networks and rules on crystals whose family took no part in their making."""
+    """Measure networks and rules on crystals whose family took no part in their making.
+
+    Needs the extras `laboratory` and `plots`; BM3D and other denoisers join in with `bench`.
+    """
+    files = [*(micrographs or ()), *(beside or ())]
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        raise typer.BadParameter(f"no file at {', '.join(missing)}", param_hint="--micrograph")
+    if beside and not micrographs:
+        raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
     import_module("reucid_core.training.laboratory").evaluate(
         images=images,
         epochs=epochs,
@@ -129,7 +178,23 @@ def evaluate(
         processes=processes,
         cache=cache,
         output=output,
+        experiments=_experiments(micrographs or (), beside or ()),
+        patch_size=patch_size,
     )
+
+
+def _experiments(micrographs: Sequence[Path], beside: Sequence[Path]) -> list[Any]:
+    selection = import_module("worker.selection").Selection()
+    read = import_module("worker.inspection").read_image
+    experiment = import_module("reucid_core.training.experiment").Experiment
+    found = [experiment(file.name, read(file, selection)[0]) for file in micrographs]
+    for file in beside:
+        image = read(file, selection)[0]
+        if image.shape != found[0].raw.shape:
+            message = f"got {file.name} of {image.shape} px, expected {found[0].raw.shape}"
+            raise typer.BadParameter(message, param_hint="--beside")
+        found[0].beside[file.stem] = image
+    return found
 
 
 PAPER_MOST = 25  # eigenpatches in the largest reconstruction of the paper's survey

@@ -3,16 +3,42 @@
 import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from reucid_core.errors import ImageError
 from worker import decoder
 from worker.contract import FileInfo
+from worker.selection import Chosen, Selection
 from worker.settings import Settings
+from worker.store import pixels_name
 
 
 def inspect_file(path: Path) -> FileInfo:
     """What is in a file."""
     with TemporaryDirectory(prefix="reucid-") as folder:
         return decode_file(path, Path(folder), Settings())
+
+
+def read_image(path: Path, selection: Selection) -> tuple[NDArray[Any], Chosen]:
+    """The pixels of one image of a file, shape (m, n).
+
+    Raises
+    ------
+    ImageError
+        When a stack was chosen as a whole.
+    """
+    with TemporaryDirectory(prefix="reucid-") as folder:
+        contents = decode_file(path, Path(folder), Settings())
+        chosen = selection.of(contents)
+        pixels = chosen.pixels_of(np.load(Path(folder) / pixels_name(chosen.index)))
+    if pixels.ndim == 3:
+        raise ImageError(
+            f"{path.name}: got a stack of {len(pixels)} frames, expected one image: choose a frame"
+        )
+    return pixels, chosen
 
 
 def decode_file(path: Path, folder: Path, settings: Settings) -> FileInfo:

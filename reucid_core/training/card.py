@@ -1,7 +1,9 @@
 """The model card: what the weights were made of, for programs and for people."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from reucid_core.classifier import PAPER
 from reucid_core.report import library_versions
 from reucid_core.training.examples import Example
 from reucid_core.training.fit import Fit, FitOptions
+from reucid_core.training.survey import SurveyImage
 
 LIMITS = (
     "Simulated micrographs of crystals at atomic resolution; "
@@ -31,6 +34,7 @@ def model_card(
     *,
     options: FitOptions,
     command: str,
+    survey: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a reader of the weights wants to know of their making, ready for JSON.
 
@@ -46,7 +50,8 @@ def model_card(
         "data": "simulated HAADF micrographs with Poisson and Gaussian noise, row offsets and row "
         "jitter",
         "specimens": sorted({example.recipe.specimen.name for example in everything}),
-        "labels": f"{options.oracle} oracle",
+        "labels": f"{options.oracle} oracle" + (" and a survey" if survey else ""),
+        "survey": dict(survey) if survey else None,
         "images": {"training": len(training), "validation": len(validation)},
         "datapoints": sum(len(each.decomposition.eigenpatches) for each in everything),
         "options": asdict(options),
@@ -60,6 +65,17 @@ def model_card(
             "numpy": np.__version__,
             "reucid": library_versions()["reucid"],
         },
+    }
+
+
+def survey_card(path: Path, images: Sequence[SurveyImage]) -> dict[str, Any]:
+    """What a card says of the survey whose labels were learned."""
+    return {
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "images": len(images),
+        "answers": sum(each.respondents for each in images),
+        "datapoints": sum(len(each.labels) for each in images),
     }
 
 

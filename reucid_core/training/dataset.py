@@ -12,6 +12,7 @@ from reucid_core.eigenpatches import Decomposition
 from reucid_core.features import ACROSS
 from reucid_core.params import ScanNoise
 from reucid_core.training.examples import Example
+from reucid_core.training.survey import SurveyImage
 
 N_AUGMENTED = 8
 UPRIGHT = (0, 1, 2, 3)  # variants whose rows are rows
@@ -51,6 +52,18 @@ class Batch:
             self.names,
             self.labels[index],
             self.costs[index],
+        )
+
+    def joined(self, other: "Batch") -> "Batch":
+        """The datapoints of both, with the same inputs."""
+        if self.names != other.names:
+            raise ValueError(f"got inputs {other.names}, expected {self.names}")
+        return Batch(
+            torch.cat([self.eigenpatches, other.eigenpatches]),
+            torch.cat([self.inputs, other.inputs]),
+            self.names,
+            torch.cat([self.labels, other.labels]),
+            torch.cat([self.costs, other.costs]),
         )
 
     def augmented(self, variant: Tensor) -> "Batch":
@@ -104,6 +117,30 @@ def datapoints(
         names,
         labels=np.concatenate(labels).astype(np.float32),
         costs=np.concatenate([each.costs() for each in found]).astype(np.float32),
+    )
+
+
+def surveyed_datapoints(
+    images: Sequence[SurveyImage], names: Sequence[str], *, cost: float
+) -> Batch | None:
+    """All eigenpatches of a survey's images with people's labels; None without images.
+
+    Parameters
+    ----------
+    images : sequence of SurveyImage
+    names : sequence of str
+        Inputs of the network beside the eigenpatches.
+    cost : float
+        In dB, of a wrong verdict: without a truth none can be measured.
+    """
+    if not images:
+        return None
+    labels = np.concatenate([each.labels for each in images]).astype(np.float32)
+    return labelled(
+        [each.decomposition for each in images],
+        names,
+        labels=labels,
+        costs=np.full_like(labels, cost),
     )
 
 

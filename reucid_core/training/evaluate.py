@@ -1,8 +1,8 @@
 """Does the classifier hold on a crystal it has never seen? Leave one family of them out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import numpy as np
@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from reucid_core.classifier import Classifier
-from reucid_core.eigenpatches import Decomposition
+from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.params import ScanNoise
 from reucid_core.training import baselines
+from reucid_core.training.contenders import Contender, Network, contenders_without
 from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.examples import Example, Labels, example_of, split, without
-from reucid_core.training.fit import DECISIONS, FitOptions, as_classifier, fit
-from reucid_core.training.labels import Kept, SubsetError, fused_components
+from reucid_core.training.examples import Example, example_of
+from reucid_core.training.fit import DECISIONS, FitOptions
+from reucid_core.training.labels import Kept, fused_components
 from reucid_core.training.recipes import (
     Micrograph,
     PointDefect,
@@ -25,37 +25,82 @@ from reucid_core.training.recipes import (
     micrograph,
     paper_recipes,
 )
+from reucid_core.training.rivals import Noise, Rival
+from reucid_core.training.scores import Defect, Merit, defects_between, merit
 from reucid_core.training.simulate import FloatImage, RowNoise
 
 PATCH_SIZES = (11, 15, 21, 31)
 ROWS = (RowNoise(), RowNoise(offset=0.02), RowNoise(offset=0.05))
 DEFECTS = (PointDefect(0.31, 0.33, 0.0), PointDefect(0.67, 0.64, 0.5))
-TRAINING_SHARE = 0.8
-TUNED_RULES: dict[str, Callable[[Sequence[baselines.Judged]], baselines.Rule]] = {
-    "best c sigma^2 N": baselines.best_noise_multiple,
-    "best s_k/s_0": baselines.best_relative_value,
-    "best alpha": baselines.best_truncation,
-    "gradient": baselines.best_gradient,
-    "entropy": baselines.best_entropy,
-}
+SHOWN_DOSE = 500.0  # e/A^2, of the micrographs that are pictured
+NOISY, ORACLE = "noisy", "image oracle"
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An example by one decision about scan noise, as the rules are tuned on it."""
-
-    decomposition: Decomposition
-    error: SubsetError
-
-
-@dataclass(frozen=True)
-class Score:
-    """How one choice of eigenpatches did on one micrograph.
+class Case:
+    """A micrograph of known truth, decomposed and labelled.
 
     Parameters
     ----------
-    specimen : str
-    family : str
+    recipe : Recipe
+    images : Micrograph
+    example : Example
+    fused : ndarray, shape (k, m * n), float64
+        The image that each eigenpatch alone makes.
+    defects : list of Defect
+    """
+
+    recipe: Recipe
+    images: Micrograph
+    example: Example
+    fused: NDArray[np.float64]
+    defects: list[Defect]
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> "Case":
+        """The micrograph of a recipe, with point defects."""
+        images = micrograph(recipe, DEFECTS)
+        example = example_of(recipe, images)
+        d = example.decomposition
+        fused = fused_components(d, images.noisy).reshape(len(d.eigenpatches), -1)
+        defects = defects_between(images.specimen, micrograph(recipe).specimen)
+        return cls(recipe, images, example, fused, defects)
+
+    @property
+    def decisions(self) -> tuple[ScanNoise, ...]:
+        """Decisions about scan noise that make a difference."""
+        return DECISIONS if self.recipe.rows else DECISIONS[:1]
+
+    @property
+    def noise(self) -> Noise:
+        """What a denoiser of images is told; nothing of the rows."""
+        gain = 1 / (self.recipe.dose * self.recipe.view.sampling**2)
+        return Noise(gain=gain, read=self.recipe.read_noise, offset=self.recipe.black_level)
+
+    def restored(self, kept: Kept) -> FloatImage:
+        """The image of a subset of eigenpatches; where nothing is kept, of the first."""
+        chosen = kept if kept.any() else np.arange(len(kept)) == 0
+        image: FloatImage = (chosen @ self.fused).reshape(self.images.noisy.shape)
+        return image
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What a method made of a micrograph, to be judged by a decision about scan noise."""
+
+    method: str
+    scan_noise: ScanNoise
+    image: FloatImage
+    kept: Kept | None = None  # of the eigenpatches, if the method chooses among them
+
+
+@dataclass(frozen=True)
+class Score(Merit):
+    """How one method did on one micrograph.
+
+    Parameters
+    ----------
+    specimen, family : str
     dose : float
         In e/A^2.
     patch_size : int
@@ -65,15 +110,9 @@ class Score:
     scan_noise : {"keep", "remove"}
         Whether the truth contains them.
     method : str
-    psnr : float
-        In dB.
     loss : float
         PSNR lost against the image oracle, in dB.
-    ief : float
-        Image enhancement factor, |noisy - truth|^2 / |denoised - truth|^2.
-    contrast : float
-        Share of the point defects' contrast that is left, mean over them.
-    kept : int
+    kept : int or None
         Eigenpatches.
     """
 
@@ -84,38 +123,82 @@ class Score:
     offset: float
     scan_noise: ScanNoise
     method: str
-    psnr: float
     loss: float
-    ief: float
-    contrast: float
-    kept: int
+    kept: int | None
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A way to choose eigenpatches, for one decision about scan noise or for both."""
+class Judgement:
+    """A network's utilities of a micrograph's eigenpatches beside the image oracle's verdicts."""
 
     method: str
-    rule: Callable[[Decomposition], Kept]
-    scan_noise: ScanNoise | None = None
+    scan_noise: ScanNoise
+    utilities: NDArray[np.float64]  # (k,)
+    useful: Kept  # (k,)
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A micrograph that is pictured, judged by one decision about scan noise.
+
+    Parameters
+    ----------
+    specimen : str
+    offset : float
+        Of the rows, relative to the truth's maximum.
+    scan_noise : {"keep", "remove"}
+    truth, noisy : ndarray, shape (m, n), float32
+    restored : dict of ndarray, shape (m, n), float32
+        By the method.
+    kept : dict of ndarray, shape (k,), bool
+        By the method, if it chooses eigenpatches.
+    decomposition : Decomposition
+    defects : list of Defect
+    sampling : float
+        Side of a pixel in angstrom.
+    """
+
+    specimen: str
+    offset: float
+    scan_noise: ScanNoise
+    truth: FloatArray
+    noisy: FloatArray
+    restored: dict[str, FloatArray]
+    kept: dict[str, Kept]
+    decomposition: Decomposition
+    defects: list[Defect]
+    sampling: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came of leaving a family out."""
+
+    family: str
+    scores: list[Score] = field(default_factory=list)
+    judgements: list[Judgement] = field(default_factory=list)
+    exhibits: list[Exhibit] = field(default_factory=list)
 
 
 def evaluate(
     examples: Sequence[Example],
     options: dict[str, FitOptions],
     *,
+    rivals: Sequence[Rival] = (),
     n_each: int = 1,
     image_seed: int = 1,
     processes: int = 1,
     patch_sizes: Sequence[int] = PATCH_SIZES,
-) -> Iterator[list[Score]]:
-    """Scores of each family's crystals by networks and rules that never saw the family.
+) -> Iterator[Found]:
+    """Judge each family's crystals by networks and rules that never saw the family.
 
     Parameters
     ----------
     examples : sequence of Example
     options : dict of FitOptions
         Of each network, by its name.
+    rivals : sequence of Rival
+        Denoisers of images, which take part at the first patch size.
     n_each : int
         Micrographs of each crystal, dose and scan noise.
     image_seed : int
@@ -127,6 +210,7 @@ def evaluate(
         _leave_out,
         examples=examples,
         options=options,
+        rivals=rivals,
         n_each=n_each,
         image_seed=image_seed,
         patch_sizes=tuple(patch_sizes),
@@ -140,155 +224,111 @@ def _leave_out(
     *,
     examples: Sequence[Example],
     options: dict[str, FitOptions],
+    rivals: Sequence[Rival],
     n_each: int,
     image_seed: int,
     patch_sizes: tuple[int, ...],
-) -> list[Score]:
+) -> Found:
     torch.set_num_threads(1)
+    found = Found(family)
     with threadpool_limits(1):
         contenders = contenders_without(examples, family, options)
-        return [
-            score
-            for crystal in CRYSTALS.values()
-            if crystal.family == family
-            for recipe in paper_recipes(
-                crystal, n_each, patch_sizes=patch_sizes, rows=ROWS, seed=image_seed
-            )
-            for score in scores_of(recipe, contenders)
-        ]
+        for crystal in CRYSTALS.values():
+            if crystal.family == family:
+                for recipe in paper_recipes(
+                    crystal, n_each, patch_sizes=patch_sizes, rows=ROWS, seed=image_seed
+                ):
+                    first = recipe.patch_size == patch_sizes[0]
+                    _judge(recipe, contenders, rivals if first else (), found, shown=first)
+    return found
 
 
-def contenders_without(
-    examples: Sequence[Example], family: str, options: dict[str, FitOptions]
-) -> list[Contender]:
-    """Networks and rules, trained and calibrated on all other families."""
-    training, validation = split(without(examples, family), TRAINING_SHARE, seed=0)
-    contenders = []
-    for name, chosen in options.items():
-        for decision in DECISIONS:
-            fitted = fit(training, validation, chosen, scan_noise=decision)
-            classify = as_classifier(fitted.network, fitted.threshold)
-            contenders.append(Contender(name, partial(verdicts, classify), decision))
-    for decision in DECISIONS:
-        judged = [Judged(e.decomposition, e.labels(decision).error) for e in validation]
-        contenders += [
-            Contender(name, tuned(judged), decision) for name, tuned in TUNED_RULES.items()
-        ]
-    return [
-        *contenders,
-        Contender("Gavish-Donoho", baselines.gavish_donoho),
-        Contender("Marchenko-Pastur edge", baselines.marchenko_pastur_edge),
-        Contender("2 sigma^2 N", baselines.noise_multiple),
-        Contender("s_k/s_0 > 0.1", partial(baselines.relative_singular_value, threshold=0.1)),
-        Contender("first 10", partial(baselines.truncation, alpha=10)),
-    ]
-
-
-def verdicts(classify: Classifier, decomposition: Decomposition) -> Kept:
-    """What a classifier keeps, shape (k,)."""
-    kept: Kept = classify(decomposition) >= classify.threshold
-    return kept
-
-
-def scores_of(recipe: Recipe, contenders: Iterable[Contender]) -> Iterator[Score]:
-    """Every contender, the oracles and SURE on one micrograph with two point defects."""
-    images = micrograph(recipe, DEFECTS)
-    example = example_of(recipe, images)
-    d = example.decomposition
-    fused = fused_components(d, images.noisy).reshape(len(d.eigenpatches), -1)
-    pristine = micrograph(recipe).specimen
-    windows = defect_windows(images.specimen, pristine)
-    sure = baselines.sure_subset(d, images.noisy, gram=example.keep.error.gram)
-    chosen = [(each.method, each.scan_noise, each.rule(d)) for each in contenders]
-    chosen.append(("SURE", None, sure))
-    decisions = DECISIONS if recipe.rows else (DECISIONS[0],)
-    for decision in decisions:
-        labels = example.labels(decision)
-        every = [
-            *chosen,
-            ("patch oracle", None, labels.patch_oracle),
-            ("image oracle", None, labels.image_oracle),
-        ]
-        for method, trained_for, kept in every:
-            if recipe.rows and trained_for not in (None, decision):
-                continue
-            name = method if recipe.rows or trained_for in (None, "keep") else f"{method} (remove)"
-            yield _score(name, kept, decision, labels, recipe, images, fused, windows)
-
-
-def _score(
-    method: str,
-    kept: Kept,
-    decision: ScanNoise,
-    labels: Labels,
+def _judge(
     recipe: Recipe,
-    images: Micrograph,
-    fused: NDArray[np.float64],
-    windows: Sequence[NDArray[np.float64]],
-) -> Score:
-    kept = kept if kept.any() else np.arange(len(kept)) == 0
-    truth = images.truth(decision)
-    psnr = labels.error.psnr(kept)
-    image = (kept @ fused).reshape(truth.shape)
-    error = image - images.truth(decision)
+    contenders: Sequence[Contender],
+    rivals: Sequence[Rival],
+    found: Found,
+    *,
+    shown: bool,
+) -> None:
+    case = Case.of(recipe)
+    restorations = list(restore(case, contenders, rivals))
+    found.scores.extend(score(case, each) for each in restorations)
+    found.judgements.extend(judgements(case, contenders))
+    if shown and recipe.dose == SHOWN_DOSE and recipe.rows.offset in (0.0, ROWS[-1].offset):
+        found.exhibits.extend(exhibit(case, restorations, each) for each in case.decisions)
+
+
+def restore(
+    case: Case, contenders: Sequence[Contender], rivals: Sequence[Rival] = ()
+) -> Iterator[Restoration]:
+    """What every contender, the oracles, SURE and the rivals make of a micrograph.
+
+    White noise alone tells no decision about scan noise from the other: there a network made for
+    `remove` is judged, too, under a name of its own.
+    """
+    d, noisy = case.example.decomposition, case.images.noisy
+    sure = baselines.sure_subset(d, noisy, gram=case.example.keep.error.gram)
+    chosen = [(each.method, each.scan_noise, each.rule(d)) for each in contenders]
+    images = [(NOISY, noisy.astype(np.float64))]
+    images += [(each.name, each(noisy, case.noise, d.patch_size)) for each in rivals]
+    for decision in case.decisions:
+        labels = case.example.labels(decision)
+        oracles = [("patch oracle", labels.patch_oracle), (ORACLE, labels.image_oracle)]
+        for method, made_for, kept in (
+            *chosen,
+            ("SURE", None, sure),
+            *((name, None, kept) for name, kept in oracles),
+        ):
+            if len(case.decisions) > 1 and made_for not in (None, decision):
+                continue
+            other = made_for not in (None, decision)
+            name = f"{method} ({made_for})" if other else method
+            yield Restoration(name, decision, case.restored(kept), kept)
+        for name, image in images:
+            yield Restoration(name, decision, image)
+
+
+def score(case: Case, restoration: Restoration) -> Score:
+    """All figures of a restoration."""
+    recipe, kept, decision = case.recipe, restoration.kept, restoration.scan_noise
+    labels, truth = case.example.labels(decision), case.images.truth(decision)
+    found = merit(restoration.image, case.images.noisy, truth, case.defects)
     return Score(
+        **asdict(found),
         specimen=recipe.specimen.name,
         family=recipe.specimen.family,
         dose=recipe.dose,
-        patch_size=recipe.patch_size or 0,
+        patch_size=case.example.decomposition.patch_size,
         offset=recipe.rows.offset,
         scan_noise=decision,
-        method=method,
-        psnr=psnr,
-        loss=labels.loss(kept),
-        ief=float(np.sum((images.noisy - truth) ** 2) / np.sum(error**2)),
-        contrast=float(np.mean([1 + (error * w).sum() / np.square(w).sum() for w in windows])),
-        kept=int(kept.sum()),
+        method=restoration.method,
+        loss=labels.error.psnr(labels.image_oracle) - found.psnr,
+        kept=None if kept is None else int(kept.sum()),
     )
 
 
-def defect_windows(specimen: FloatImage, pristine: FloatImage) -> list[FloatImage]:
-    """What each of `DEFECTS` changes in the image, shape (m, n) each.
-
-    Of an image r, sum((r - pristine) change) / sum(change^2) is the share of a defect's contrast
-    that is left in it.
-    """
-    m, n = specimen.shape
-    y, x = np.indices((m, n))
-    change = specimen - pristine
-    nearest = np.argmin(
-        [np.hypot(y / m - each.y, x / n - each.x) for each in DEFECTS], axis=0
-    )  # (m, n)
-    return [np.where(nearest == number, change, 0.0) for number in range(len(DEFECTS))]
+def judgements(case: Case, contenders: Sequence[Contender]) -> Iterator[Judgement]:
+    """The networks' utilities beside the oracle's verdicts."""
+    for each in contenders:
+        if isinstance(each.rule, Network) and each.scan_noise is not None:
+            utilities = each.rule.classify(case.example.decomposition)
+            useful = case.example.labels(each.scan_noise).image_oracle
+            yield Judgement(each.method, each.scan_noise, utilities, useful)
 
 
-def summary(scores: Sequence[Score], *, by: str = "patch_size") -> str:
-    """Markdown: losses against the image oracle in dB, of every method, by a field of `Score`."""
-    lines = []
-    for offset in sorted({one.offset for one in scores}):
-        for decision in DECISIONS:
-            group = [s for s in scores if (s.offset, s.scan_noise) == (offset, decision)]
-            if group:
-                noise = f"row offsets of {offset:.0%}" if offset else "white noise"
-                lines += [f"\n**{noise}, scan noise: {decision}**\n", _table(group, by)]
-    return "\n".join(lines) + "\n"
-
-
-def _table(scores: Sequence[Score], by: str) -> str:
-    values = sorted({getattr(one, by) for one in scores})
-    methods = list(dict.fromkeys(one.method for one in scores))
-    lines = [
-        "| method | "
-        + " | ".join(f"{by.replace('_', ' ')} {v}: mean | 95 % | worst" for v in values)
-        + " | defect contrast | IEF |",
-        "|---" * (3 * len(values) + 3) + "|",
-    ]
-    for method in methods:
-        mine = [one for one in scores if one.method == method]
-        cells = []
-        for value in values:
-            losses = [one.loss for one in mine if getattr(one, by) == value]
-            cells += [np.mean(losses), np.percentile(losses, 95), np.max(losses)]
-        cells += [np.mean([one.contrast for one in mine]), np.median([one.ief for one in mine])]
-        lines.append(f"| {method} | " + " | ".join(f"{cell:.2f}" for cell in cells) + " |")
-    return "\n".join(lines)
+def exhibit(case: Case, restorations: Sequence[Restoration], decision: ScanNoise) -> Exhibit:
+    """What is shown of a micrograph; in float32, since a process sends it to another."""
+    mine = [each for each in restorations if each.scan_noise == decision]
+    return Exhibit(
+        specimen=case.recipe.specimen.name,
+        offset=case.recipe.rows.offset,
+        scan_noise=decision,
+        truth=case.images.truth(decision).astype(np.float32),
+        noisy=case.images.noisy.astype(np.float32),
+        restored={each.method: each.image.astype(np.float32) for each in mine},
+        kept={each.method: each.kept for each in mine if each.kept is not None},
+        decomposition=case.example.decomposition,
+        defects=case.defects,
+        sampling=case.recipe.view.sampling,
+    )

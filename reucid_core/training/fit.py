@@ -87,11 +87,22 @@ def fit(
     options: FitOptions | None = None,
     *,
     scan_noise: ScanNoise = "keep",
+    people: Batch | None = None,
     progress: Callable[[Epoch], None] | None = None,
 ) -> Fit:
     """Train a network on some micrographs; stop and calibrate it on others.
 
     The same examples and options give the same weights on one machine and number of threads.
+
+    Parameters
+    ----------
+    training, validation : sequence of Example
+    options : FitOptions, optional
+    scan_noise : {"keep", "remove"}
+    people : Batch, optional
+        Datapoints labelled by people, learned beside those of `training`.
+    progress : callable, optional
+        Called after each epoch.
     """
     options = options or FitOptions()
     names = options.architecture.inputs
@@ -99,6 +110,8 @@ def fit(
         datapoints(examples, names, scan_noise=scan_noise, oracle=options.oracle)
         for examples in (training, validation)
     )
+    if people is not None:
+        learned = learned.joined(people)
     network, epochs = train(
         learned, judged, options, variants=_variants(scan_noise), progress=progress
     )

@@ -16,12 +16,18 @@ from threadpoolctl import threadpool_limits
 
 from reucid_core.classifier import WEIGHTS, load_classifier
 from reucid_core.params import ScanNoise
-from reucid_core.training.card import model_card, readable
-from reucid_core.training.evaluate import Score, summary
+from reucid_core.training.card import model_card, readable, survey_card
+from reucid_core.training.dataset import Batch, surveyed_datapoints
+from reucid_core.training.evaluate import Found
 from reucid_core.training.evaluate import evaluate as leave_out
 from reucid_core.training.examples import Example, kept_examples, split
+from reucid_core.training.experiment import Experiment, show
 from reucid_core.training.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
+from reucid_core.training.gallery import draw
 from reucid_core.training.recipes import draw_recipes
+from reucid_core.training.rivals import available
+from reucid_core.training.survey_files import load_survey
+from reucid_core.training.tables import report
 from reucid_core.training.tune import open_study, read_options, write_options
 from reucid_core.training.tune import tune as search
 
@@ -57,16 +63,30 @@ def train(
     processes: int,
     cache: Path,
     folder: Path,
+    survey: Path | None = None,
+    survey_weight: float = 0.1,
 ) -> None:
-    """Train weights files on all specimens, and write their cards."""
+    """Train weights files on all specimens, and write their cards.
+
+    With a survey, people's labels are learned beside those of the simulated micrographs; stopping,
+    calibration and threshold remain the latter's.
+    """
+    surveyed = load_survey(survey) if survey else []
     examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
     training, validation = split(examples, TRAINING_SHARE, seed=seed)
     command = f"reucid train --each {each} --invented {invented} --seed {seed} --threads {threads}"
+    about = None
+    if survey:
+        command += f" --survey {survey.name} --survey-weight {survey_weight:g}"
+        about = survey_card(survey, surveyed)
     with limited(threads):
         for model in models:
             options = options_of(model, seed=seed)
-            fits = [_fitted(model, d, training, validation, options) for d in DECISIONS]
-            card = model_card(model, fits, training, validation, options=options, command=command)
+            people = surveyed_datapoints(surveyed, options.architecture.inputs, cost=survey_weight)
+            fits = [_fitted(model, d, training, validation, options, people) for d in DECISIONS]
+            card = model_card(
+                model, fits, training, validation, options=options, command=command, survey=about
+            )
             write(fits, folder / f"{model}.safetensors", card)
     write_page(folder)
 
@@ -104,26 +124,29 @@ def evaluate(
     processes: int,
     cache: Path,
     output: Path,
+    experiments: Sequence[Experiment] = (),
+    patch_size: int | None = None,
 ) -> None:
-    """Leave out each family of crystals in turn; write the scores, and tables of them."""
+    """Leave out each family in turn; write scores, tables and pictures, also of experiments."""
     examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
     options = {name: options_of(name, seed=seed) for name in ("paper", "tuned")}
     if epochs is not None:
         options = {name: replace(chosen, epochs=epochs) for name, chosen in options.items()}
+    rivals, missing = available()
+    for name, module in missing.items():
+        say(f"without {name}: {module} is not installed (extra `bench`)")
     output.mkdir(parents=True, exist_ok=True)
-    scores = list[Score]()
-    for found in leave_out(examples, options, n_each=images, processes=processes):
-        scores += found
-        say(f"without {found[0].family}: {len(found)} scores")
-        _write_scores(scores, output)
-    say(summary(scores))
-
-
-def _write_scores(scores: Sequence[Score], output: Path) -> None:
-    (output / "scores.json").write_text(json.dumps([asdict(one) for one in scores], indent=0))
-    at_11 = [one for one in scores if one.patch_size == 11]
-    tables = "\n".join([summary(scores), summary(at_11, by="dose"), summary(at_11, by="specimen")])
-    (output / "tables.md").write_text(tables)
+    found = list[Found]()
+    for one in leave_out(examples, options, rivals=rivals, n_each=images, processes=processes):
+        found.append(one)
+        say(f"without {one.family}: {len(one.scores)} scores")
+        scores = [score for each in found for score in each.scores]
+        (output / "scores.json").write_text(json.dumps([asdict(each) for each in scores]))
+        (output / "tables.md").write_text(report(scores))
+    draw(found, output)
+    with (output / "tables.md").open("a") as tables:
+        tables.writelines(f"\n{each}" for each in show(experiments, output, patch_size=patch_size))
+    say((output / "tables.md").read_text())
 
 
 def write_page(folder: Path = WEIGHTS) -> None:
@@ -152,9 +175,12 @@ def _fitted(
     training: Sequence[Example],
     validation: Sequence[Example],
     options: FitOptions,
+    people: Batch | None,
 ) -> Fit:
     start = time.perf_counter()
-    fitted = fit(training, validation, options, scan_noise=decision, progress=_report_epoch)
+    fitted = fit(
+        training, validation, options, scan_noise=decision, people=people, progress=_report_epoch
+    )
     say(
         f"{model}, scan noise {decision}: threshold {fitted.threshold:g}, mean loss on validation "
         f"images {fitted.losses.mean():.3f} dB, {time.perf_counter() - start:.0f} s"

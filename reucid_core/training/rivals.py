@@ -23,7 +23,8 @@ class Noise:
     Parameters
     ----------
     gain : float
-        Intensity of one electron: 1 / (dose * sampling^2) for `simulate.detect`.
+        Intensity of one electron: 1 / (dose * sampling^2) for `simulate.detect`. 0 where nothing is
+        known of it: then all noise is taken to be Gaussian.
     read : float
         Standard deviation of the Gaussian noise, in intensity.
     offset : float
@@ -74,6 +75,8 @@ def stabilise(image: Image, noise: Noise) -> Float64:
 
     Source: Starck, Murtagh, Bijaoui, "Image Processing and Data Analysis" (1998), sec. 1.6.
     """
+    if noise.gain == 0.0:  # the limit of the transform
+        return np.asarray((image.astype(np.float64) - noise.offset) / noise.read)
     counts = (image.astype(np.float64) - noise.offset) / noise.gain
     return np.asarray(2 * np.sqrt(np.maximum(counts + 3 / 8 + (noise.read / noise.gain) ** 2, 0.0)))
 
@@ -85,6 +88,8 @@ def unstabilise(stabilised: Float64, noise: Noise) -> Float64:
     Source: Makitalo, Foi, IEEE Trans. Image Process. 20, 2697 (2011), DOI
     10.1109/TIP.2011.2121085; with Gaussian noise 22, 91 (2013), DOI 10.1109/TIP.2012.2202675.
     """
+    if noise.gain == 0.0:
+        return np.asarray(noise.offset + noise.read * stabilised)
     D = np.maximum(stabilised, SMALLEST)
     root = np.sqrt(3 / 2)
     counts = D**2 / 4 + root / 4 / D - 11 / 8 / D**2 + 5 / 8 * root / D**3 - 1 / 8

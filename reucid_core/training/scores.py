@@ -1,61 +1,80 @@
 """All figures of one reconstruction whose truth is known."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import scipy.ndimage
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.metrics import ief, lattice_peak, psnr, whiteness
+from reucid_core.metrics import ief, psnr, whiteness
 
-REACH = 6  # px around a defect
+VISIBLE = 0.2  # of the largest change: what a defect's region is, without the tails between two
+SLIGHT = 0.1  # of the largest defect's energy: below it, a defect is cut off by the border
 
 
-def metrics_of(
-    restored: FloatArray,
-    noisy: FloatArray,
-    truth: FloatArray,
-    pristine: FloatArray | None = None,
-    defects: Sequence[tuple[float, float]] = (),
-    *,
-    reach: int = REACH,
-) -> dict[str, float]:
+@dataclass(frozen=True)
+class Defect:
+    """A point defect in an image.
+
+    Parameters
+    ----------
+    window : (slice, slice)
+        Rows and columns.
+    change : ndarray, shape of the window, float64
+        What the defect adds to the perfect crystal's image; zero outside its region.
+    """
+
+    window: tuple[slice, slice]
+    change: FloatArray
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Row and column of the largest change, in px."""
+        row, column = np.unravel_index(np.argmax(np.abs(self.change)), self.change.shape)
+        return self.window[0].start + int(row), self.window[1].start + int(column)
+
+
+@dataclass(frozen=True)
+class Merit:
     """The evaluation's figures of merit.
 
     Parameters
     ----------
-    restored, noisy, truth : ndarray, shape (m, n)
-        In the same intensity units.
-    pristine : ndarray, shape (m, n), optional
-        The truth without defects; asked for with `defects`.
-    defects : sequence of (float, float)
-        Row and column in px.
-    reach : int
-        Half width of the window around a defect in px.
-
-    Returns
-    -------
-    dict
-        `psnr` in dB; `ssim`; `ief`; `whiteness`, the residual's largest autocorrelation, and
-        `lattice_peak`, the highest peak of its spectrum, both over their bounds for white noise
-        (above 1 there is structure); with defects `defect_contrast`, the mean over them.
+    psnr : float
+        In dB, with the truth's range.
+    ssim : float
+    ief : float
+        Image enhancement factor, |noisy - truth|^2 / |restored - truth|^2.
+    whiteness : float
+        Largest autocorrelation of the residual over its bound for white noise: above 1 there is
+        structure in it.
+    contrast : float
+        Share of the point defects' contrast that is left, mean over them; NaN without any.
     """
-    if len(defects) and pristine is None:
-        raise ValueError("got defects without `pristine`, expected the truth without them")
+
+    psnr: float
+    ssim: float
+    ief: float
+    whiteness: float
+    contrast: float
+
+
+def merit(
+    restored: FloatArray, noisy: FloatArray, truth: FloatArray, defects: Sequence[Defect] = ()
+) -> Merit:
+    """Judge a reconstruction; all images of shape (m, n), in the same units of intensity."""
     residual = noisy.astype(np.float64) - restored
-    correlation, peak = whiteness(residual), lattice_peak(residual)
-    figures = {
-        "psnr": psnr(restored, truth),
-        "ssim": ssim(restored, truth),
-        "ief": ief(noisy, restored, truth),
-        "whiteness": correlation.largest / correlation.bound,
-        "lattice_peak": peak.height / peak.bound,
-    }
-    if len(defects) and pristine is not None:
-        contrasts = [
-            defect_contrast(restored, truth, pristine, place, reach=reach) for place in defects
-        ]
-        figures["defect_contrast"] = float(np.mean(contrasts))
-    return figures
+    found = whiteness(residual) if residual.any() else None
+    return Merit(
+        psnr=psnr(restored, truth),
+        ssim=ssim(restored, truth),
+        ief=ief(noisy, restored, truth),
+        whiteness=found.largest / found.bound if found else float("nan"),
+        contrast=float(np.mean([contrast(restored, truth, each) for each in defects]))
+        if defects
+        else float("nan"),
+    )
 
 
 def ssim(image: FloatArray, truth: FloatArray) -> float:
@@ -78,31 +97,38 @@ def ssim(image: FloatArray, truth: FloatArray) -> float:
     )
 
 
-def defect_contrast(
-    restored: FloatArray,
-    truth: FloatArray,
-    pristine: FloatArray,
-    place: tuple[float, float],
-    *,
-    reach: int = REACH,
-) -> float:
+def defects_between(truth: FloatArray, pristine: FloatArray) -> list[Defect]:
+    """Where two images of a crystal, with and without defects, differ.
+
+    Parameters
+    ----------
+    truth, pristine : ndarray, shape (m, n)
+        In the same units of intensity.
+    """
+    change = truth.astype(np.float64) - pristine
+    regions, _ = scipy.ndimage.label(np.abs(change) > VISIBLE * np.abs(change).max())
+    found = [
+        Defect((rows, columns), np.where(regions[rows, columns] == n, change[rows, columns], 0.0))
+        for n, (rows, columns) in enumerate(scipy.ndimage.find_objects(regions), start=1)
+    ]
+    energies = [float(np.square(each.change).sum()) for each in found]
+    return [
+        each
+        for each, energy in zip(found, energies, strict=True)
+        if energy > SLIGHT * max(energies)
+    ]
+
+
+def contrast(restored: FloatArray, truth: FloatArray, defect: Defect) -> float:
     """Share of a point defect's contrast that survives: 1 unchanged, 0 gone.
 
-    sum(d r) / sum(d^2) in a window around the defect, with d = truth - pristine and
-    r = restored - pristine. What blurs or brightens the perfect lattice there counts as well.
+    sum(d (restored - pristine)) / sum(d^2) over the defect's region, d being the defect's change;
+    what blurs or brightens the perfect lattice there counts as well.
     """
-    row, column = (round(at) for at in place)
-    window = np.s_[
-        max(row - reach, 0) : max(row + reach + 1, 0),
-        max(column - reach, 0) : max(column + reach + 1, 0),
-    ]
-    expected = truth[window].astype(np.float64) - pristine[window]
-    energy = float(np.sum(expected**2))
-    if energy == 0.0:
-        raise ValueError(
-            f"got a place {place} where truth and pristine agree, expected a defect within "
-            f"{reach} px: rows first, in px"
-        )
-    return float(
-        np.sum(expected * (restored[window].astype(np.float64) - pristine[window])) / energy
-    )
+    error = restored[defect.window].astype(np.float64) - truth[defect.window]
+    return float(1 + np.sum(error * defect.change) / np.sum(defect.change**2))
+
+
+def row_step(image: FloatArray) -> float:
+    """Standard deviation of the difference between neighbouring rows' means: streaks raise it."""
+    return float(np.std(np.diff(image.mean(axis=1, dtype=np.float64))))

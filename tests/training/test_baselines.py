@@ -8,8 +8,8 @@ import pytest
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.exact import Transform, decompose_all
 from reucid_core.training import baselines
+from reucid_core.training.contenders import Judged
 from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.evaluate import Judged
 from reucid_core.training.examples import make_example
 from reucid_core.training.labels import subset_error
 from reucid_core.training.recipes import Recipe

@@ -21,8 +21,9 @@ from reucid_core.metrics import psnr
 from reucid_core.params import ScanNoise
 from reucid_core.training import baselines
 from reucid_core.training.card import readable
+from reucid_core.training.contenders import Contender, Network
 from reucid_core.training.crystals import Crystal
-from reucid_core.training.evaluate import Contender, Score, scores_of, summary, verdicts
+from reucid_core.training.evaluate import Case, Score, restore, score
 from reucid_core.training.examples import Example, make_example
 from reucid_core.training.fit import DECISIONS
 from reucid_core.training.micrograph import demonstration, write_demonstration
@@ -77,14 +78,15 @@ def test_the_sign_of_an_eigenpatch_does_not_matter(example: Example, classify: C
 def scores() -> list[Score]:
     contenders = [Contender("2 sigma^2 N", baselines.noise_multiple)]
     for decision in DECISIONS:
-        classifier = load_classifier(scan_noise=decision)
-        contenders.append(Contender("tuned", lambda d, c=classifier: verdicts(c, d), decision))
+        network = Network(load_classifier(scan_noise=decision))
+        contenders.append(Contender("tuned", network, decision))
     recipes = [
         unseen(dose, offset, black)
         for dose, black in ((100, 0.0), (1000, 0.5), (10000, 0.0))
         for offset in (0.0, 0.05)
     ]
-    return [score for recipe in recipes for score in scores_of(recipe, contenders)]
+    cases = [Case.of(recipe) for recipe in recipes]
+    return [score(case, each) for case in cases for each in restore(case, contenders)]
 
 
 def losses(scores: list[Score], method: str, offset: float, decision: ScanNoise) -> list[float]:
@@ -107,13 +109,6 @@ def test_streaks_are_removed_on_demand_where_a_rule_keeps_them(scores: list[Scor
     assert len(ours) == 3
     assert np.mean(ours) <= 1.0
     assert np.mean(ours) < np.mean(losses(scores, "2 sigma^2 N", 0.05, "remove")) - 1
-
-
-def test_oracles_lose_nothing_and_tables_tell_the_scores(scores: list[Score]) -> None:
-    assert all(one.loss == 0 for one in scores if one.method == "image oracle")
-    table = summary(scores)
-    assert "row offsets of 5%, scan noise: remove" in table
-    assert f"| tuned | {np.mean(losses(scores, 'tuned', 0.05, 'remove')):.2f} |" in table
 
 
 def test_the_demonstration_gains_decibels(classify: Classifier) -> None:

@@ -9,12 +9,15 @@ from safetensors.torch import load_file, save_file
 from reucid_core.classifier import FORMAT, PAPER, Architecture, EigenpatchNet, load_classifier
 from reucid_core.errors import ModelError
 from reucid_core.features import FEATURES
-from reucid_core.training.card import model_card, readable
+from reucid_core.training.card import model_card, readable, survey_card
 from reucid_core.training.crystals import CRYSTALS
+from reucid_core.training.dataset import datapoints, surveyed_datapoints
 from reucid_core.training.examples import Example, make_examples
 from reucid_core.training.fit import DECISIONS, Fit, FitOptions, as_classifier, fit, write
 from reucid_core.training.recipes import Recipe
 from reucid_core.training.simulate import RowNoise, View
+from reucid_core.training.survey import SurveyImage
+from reucid_core.training.survey_files import load_survey, survey_bytes
 
 SEEING = Architecture(channels=(4, 5), widths=(8, 6), inputs=FEATURES)
 OPTIONS = {
@@ -166,3 +169,61 @@ def test_weights_that_are_not_finite_are_refused(weights: Path, tmp_path: Path) 
     save_file(tensors, path, metadata={"card": card})
     with pytest.raises(ModelError, match="not finite"):
         load_classifier(path)
+
+
+@pytest.fixture(scope="module")
+def survey(examples: list[Example]) -> list[SurveyImage]:
+    """People who want everything, whatever the truth says."""
+    every = [np.ones_like(each.keep.image_oracle) for each in examples[:2]]
+    return [
+        SurveyImage("image.tif", e.decomposition, labels, len(labels), 0.0, 3)
+        for e, labels in zip(examples, every, strict=False)
+    ]
+
+
+def test_people_s_labels_are_learned_beside_the_simulated(
+    examples: list[Example], survey: list[SurveyImage], options: FitOptions
+) -> None:
+    names = options.architecture.inputs
+    people = surveyed_datapoints(survey, names, cost=options.weight_cap)
+    assert people is not None
+    assert surveyed_datapoints([], names, cost=1.0) is None
+    joined = datapoints(examples, names).joined(people)
+    assert len(joined) == len(people) + sum(len(e.keep.image_oracle) for e in examples)
+    without, asked = (
+        fit(examples[:3], examples[3:], options, people=each) for each in (None, people)
+    )
+    # Calibrated without the people, so what they changed is seen in the logits.
+    batch = datapoints(examples[3:], names)
+    logits = [f.network(batch.eigenpatches, batch.inputs).mean() for f in (without, asked)]
+    assert logits[1] > logits[0]
+
+
+def test_datapoints_of_other_inputs_do_not_join(
+    examples: list[Example], survey: list[SurveyImage]
+) -> None:
+    people = surveyed_datapoints(survey, ("log_rank",), cost=1.0)
+    assert people is not None
+    with pytest.raises(ValueError, match="expected"):
+        datapoints(examples, ("log_excess",)).joined(people)
+
+
+def test_a_card_tells_of_the_survey(
+    fits: list[Fit], examples: list[Example], survey: list[SurveyImage], tmp_path: Path
+) -> None:
+    path = tmp_path / "labels.safetensors"
+    path.write_bytes(survey_bytes(survey, {}))
+    about = survey_card(path, load_survey(path))
+    assert (about["images"], about["answers"]) == (2, 6)
+    architecture = fits[0].network.architecture
+    card = model_card(
+        "tiny",
+        fits,
+        examples[:3],
+        examples[3:],
+        options=FitOptions(architecture=architecture),
+        command="a test",
+        survey=about,
+    )
+    assert card["survey"] == about
+    assert "image oracle and a survey" in readable({"tiny": "0" * 64}, {"tiny": card})

@@ -26,6 +26,13 @@ def test_stabilised_noise_has_unit_deviation_and_its_mean_leads_back(counts: flo
     assert found - NOISE.offset == pytest.approx(NOISE.gain * counts, rel=0.01)
 
 
+def test_without_a_gain_the_noise_is_scaled_alone() -> None:
+    noise = Noise(gain=0.0, read=3.0, offset=7.0)
+    image = np.array([[1.0, 7.0, 13.0]])
+    np.testing.assert_allclose(stabilise(image, noise), [[-2.0, 0.0, 2.0]])
+    np.testing.assert_allclose(unstabilise(stabilise(image, noise), noise), image)
+
+
 @pytest.mark.parametrize("rival", rivals.RIVALS, ids=lambda rival: rival.name)
 def test_rivals_denoise_in_the_units_of_the_image(rival: rivals.Rival) -> None:
     if not rival.installed:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from reucid_core import DenoiseParams, denoise
-from reucid_core.errors import SurveyError
+from reucid_core.errors import ImageError, SurveyError
 from reucid_core.training.survey_files import load_decomposition, load_survey
 from worker.selection import Selection
 from worker.store import sha256_of
@@ -141,7 +141,7 @@ def test_a_folder_with_contents_is_left_alone(files: list[Path], folder: Path) -
 def test_nothing_is_left_when_an_image_cannot_be_used(files: list[Path], tmp_path: Path) -> None:
     stack = tmp_path / "stack.npy"
     np.save(stack, np.ones((3, 40, 40), np.float32))
-    with pytest.raises(SurveyError, match=r"stack\.npy: got a stack of 3 frames"):
+    with pytest.raises(ImageError, match=r"stack\.npy: got a stack of 3 frames"):
         exported([files[0], stack], tmp_path / "out" / "survey")
     assert list((tmp_path / "out").iterdir()) == []
     with pytest.raises(SurveyError, match=r"got 2 files named first\.tif"):

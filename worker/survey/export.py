@@ -6,10 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from reucid_core.eigenpatches import FloatArray
@@ -20,10 +18,9 @@ from reucid_core.training.survey_files import decomposition_bytes
 from worker import formats
 from worker.contract import ImageInfo
 from worker.formats.picture import DISPLAY_PERCENTILES, grays
-from worker.inspection import companions_of, decode_file
+from worker.inspection import companions_of, read_image
 from worker.selection import Chosen, Selection
-from worker.settings import Settings
-from worker.store import pixels_name, sha256_of
+from worker.store import sha256_of
 from worker.survey import manifest, page
 from worker.survey.manifest import ImageEntry, Manifest
 
@@ -73,7 +70,7 @@ def export(
     images = []
     with _new_folder(folder) as new:
         for n, file in enumerate(files, start=1):
-            pixels, chosen = _read(file, selection)
+            pixels, chosen = read_image(file, selection)
             options = options_of(pixels, patch_size=patch_size, most=most)
             order = blinded(options.most, rng=rng) if blind else list(range(1, options.most + 1))
             images.append(_write(new, n, file, chosen, options, order))
@@ -106,19 +103,6 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         new.mkdir()
         yield new
         new.rename(folder)
-
-
-def _read(file: Path, selection: Selection) -> tuple[NDArray[Any], Chosen]:
-    """The pixels of one image of a file, shape (m, n)."""
-    with TemporaryDirectory(prefix="reucid-") as name:
-        contents = decode_file(file, Path(name), Settings())
-        chosen = selection.of(contents)
-        pixels = chosen.pixels_of(np.load(Path(name) / pixels_name(chosen.index)))
-    if pixels.ndim == 3:
-        raise SurveyError(
-            f"{file.name}: got a stack of {len(pixels)} frames, expected one image: choose a frame"
-        )
-    return pixels, chosen
 
 
 def _write(
