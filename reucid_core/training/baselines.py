@@ -18,10 +18,10 @@ from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.features import aspect_ratio, noise_level, sides
 from reucid_core.terrain import full_terrain
 from reucid_core.training.labels import (
+    Components,
     Kept,
     SubsetError,
     coefficients,
-    fused_components,
     image_oracle,
 )
 
@@ -230,8 +230,7 @@ def sure_error(
     v = np.broadcast_to(v.astype(np.float64), noisy.shape)
     y = noisy.astype(np.float64)
     if gram is None:
-        fused = fused_components(decomposition, noisy).reshape(len(decomposition.eigenpatches), -1)
-        gram = fused @ fused.T
+        gram = Components.of(decomposition, noisy).gram
     weights = 1.0 / full_terrain((noisy.shape[0], noisy.shape[1]), decomposition.patch_size)
     ours = coefficients(y, decomposition.eigenpatches)
     overlap = np.einsum("kyx,kyx->k", ours, coefficients(y * weights, decomposition.eigenpatches))

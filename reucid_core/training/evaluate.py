@@ -15,9 +15,9 @@ from reucid_core.params import ScanNoise
 from reucid_core.training import baselines
 from reucid_core.training.contenders import Contender, Network, contenders_without
 from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.examples import Example, example_of
+from reucid_core.training.examples import Example, decompose_whole, example_of
 from reucid_core.training.fit import DECISIONS, FitOptions
-from reucid_core.training.labels import Kept, fused_components
+from reucid_core.training.labels import Components, Kept
 from reucid_core.training.recipes import (
     Micrograph,
     PointDefect,
@@ -60,11 +60,11 @@ class Case:
     def of(cls, recipe: Recipe) -> "Case":
         """The micrograph of a recipe, with point defects."""
         images = micrograph(recipe, DEFECTS)
-        example = example_of(recipe, images)
-        d = example.decomposition
-        fused = fused_components(d, images.noisy).reshape(len(d.eigenpatches), -1)
+        decomposition = decompose_whole(images.noisy, recipe.patch_size)
+        components = Components.of(decomposition, images.noisy)
+        example = example_of(recipe, images, decomposition, components)
         defects = defects_between(images.specimen, micrograph(recipe).specimen)
-        return cls(recipe, images, example, fused, defects)
+        return cls(recipe, images, example, components.fused, defects)
 
     @property
     def decisions(self) -> tuple[ScanNoise, ...]:

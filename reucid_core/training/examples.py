@@ -11,22 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from reucid_core.decompose import decompose
 from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.exact import Transform, decompose_all
 from reucid_core.params import DenoiseParams, ScanNoise
-from reucid_core.patches import gather, origin_grid, origins_of
-from reucid_core.plan import plan_stacked
-from reucid_core.training.labels import (
-    Kept,
-    SubsetError,
-    fused_components,
-    fused_error,
-    image_oracle,
-    patch_oracle,
-)
+from reucid_core.plan import plan_exact
+from reucid_core.training.labels import Components, Kept, SubsetError, image_oracle
 from reucid_core.training.recipes import Micrograph, Recipe, micrograph
 
-VERSION = 1  # of what is kept on disk
+VERSION = 2  # of what is kept on disk
 
 
 @dataclass(frozen=True)
@@ -80,29 +72,27 @@ class Example:
         return self.keep if scan_noise == "keep" else self.remove
 
 
-def decompose_whole(noisy: FloatArray, patch_size: int | None, *, seed: int) -> Decomposition:
-    """The decomposition `reucid_core.denoise` offers to its classifier, of a single stack."""
-    plan = plan_stacked(noisy, DenoiseParams(patch_size=patch_size, stacks=1))
-    every = np.ones(origin_grid((noisy.shape[0], noisy.shape[1]), plan.p), dtype=np.bool_)
-    patches = gather(noisy, origins_of(every, noisy.shape[1]), plan.p)
-    return decompose(patches, plan.components, rng=np.random.default_rng([seed, 1]))
+def decompose_whole(noisy: FloatArray, patch_size: int | None) -> Decomposition:
+    """The decomposition `reucid_core.denoise` offers to its classifier, by engine `exact`."""
+    transform = Transform.of(noisy)
+    plan = plan_exact(transform.correlation, noisy.shape, DenoiseParams(patch_size=patch_size))
+    return decompose_all(transform, plan.p, plan.components)
 
 
 def make_example(recipe: Recipe) -> Example:
     """Simulate, decompose and label one micrograph."""
-    return example_of(recipe, micrograph(recipe))
+    images = micrograph(recipe)
+    decomposition = decompose_whole(images.noisy, recipe.patch_size)
+    return example_of(recipe, images, decomposition, Components.of(decomposition, images.noisy))
 
 
-def example_of(recipe: Recipe, images: Micrograph) -> Example:
-    """Decompose and label a micrograph that is at hand."""
-    noisy = images.noisy
-    decomposition = decompose_whole(noisy, recipe.patch_size, seed=recipe.seed)
-    fused = fused_components(decomposition, noisy).reshape(len(decomposition.eigenpatches), -1)
-    gram = fused @ fused.T
+def example_of(
+    recipe: Recipe, images: Micrograph, decomposition: Decomposition, components: Components
+) -> Example:
+    """Label a micrograph that is decomposed."""
 
     def labels(truth: FloatArray) -> Labels:
-        error = fused_error(fused, gram, truth)
-        start = patch_oracle(decomposition, noisy, truth)
+        error, start = components.error(truth), components.patch_oracle(truth)
         return Labels(error, start, image_oracle(error, start))
 
     keep = labels(images.scanned)

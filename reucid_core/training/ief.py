@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Decomposition, FloatArray
-from reucid_core.training.labels import Kept, SubsetError, subset_error
+from reucid_core.training.labels import Components, Kept, SubsetError
 
 PAPER_BASE = 0.64
 PAPER_MOST = 25  # eigenpatches in the paper's largest reconstruction
@@ -61,7 +61,7 @@ def ief_curve(
         The largest alpha; a decomposition of fewer components ends earlier.
     """
     before = float(np.sum((noisy.astype(np.float64) - truth) ** 2))
-    return before / prefix_errors(subset_error(leading(decomposition, most), noisy, truth))
+    return before / prefix_errors(Components.of(leading(decomposition, most), noisy).error(truth))
 
 
 def edited(

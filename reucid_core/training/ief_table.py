@@ -35,7 +35,7 @@ def cases_of(crystals: Sequence[Crystal], *, seed: int = 1) -> Iterator[Case]:
     for crystal in crystals:
         for recipe in paper_recipes(crystal, 1, seed=seed):
             images = micrograph(recipe)
-            decomposition = decompose_whole(images.noisy, recipe.patch_size, seed=recipe.seed)
+            decomposition = decompose_whole(images.noisy, recipe.patch_size)
             curve = ief_curve(decomposition, images.noisy, images.specimen)
             yield Case(crystal.name, recipe.dose, decomposition.patch_size, curve)
 

@@ -6,6 +6,7 @@ Both for a single stack, where every patch of the image takes part.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.fft
@@ -59,51 +60,68 @@ class SubsetError:
         return changes
 
 
-def patch_changes(
-    decomposition: Decomposition, noisy: FloatArray, truth: FloatArray
-) -> NDArray[np.float64]:
-    """Change of the squared patch error when an eigenpatch is included, shape (k,).
-
-    sum_x c(x)^2 - 2 c(x) t(x), with the coefficients c of the noisy patches and t of the true
-    ones. The eigenpatches are orthonormal, so each stands for itself.
-    """
-    c = coefficients(noisy, decomposition.eigenpatches)
-    t = coefficients(truth, decomposition.eigenpatches)
-    changes: NDArray[np.float64] = np.einsum("kyx,kyx->k", c, c - 2 * t)
-    return changes
-
-
-def patch_oracle(decomposition: Decomposition, noisy: FloatArray, truth: FloatArray) -> Kept:
-    """The eigenpatches whose inclusion lowers the squared patch error, shape (k,)."""
-    return patch_changes(decomposition, noisy, truth) < 0
-
-
-def subset_error(decomposition: Decomposition, noisy: FloatArray, truth: FloatArray) -> SubsetError:
-    """The squared error of every subset's image, as a quadratic form. Cost O(k mn (log mn + k))."""
-    fused = fused_components(decomposition, noisy).reshape(len(decomposition.eigenpatches), -1)
-    return fused_error(fused, fused @ fused.T, truth)
-
-
-def fused_error(
-    fused: NDArray[np.float64], gram: NDArray[np.float64], truth: FloatArray
-) -> SubsetError:
-    """As `subset_error`, where the fused components are at hand.
+@dataclass(frozen=True)
+class Components:
+    """What each eigenpatch alone makes of a noisy image.
 
     Parameters
     ----------
-    fused : ndarray, shape (k, m * n)
-        Of `fused_components`.
-    gram : ndarray, shape (k, k)
-        ``fused @ fused.T``, which does not depend on the truth.
-    truth : ndarray, shape (m, n)
+    fused : ndarray, shape (k, m * n), float64
+        The image fused from it: its sum over all origins, times its coefficient there, over the
+        terrain.
+    energies : ndarray, shape (k,), float64
+        Sum of its squared coefficients over all patches.
+    overlaps : ndarray, shape (m * n,), float64
+        The terrain.
     """
-    return SubsetError(
-        gram=gram,
-        overlap=fused @ truth.ravel(),
-        energy=float(np.vdot(truth, truth)),
-        n_pixels=truth.size,
-        peak=float(np.ptp(truth)),
-    )
+
+    fused: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    overlaps: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, decomposition: Decomposition, noisy: FloatArray) -> "Components":
+        """Project and fuse, eigenpatch by eigenpatch. Cost O(k mn log mn)."""
+        spectra = _spectra(decomposition.eigenpatches, noisy.shape)
+        c = _correlated(noisy, spectra, decomposition.patch_size)
+        overlaps = terrain(np.ones(c.shape[1:], dtype=np.bool_), decomposition.patch_size)
+        spectra *= scipy.fft.rfft2(c, s=noisy.shape)
+        fused = scipy.fft.irfft2(spectra, s=noisy.shape) / overlaps
+        return cls(
+            fused=fused.reshape(len(c), -1),
+            energies=np.einsum("kyx,kyx->k", c, c),
+            overlaps=overlaps.ravel().astype(np.float64),
+        )
+
+    @cached_property
+    def gram(self) -> NDArray[np.float64]:
+        """Inner products of the fused images, shape (k, k)."""
+        products: NDArray[np.float64] = self.fused @ self.fused.T
+        return products
+
+    def patch_changes(self, truth: FloatArray) -> NDArray[np.float64]:
+        """Change of the squared patch error when an eigenpatch is included, shape (k,).
+
+        sum_x c(x)^2 - 2 c(x) t(x), with the coefficients c of the noisy patches and t of the true
+        ones; the second sum is the truth's inner product with the fused image times the terrain.
+        The eigenpatches are orthonormal, so each stands for itself.
+        """
+        shared: NDArray[np.float64] = self.fused @ (self.overlaps * truth.ravel())
+        return self.energies - 2 * shared
+
+    def patch_oracle(self, truth: FloatArray) -> Kept:
+        """The eigenpatches whose inclusion lowers the squared patch error, shape (k,)."""
+        return self.patch_changes(truth) < 0
+
+    def error(self, truth: FloatArray) -> SubsetError:
+        """The squared error of every subset's image, as a quadratic form. Cost O(k^2 mn)."""
+        return SubsetError(
+            gram=self.gram,
+            overlap=self.fused @ truth.ravel(),
+            energy=float(np.vdot(truth, truth)),
+            n_pixels=truth.size,
+            peak=float(np.ptp(truth)),
+        )
 
 
 def image_oracle(error: SubsetError, start: Kept) -> Kept:
@@ -118,30 +136,18 @@ def image_oracle(error: SubsetError, start: Kept) -> Kept:
         kept[best] ^= True
 
 
-def fused_components(decomposition: Decomposition, noisy: FloatArray) -> NDArray[np.float64]:
-    """Image fused from one eigenpatch alone, for each, shape (k, m, n).
-
-    The sum of the eigenpatch at every origin, times its coefficient there, over the terrain.
-    """
-    c = coefficients(noisy, decomposition.eigenpatches)
-    overlaps = terrain(np.ones(c.shape[1:], dtype=np.bool_), decomposition.patch_size)
-    spectra = scipy.fft.rfft2(c, s=noisy.shape)
-    spectra *= _spectra(decomposition.eigenpatches, noisy.shape)
-    fused: NDArray[np.float64] = scipy.fft.irfft2(spectra, s=noisy.shape) / overlaps
-    return fused
-
-
 def coefficients(image: FloatArray, eigenpatches: FloatArray) -> NDArray[np.float64]:
-    """Inner products of eigenpatches with every patch of the image, shape (k, m - q, n - q).
+    """Inner products of eigenpatches with every patch of the image, shape (k, m - q, n - q)."""
+    return _correlated(image, _spectra(eigenpatches, image.shape), eigenpatches.shape[-1])
 
-    By circular correlation of the image's own size, whose valid part never wraps around.
-    """
+
+def _correlated(image: FloatArray, spectra: NDArray[np.complex128], p: int) -> NDArray[np.float64]:
+    """By circular correlation of the image's own size, whose valid part never wraps around."""
     m, n = image.shape
-    q = eigenpatches.shape[-1] - 1
-    spectra = _spectra(eigenpatches, image.shape).conj()
-    spectra *= scipy.fft.rfft2(image.astype(np.float64))
-    correlations: NDArray[np.float64] = scipy.fft.irfft2(spectra, s=image.shape)
-    return correlations[:, : m - q, : n - q]
+    product = spectra.conj()
+    product *= scipy.fft.rfft2(image.astype(np.float64))
+    correlations: NDArray[np.float64] = scipy.fft.irfft2(product, s=image.shape)
+    return correlations[:, : m - p + 1, : n - p + 1]
 
 
 def _spectra(eigenpatches: FloatArray, shape: tuple[int, ...]) -> NDArray[np.complex128]:

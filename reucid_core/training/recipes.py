@@ -52,7 +52,7 @@ class Recipe:
     patch_size : int, optional
         In px; by default from the point-spread function.
     seed : int
-        Of the noise, the defects and the randomised SVD.
+        Of the noise and the defects.
     """
 
     specimen: Crystal

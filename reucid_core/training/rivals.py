@@ -97,11 +97,15 @@ def unstabilise(stabilised: Float64, noise: Noise) -> Float64:
     return np.asarray(noise.offset + noise.gain * counts)
 
 
-def _on_stabilised(method: Callable[[Float64], Any]) -> Callable[[Image, Noise, int], Float64]:
-    def restore(image: Image, noise: Noise, _: int) -> Float64:
-        return unstabilise(np.asarray(method(stabilise(image, noise)), dtype=np.float64), noise)
+@dataclass(frozen=True)
+class OnStabilised:
+    """A method for noise of unit deviation, between the transform and its inverse."""
 
-    return restore
+    method: Callable[[Float64], Any]
+
+    def __call__(self, image: Image, noise: Noise, _patch_size: int) -> Float64:
+        restored = np.asarray(self.method(stabilise(image, noise)), dtype=np.float64)
+        return unstabilise(restored, noise)
 
 
 def _gaussian(image: Image, _: Noise, patch_size: int) -> Float64:
@@ -156,12 +160,12 @@ def _motif_svd_all(image: Image, _: Noise, patch_size: int) -> Float64:
     return np.asarray(restored, dtype=np.float64)
 
 
-BM3D = Rival("BM3D + Anscombe", "bm3d", "slow", _on_stabilised(_bm3d))
+BM3D = Rival("BM3D + Anscombe", "bm3d", "slow", OnStabilised(_bm3d))
 RIVALS = (
     Rival("Gaussian", "scipy", "fast", _gaussian),
-    Rival("wavelet", "skimage", "fast", _on_stabilised(_wavelet)),
-    Rival("total variation", "skimage", "peer", _on_stabilised(_total_variation)),
-    Rival("non-local means", "skimage", "peer", _on_stabilised(_non_local_means)),
+    Rival("wavelet", "skimage", "fast", OnStabilised(_wavelet)),
+    Rival("total variation", "skimage", "peer", OnStabilised(_total_variation)),
+    Rival("non-local means", "skimage", "peer", OnStabilised(_non_local_means)),
     Rival("hrtem-filter, Wiener", "hrtem_filter", "peer", _wiener),
     Rival("motif-learn SVD, every p/4", "mtflearn", "peer", _motif_svd),
     Rival("motif-learn SVD, all patches", "mtflearn", "slow", _motif_svd_all),

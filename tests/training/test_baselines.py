@@ -11,7 +11,7 @@ from reucid_core.training import baselines
 from reucid_core.training.contenders import Judged
 from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.examples import make_example
-from reucid_core.training.labels import subset_error
+from reucid_core.training.labels import Components
 from reucid_core.training.recipes import Recipe
 from reucid_core.training.simulate import View, simulate
 
@@ -115,10 +115,9 @@ def test_traces_are_those_of_the_operators() -> None:
     shape, p = (8, 9), 3
     found = decompose(np.random.default_rng(1).normal(size=shape), p, 4)
     from reucid_core.terrain import full_terrain
-    from reucid_core.training.labels import fused_components
 
     impulses = np.eye(72).reshape(72, *shape)
-    fused = np.stack([fused_components(found, impulse) for impulse in impulses])
+    fused = np.stack([Components.of(found, impulse).fused for impulse in impulses])
     expected = np.einsum("jkj->k", fused.reshape(72, 4, 72))
     traces = baselines.fused_traces(found, 1.0 / full_terrain(shape, p))
     np.testing.assert_allclose(traces, expected)
@@ -135,7 +134,7 @@ def test_steins_estimate_is_the_error_in_expectation(shot: bool) -> None:
     for _ in range(200):
         noisy = truth + rng.normal(0, sigma)
         estimate = baselines.sure_error(fixed, noisy, sigma**2).squared_error(kept)
-        differences.append(estimate - subset_error(fixed, noisy, truth).squared_error(kept))
+        differences.append(estimate - Components.of(fixed, noisy).error(truth).squared_error(kept))
     standard_error = np.std(differences) / np.sqrt(len(differences))
     assert abs(np.mean(differences)) < 3 * standard_error
     assert standard_error < 0.01 * np.sum(sigma**2)
@@ -145,7 +144,7 @@ def test_steins_subset_is_near_the_oracle() -> None:
     truth = lattice((128, 128))
     noisy = truth + np.random.default_rng(2).normal(0, SIGMA, truth.shape)
     found = decompose(noisy, 7, 49)
-    error = subset_error(found, noisy, truth)
+    error = Components.of(found, noisy).error(truth)
     from reucid_core.training.labels import image_oracle
 
     best = error.psnr(image_oracle(error, baselines.noise_multiple(found)))

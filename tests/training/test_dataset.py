@@ -110,7 +110,7 @@ def test_features_of_a_turned_image_are_those_that_augmentation_takes() -> None:
     image = micrograph(recipe).noisy
     batches = []
     for turned in (image, np.rot90(image)):
-        decomposition = decompose_whole(turned, 5, seed=0)
+        decomposition = decompose_whole(turned, 5)
         ones = np.ones(len(decomposition.eigenpatches), np.float32)
         batches.append(labelled([decomposition], FEATURES, labels=ones, costs=ones))
     upright, turned_batch = batches

@@ -1,5 +1,6 @@
 """The evaluation: nothing of a family is seen, every method is judged alike, all is drawn."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -139,6 +140,11 @@ def test_everything_is_drawn(found: Found, tmp_path: Path) -> None:
     expected = {f"{what}-{kind}.png" for kind in kinds
                 for what in ("page", "scree", "profile", "losses")}  # fmt: skip
     assert names == expected | {"reliability-keep.png", "reliability-remove.png"}
+
+
+def test_what_is_found_goes_from_process_to_process(found: Found, examples: list[Example]) -> None:
+    for each in (found, RIVALS, examples[0]):
+        assert type(pickle.loads(pickle.dumps(each))) is type(each)  # noqa: S301
 
 
 def test_a_profile_follows_the_columns(found: Found) -> None:

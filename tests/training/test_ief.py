@@ -25,7 +25,7 @@ def test_curve_is_the_ief_of_the_reconstructions() -> None:
     recipe = Recipe(specimen=CRYSTALS["Si[110]"], view=view, dose=300, patch_size=5, seed=1)
     images = micrograph(recipe)
     noisy, truth = images.noisy, images.specimen
-    decomposition = decompose_whole(noisy, 5, seed=1)
+    decomposition = decompose_whole(noisy, 5)
     E = decomposition.eigenpatches.astype(np.float64)
     expected = [ief(noisy, project_and_fuse(noisy, E[:a]), truth) for a in range(1, 13)]
     curve = ief_curve(decomposition, noisy, truth, most=12)

@@ -8,13 +8,7 @@ from reucid_core.metrics import psnr
 from reucid_core.patches import gather, origin_grid, origins_of
 from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.examples import Example, make_example
-from reucid_core.training.labels import (
-    fused_components,
-    image_oracle,
-    patch_changes,
-    patch_oracle,
-    subset_error,
-)
+from reucid_core.training.labels import Components, image_oracle
 from reucid_core.training.recipes import Recipe, micrograph
 from reucid_core.training.simulate import View
 
@@ -40,9 +34,10 @@ def test_patch_changes_are_those_of_the_patch_matrices(recipe: Recipe, example: 
         error = np.outer(noisy_patches @ e, e) - true_patches
         changes.append(np.sum(error**2) - np.sum(true_patches**2))
     expected = np.array(changes)
-    found = patch_changes(example.decomposition, noisy, truth)
+    components = Components.of(example.decomposition, noisy)
+    found = components.patch_changes(truth)
     np.testing.assert_allclose(found, expected, atol=1e-8 * np.abs(expected).max())
-    np.testing.assert_array_equal(patch_oracle(example.decomposition, noisy, truth), expected < 0)
+    np.testing.assert_array_equal(components.patch_oracle(truth), expected < 0)
 
 
 def test_subset_error_is_that_of_the_pipeline(recipe: Recipe, example: Example) -> None:
@@ -61,8 +56,8 @@ def test_subset_error_is_that_of_the_pipeline(recipe: Recipe, example: Example) 
 
 def test_all_components_together_are_the_image(recipe: Recipe, example: Example) -> None:
     noisy = micrograph(recipe).noisy
-    fused = fused_components(example.decomposition, noisy)
-    np.testing.assert_allclose(fused.sum(axis=0), noisy, atol=1e-6)  # float32 eigenpatches
+    fused = Components.of(example.decomposition, noisy).fused
+    np.testing.assert_allclose(fused.sum(axis=0), noisy.ravel(), atol=1e-6)  # float32 eigenpatches
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -71,7 +66,7 @@ def test_image_oracle_is_the_best_of_all_subsets_but_for_a_trifle(
 ) -> None:
     images = micrograph(recipe)
     noisy, truth = images.noisy, images.specimen
-    error = subset_error(example.decomposition, noisy, truth)
+    error = Components.of(example.decomposition, noisy).error(truth)
     best = max(error.psnr(np.array(z)) for z in product((False, True), repeat=9))
     start = np.random.default_rng(seed).random(9) < 0.5
     found = image_oracle(error, start)
