@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights evaluation formats openapi \
+.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi \
 	clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
@@ -53,6 +53,10 @@ load: $(VENV)/.run ## how a server bears many, slow and large clients; figures i
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
 	$(BIN)/reucid train
+
+fields: $(VENV)/.run ## simulate the multislice fields anew; half an hour on one core
+	$(INSTALL) --editable ".[multislice]"
+	$(BIN)/python -m reucid_core.training.multislice
 
 evaluation: $(VENV)/.lab ## measure the classifiers on crystals they never saw; build/evaluation
 	$(INSTALL) --editable ".[bench,plots]"

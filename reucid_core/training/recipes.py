@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from reucid_core.params import ScanNoise
+from reucid_core.training import fields
 from reucid_core.training.crystals import CRYSTALS, Crystal, invent
+from reucid_core.training.fields import Field
 from reucid_core.training.simulate import (
     PAPER_DOSES,
     READ_NOISE,
@@ -33,7 +35,8 @@ class Recipe:
 
     Parameters
     ----------
-    specimen : Crystal
+    specimen : Crystal or Field
+        Of a field, point defects are added where its variant is `fields.PERFECT`.
     view : View
     dose : float
         In e/A^2.
@@ -41,7 +44,7 @@ class Recipe:
         Relative to the truth's maximum.
     rows : RowNoise
     vacancies, dopants : float
-        Fractions of the columns.
+        Fractions of the columns; in a field, of those of one site.
     dopant_gain : float
         Weight of a doped column, relative to the undoped one.
     black_level : float
@@ -55,7 +58,7 @@ class Recipe:
         Of the noise and the defects.
     """
 
-    specimen: Crystal
+    specimen: Crystal | Field
     view: View
     dose: float
     read_noise: float = READ_NOISE
@@ -118,7 +121,40 @@ def micrograph(recipe: Recipe, defects: Sequence[PointDefect] = ()) -> Micrograp
     return Micrograph(noisy, truth, scanned)
 
 
+def pristine(recipe: Recipe, defects: Sequence[PointDefect] = ()) -> FloatImage:
+    """The specimen of `micrograph(recipe, defects)` without any point defect, shape (m, n).
+
+    Pixel by pixel the same view. The units are the same for a field; for a crystal they are where
+    its brightest column is unchanged.
+    """
+    rng = _defect_rng(recipe)
+    if isinstance(recipe.specimen, Field):
+        return _of_field(recipe.specimen, recipe, defects, rng)[1] + recipe.black_level
+    perfect = replace(recipe, vacancies=0.0, dopants=0.0)
+    return _truth(perfect, (), rng) + recipe.black_level
+
+
+def _defect_rng(recipe: Recipe) -> np.random.Generator:
+    return np.random.default_rng([recipe.seed, 0]).spawn(3)[0]
+
+
+def _of_field(
+    specimen: Field, recipe: Recipe, defects: Sequence[PointDefect], rng: np.random.Generator
+) -> tuple[FloatImage, FloatImage]:
+    """With its point defects and without."""
+    view = recipe.view
+    changes = fields.random_changes(specimen, view, recipe.vacancies, 0.0, rng=rng)
+    changes += fields.random_changes(specimen, view, recipe.dopants, recipe.dopant_gain, rng=rng)
+    height, width = view.extent
+    for each in defects:
+        place = (each.y * height, each.x * width)
+        changes.append(fields.nearest_change(specimen, view, place, each.gain))
+    return fields.render_both(specimen, view, changes)
+
+
 def _truth(recipe: Recipe, defects: Sequence[PointDefect], rng: np.random.Generator) -> FloatImage:
+    if isinstance(recipe.specimen, Field):
+        return _of_field(recipe.specimen, recipe, defects, rng)[0]
     columns = place_columns(recipe.specimen, recipe.view)
     columns = with_vacancies(columns, recipe.vacancies, rng=rng)
     columns = with_dopants(columns, recipe.dopants, gain=recipe.dopant_gain, rng=rng)
@@ -128,7 +164,7 @@ def _truth(recipe: Recipe, defects: Sequence[PointDefect], rng: np.random.Genera
     return expose(columns, recipe.view)
 
 
-def draw_recipe(specimen: Crystal, *, rng: np.random.Generator) -> Recipe:
+def draw_recipe(specimen: Crystal | Field, *, rng: np.random.Generator) -> Recipe:
     """A micrograph as it might be taken: any sampling, dose, orientation, thickness, defects."""
 
     def sometimes(probability: float, value: float) -> float:
@@ -175,7 +211,9 @@ def _draw_patch_size(rng: np.random.Generator) -> int | None:
     return low + 2 * int(rng.integers((high - low) // 2 + 1))
 
 
-def draw_recipes(n_each: int, n_invented: int, *, seed: int) -> dict[str, list[Recipe]]:
+def draw_recipes(
+    n_each: int, n_invented: int, n_multislice: int = 0, *, seed: int
+) -> dict[str, list[Recipe]]:
     """Recipes of micrographs for training, by where their specimens come from.
 
     Parameters
@@ -184,19 +222,30 @@ def draw_recipes(n_each: int, n_invented: int, *, seed: int) -> dict[str, list[R
         Micrographs of each known crystal.
     n_invented : int
         Micrographs of crystals that do not exist, one of each.
+    n_multislice : int
+        Micrographs of each material simulated by multislice, of variants at random.
     seed : int
     """
-    known, _, invented = np.random.default_rng([seed, 4]).spawn(3)
+    known, _, invented, simulated = np.random.default_rng([seed, 4]).spawn(4)
     return {
         "crystals": [
             draw_recipe(each, rng=known) for each in CRYSTALS.values() for _ in range(n_each)
         ],
         "invented": [draw_recipe(invent(rng=invented), rng=invented) for _ in range(n_invented)],
+        "multislice": [
+            draw_recipe(_draw_field(name, rng=simulated), rng=simulated)
+            for name in (fields.materials() if n_multislice else ())
+            for _ in range(n_multislice)
+        ],
     }
 
 
+def _draw_field(name: str, *, rng: np.random.Generator) -> Field:
+    return fields.field(name, str(rng.choice(fields.variants(name))))
+
+
 def paper_recipes(
-    specimen: Crystal,
+    specimen: Crystal | Field,
     n_each: int,
     *,
     patch_sizes: Sequence[int | None] = (None,),
