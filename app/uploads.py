@@ -156,9 +156,7 @@ def _accept(
     image_id = uuid4().hex
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
-    if known is not None and services.ledger.revive_image(
-        known.id, lambda: _replace(services, file, known.id)
-    ):
+    if known is not None and _revive(services, file, known.id):
         return services.ledger.image(known.id, owner=owner), False
     services.store.accept(file.folder, image_id)
     reached("accept.stored")
@@ -177,11 +175,19 @@ def _accept(
     return record, created
 
 
-def _replace(services: Services, file: ReceivedFile, image_id: str) -> int:
-    """Put a received file where an expired one was; the bytes it takes."""
-    services.store.remove_image(image_id)
-    services.store.accept(file.folder, image_id)
-    return services.store.size_of_image(image_id)
+def _revive(services: Services, file: ReceivedFile, image_id: str) -> bool:
+    """Put a received file where an expired one was; False if the image's record is gone, too."""
+    old: list[Path] = []  # deleted when others may write to the ledger again
+
+    def place() -> int:
+        old.append(services.store.put_away(image_id))
+        services.store.accept(file.folder, image_id)
+        return services.store.size_of_image(image_id)
+
+    revived = services.ledger.revive_image(image_id, place)
+    for folder in old:
+        services.store.discard(folder)
+    return revived
 
 
 @contextmanager

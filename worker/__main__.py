@@ -16,6 +16,7 @@ from worker.horse import ReucidWorker
 from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
+from worker.sweep import Sweeper
 
 log = structlog.get_logger()
 
@@ -43,12 +44,10 @@ def dispatch(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    Dispatcher(
-        ledger=open_ledger(settings),
-        store=Store(settings.data_dir),
-        redis=Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT),
-        settings=settings,
-    ).run(stop)
+    ledger = open_ledger(settings)
+    redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
+    with Sweeper(ledger, Store(settings.data_dir), settings).beside():
+        Dispatcher(ledger, redis, settings).run(stop)
 
 
 def main() -> None:

@@ -247,13 +247,6 @@ class Ledger:
                 f"image {image_id} is the input of at least one job: delete the jobs first"
             ) from error
 
-    def has_image(self, image_id: str) -> bool:
-        """Whether anybody has this image."""
-        with reading(self.engine) as connection:
-            return bool(
-                connection.execute(select(exists().where(images.c.id == image_id))).scalar()
-            )
-
     # --- jobs ---
 
     def submit(
@@ -418,17 +411,6 @@ class Ledger:
         )
         with reading(self.engine) as connection:
             return [_event(row) for row in connection.execute(query)]
-
-    def has_job(self, job_id: str) -> bool:
-        """Whether anybody has this job."""
-        with reading(self.engine) as connection:
-            return bool(connection.execute(select(exists().where(jobs.c.id == job_id))).scalar())
-
-    def attempt(self, job_id: str) -> int | None:
-        """The number of a job's current attempt."""
-        query = select(jobs.c.attempt).where(jobs.c.id == job_id)
-        with reading(self.engine) as connection:
-            return connection.execute(query).scalar_one_or_none()
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of jobs by state and priority."""

@@ -101,6 +101,11 @@ class Settings(BaseSettings):
     job_days: float = Field(
         default=365.0, gt=0, description="Days until the record of an ended job expires."
     )
+    tombstone_days: float = Field(
+        default=1825.0,
+        gt=0,
+        description="Days for which 410 tells that there was a job or an image; then it is 404.",
+    )
     rendition_days: float = Field(
         default=7.0, gt=0, description="Days until a picture nobody asks for is made anew."
     )
