@@ -89,8 +89,8 @@ class ConflictError(LedgerError):
 class QueueFullError(LedgerError):
     """As many jobs wait as may."""
 
-    def __init__(self, limit: str, value: int, got: int) -> None:
-        super().__init__(f"got {got} queued jobs, at most {value} may wait ({limit})")
+    def __init__(self, limit: str, value: int, got: int, whose: str) -> None:
+        super().__init__(f"got {got} queued jobs of {whose}, at most {value} may wait ({limit})")
         self.limit, self.value, self.got = limit, value, got
 
 
@@ -484,12 +484,12 @@ def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0
     queued = jobs.c.state == State.QUEUED
     count = func.count().filter(jobs.c.owner == owner)
     own, everyone = connection.execute(select(count, func.count()).where(queued)).one()
-    for limit, value, got in (
-        ("max_queued_per_owner", room.per_owner, own + more),
-        ("max_queued", room.everyone, everyone + more),
+    for limit, value, got, whose in (
+        ("max_queued_per_owner", room.per_owner, own + more, owner),
+        ("max_queued", room.everyone, everyone + more, "all owners"),
     ):
         if got > value:
-            raise QueueFullError(limit, value, got)
+            raise QueueFullError(limit, value, got, whose)
 
 
 def _use(connection: Connection, image_id: str, owner: str) -> None:
