@@ -88,6 +88,7 @@ Prefer = Annotated[
     responses=problems(
         400,
         404,
+        408,
         409,
         410,
         413,
@@ -264,7 +265,7 @@ async def _submit_file(
     async with _place(services, caller.owner, key):
         await run_in_threadpool(check_upload, services, request, caller.owner)
         with upload_folder(services) as folder:
-            form = await receive_form(request, folder, services.settings)
+            form = await receive_form(request, folder, services)
             fields = _form_fields(form.fields)
             fields.params.checked()
             await run_in_threadpool(services.models.expect, fields.params.model)
