@@ -18,10 +18,12 @@ def main() -> None:
     from app.connections import configured
     from app.main import create_app
     from worker import logs
+    from worker.process import keep_few_heaps
     from worker.settings import Settings
 
     settings = Settings()
     logs.configure(as_json=settings.log_json, level=settings.log_level)
+    keep_few_heaps()
     _allow_many_connections()
     config = configured(create_app(settings), settings)
     uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])

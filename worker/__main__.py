@@ -9,7 +9,6 @@ import threading
 import structlog
 from redis import Redis
 
-from reucid_core.errors import ModelError
 from worker import logs
 from worker.dispatch import Dispatcher
 from worker.horse import ReucidWorker
@@ -25,7 +24,9 @@ REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does no
 
 def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
-    from worker.jobs import prepare  # with torch, which dispatching does not need
+    # With the core and torch, which dispatching does not need.
+    from reucid_core.errors import ModelError
+    from worker.jobs import prepare
 
     ledger = open_ledger(settings)
     try:

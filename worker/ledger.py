@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -290,16 +291,13 @@ class Ledger:
 
     def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:
         """A job, of this owner if one is given."""
-        query = select(jobs).where(jobs.c.id == job_id)
-        if owner is not None:
-            query = query.where(jobs.c.owner == owner)
         with reading(self.engine) as connection:
-            row = connection.execute(query).one_or_none()
-            if row is None:
+            row = connection.execute(_JOB, {"id": job_id}).one_or_none()
+            if row is None or owner not in (None, row.owner):
                 raise _missing(connection, "job", job_id, owner)
-            held = connection.execute(
-                select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.name)
-            ).all()
+            if row.state != State.SUCCEEDED:
+                return _job(row)
+            held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
         return replace(_job(row), artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
 
     def jobs(
@@ -464,6 +462,13 @@ class Ledger:
                     jobs.c.owner == owner, jobs.c.idempotency_key == key
                 )
             ).one_or_none()
+
+
+# Asked all the time, and most of the time goes into the making of a statement: so it is made once.
+_JOB = select(jobs).where(jobs.c.id == bindparam("id"))
+_ARTIFACTS = (
+    select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
+)
 
 
 @contextmanager

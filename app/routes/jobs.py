@@ -168,7 +168,6 @@ def index(
 )
 async def show(
     request: Request,
-    response: Response,
     job: JobDep,
     services: ServicesDep,
     wait: Wait = 0.0,
@@ -184,8 +183,9 @@ async def show(
         return Response(
             status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
         )
-    response.headers.update({"ETag": etag, "Cache-Control": "private, no-cache"})
-    return view
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    # As it is: FastAPI would validate it once more, and clients ask for little else.
+    return Response(view.model_dump_json(), headers=headers, media_type="application/json")
 
 
 @router.get(
