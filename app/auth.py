@@ -48,7 +48,7 @@ class Caller:
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
-def shown(
+async def shown(  # not in a thread: it only looks
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     key: Annotated[str | None, Depends(header)],

@@ -134,7 +134,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
         case RequestValidationError():
             return invalid_fields(error.errors())
         case HTTPException():
-            code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+            phrase = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+            code = "too_large" if error.status_code == 413 else phrase
             return Problem(error.status_code, code, str(error.detail), headers=error.headers)
         case ParameterError():
             return invalid([FieldError(field=f"params.{error.field}", message=error.reason)])

@@ -24,15 +24,7 @@ def check_upload(services: Services, request: Request, owner: str) -> None:
 
 def check_space(services: Services, owner: str, more: int) -> None:
     """Refuse what would fill the disk or the owner's share of it."""
-    least, free = services.settings.min_free, services.store.free() - more
-    if free < least:
-        raise Problem(
-            507,
-            "insufficient_storage",
-            f"this would leave {max(free, 0)} bytes free on the server's disk, at least {least} "
-            "must be (min_free)",
-            limit=Limit(name="min_free", value=least, got=free),
-        )
+    check_free(services, more)
     quota = services.settings.owner_quota
     if quota is None:
         return
@@ -44,6 +36,19 @@ def check_space(services: Services, owner: str, more: int) -> None:
             f"the files of {owner} would take {used} bytes, at most {quota} may (owner_quota): "
             "delete jobs and images that are no longer needed",
             limit=Limit(name="owner_quota", value=quota, got=used),
+        )
+
+
+def check_free(services: Services, more: int = 0) -> None:
+    """Refuse what would fill the disk."""
+    least, free = services.settings.min_free, services.store.free() - more
+    if free < least:
+        raise Problem(
+            507,
+            "insufficient_storage",
+            f"this would leave {max(free, 0)} bytes free on the server's disk, at least {least} "
+            "must be (min_free)",
+            limit=Limit(name="min_free", value=least, got=free),
         )
 
 

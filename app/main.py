@@ -14,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app import errors
 from app.access import AccessMiddleware
+from app.bodies import BodyMiddleware
 from app.events import Wakes
 from app.head import HeadMiddleware
 from app.headers import SecurityHeadersMiddleware
@@ -90,6 +91,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
     )
+    app.add_middleware(BodyMiddleware, settings=settings)
     app.add_middleware(AccessMiddleware)
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()

@@ -40,7 +40,7 @@ class Services:
         return Models.of(self.settings)
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # not in a thread: it only looks
     services: Services = request.app.state.services
     return services
 

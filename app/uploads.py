@@ -17,18 +17,18 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.deps import Services
 from app.digests import checked_stream
 from app.errors import FieldError, Problem, invalid
-from app.limits import check_space, too_large
+from app.limits import check_free, check_space, too_large
 from worker import decoder
 from worker.contract import FileInfo, ImageRecord
 from worker.points import reached
-from worker.settings import MIB, Settings
+from worker.settings import MIB
 from worker.store import ORIGINAL, companion_name
 
 LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
 MOST_FIELDS = 32
 MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
-PIECE = MIB  # bytes of a body that are written at a time
+PIECE = MIB // 4  # bytes of a body that are written at a time; kept of every slow one
 EMI_MAGIC = b"JK\x00\x02"
 
 
@@ -73,25 +73,25 @@ def unsupported(got: str, expected: str) -> Problem:
     return Problem(415, "unsupported_media_type", f"got Content-Type {got!r}, expected {expected}")
 
 
-async def receive_body(request: Request, folder: Path, settings: Settings) -> ReceivedFile:
+async def receive_body(request: Request, folder: Path, services: Services) -> ReceivedFile:
     """Store a raw request body."""
-    sink = _Sink(folder / ORIGINAL, "image", settings.max_upload)
+    sink = _Sink(folder / ORIGINAL, "image", services.settings.max_upload)
     try:
         async for piece in _pieces(request):
-            await run_in_threadpool(sink.write, piece)
+            await run_in_threadpool(_take, services, sink.write, piece)
     finally:
         sink.close()
     return sink.received()
 
 
-async def receive_form(request: Request, folder: Path, settings: Settings) -> Form:
+async def receive_form(request: Request, folder: Path, services: Services) -> Form:
     """Store a multipart body's file and collect its fields, in one pass and little memory."""
     _, options = parse_options_header(request.headers["content-type"])
-    reader = _FormReader(folder, settings.max_upload)
+    reader = _FormReader(folder, services.settings.max_upload)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
         async for piece in _pieces(request):
-            await run_in_threadpool(parser.write, piece)
+            await run_in_threadpool(_take, services, parser.write, piece)
         if not reader.ended:
             raise FormParserError("it ends before its last boundary")
     except (KeyError, FormParserError) as error:
@@ -99,6 +99,12 @@ async def receive_form(request: Request, folder: Path, settings: Settings) -> Fo
     finally:
         reader.close()
     return reader.form
+
+
+def _take(services: Services, write: Callable[[bytes], object], piece: bytes) -> None:
+    """Write a piece, unless other uploads have filled the disk since this one began."""
+    check_free(services)
+    write(piece)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
@@ -156,9 +162,7 @@ def _accept(
     image_id = uuid4().hex
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
-    if known is not None and services.ledger.revive_image(
-        known.id, lambda: _replace(services, file, known.id)
-    ):
+    if known is not None and _revive(services, file, known.id):
         return services.ledger.image(known.id, owner=owner), False
     services.store.accept(file.folder, image_id)
     reached("accept.stored")
@@ -177,11 +181,19 @@ def _accept(
     return record, created
 
 
-def _replace(services: Services, file: ReceivedFile, image_id: str) -> int:
-    """Put a received file where an expired one was; the bytes it takes."""
-    services.store.remove_image(image_id)
-    services.store.accept(file.folder, image_id)
-    return services.store.size_of_image(image_id)
+def _revive(services: Services, file: ReceivedFile, image_id: str) -> bool:
+    """Put a received file where an expired one was; False if the image's record is gone, too."""
+    old: list[Path] = []  # deleted when others may write to the ledger again
+
+    def place() -> int:
+        old.append(services.store.put_away(image_id))
+        services.store.accept(file.folder, image_id)
+        return services.store.size_of_image(image_id)
+
+    revived = services.ledger.revive_image(image_id, place)
+    for folder in old:
+        services.store.discard(folder)
+    return revived
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -44,7 +45,7 @@ class Server:
         for child in root.children():
             try:
                 name = child.cmdline()[-1] if "worker" in child.cmdline() else child.name()
-                name = "api" if "uvicorn" in child.cmdline() else name
+                name = "api" if "app.api" in child.cmdline() else name
                 found[name] = found.get(name, 0.0) + child.memory_info().rss / MIB
             except (psutil.NoSuchProcess, IndexError):
                 continue
@@ -80,6 +81,23 @@ class Server:
                 round(max(each.get(role, 0) for each in series), 1),
             ]
             for role in sorted(roles)
+        }
+
+    def api_seconds(self) -> float:
+        """Processor time that the API has taken."""
+        children = psutil.Process(self.process.pid).children()
+        (times,) = (child.cpu_times() for child in children if "app.api" in child.cmdline())
+        return float(times.user + times.system)
+
+    def slope(self) -> dict[str, float]:
+        """By role: MiB a minute in the second half, by least squares."""
+        half = self.memory[len(self.memory) // 2 :]
+        if len(half) < 2:
+            return {}
+        minutes = [at / 60 for at, _ in half]
+        return {
+            role: round(float(np.polyfit(minutes, [each[role] for _, each in half], 1)[0]), 2)
+            for role in sorted(set.intersection(*(set(each) for _, each in half)))
         }
 
 
@@ -147,6 +165,10 @@ class Tally:
             for kind, times in sorted(self.seconds.items())
         }
 
+    def requests(self) -> int:
+        """How many were made."""
+        return sum(self.statuses.values())
+
     def faults(self) -> int:
         """Answers of 500 and above, and requests without an answer."""
         return sum(
@@ -159,8 +181,8 @@ class Tally:
 async def steady(url: str, tally: Tally, options: argparse.Namespace) -> None:
     """Clients that submit at a steady rate in all and look at their jobs once a second."""
     limits = httpx.Limits(max_connections=None)
-    end = time.monotonic() + options.seconds
     pause = options.clients / options.rate
+    count = round(options.seconds / pause)
 
     async def client(number: int) -> None:
         params = json.dumps({"patch_size": 5})
@@ -168,10 +190,10 @@ async def steady(url: str, tally: Tally, options: argparse.Namespace) -> None:
         async with httpx.AsyncClient(
             base_url=f"{url}/v1", timeout=60, limits=limits, trust_env=False
         ) as http:
-            due = time.monotonic() + pause * number / options.clients
-            while (now := time.monotonic()) < end:
+            due, submitted = time.monotonic() + pause * number / options.clients, 0
+            while (now := time.monotonic()) < due or submitted < count:
                 if now >= due:
-                    due += pause
+                    due, submitted = due + pause, submitted + 1
                     file = lattice(number, options.size)
                     answer = await tally.ask(
                         http, "POST /jobs", "/jobs", files={"file": file}, data={"params": params}
@@ -193,20 +215,28 @@ async def _look(http: httpx.AsyncClient, tally: Tally, jobs: list[str]) -> None:
 
 
 def bear_load(options: argparse.Namespace) -> dict[str, Any]:
-    """The steady load."""
-    with server(options.workers) as each:
-        tally = Tally()
+    """The steady load. All of it is one owner's, whose part of the queue is made large enough."""
+    room = str(10 * int(options.rate * options.seconds) + 10_000)
+    settings = {"REUCID_MAX_QUEUED_PER_OWNER": room, "REUCID_MAX_QUEUED": room}
+    with server(options.workers, **settings) as each:
+        tally, before = Tally(), each.api_seconds()
         with each.watched():
             asyncio.run(steady(each.url, tally, options))
+        taken = 1e3 * (each.api_seconds() - before) / tally.requests()
         warm = min(60.0, options.seconds / 5)
         with httpx.Client(base_url=f"{each.url}/v1", timeout=60, trust_env=False) as client:
             left = client.get("/jobs", params={"state": "queued", "limit": 200}).json()
         return {
+            "settings": settings,
+            "images": f"one of its own for each of {options.clients} clients",
+            "submissions asked for": int(options.rate * options.seconds),
             "statuses": dict(tally.statuses),
             "milliseconds (p50 p95 p99 max)": tally.spread(),
             "answers of 500 and above, or none": tally.faults(),
+            "processor time of the API, ms a request": round(taken, 2),
             "still queued (200 and more are not counted)": len(left["jobs"]),
             f"MiB by process from second {warm:g} on (first, last, most)": each.growth(warm),
+            "MiB a minute in the second half": each.slope(),
             "memory": each.memory,
         }
 
@@ -248,31 +278,29 @@ def bear_slow_clients(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _crawl(host: str, port: int, number: int, job_id: str, over: threading.Event) -> None:
-    """One slow client: of headers, of a body, or of reading."""
+    """One slow client, of headers, of a body, or of reading; it comes again when it is cut off."""
     slow_headers = b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"x" * 10_000
     slow_body = (
         b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
         b"Content-Length: 1000000\r\n\r\n" + b"x" * 10_000
     )
     request = f"GET /v1/jobs/{job_id}/result HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    with socket.socket() as connection:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        connection.settimeout(10)
-        connection.connect((host, port))
-        try:
-            if number % 3 == 2:
+    text = (slow_body, slow_headers, request)[number % 3]
+    while not over.wait(0.1):
+        with contextlib.suppress(OSError), socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.settimeout(10)
+            connection.connect((host, port))
+            if text is request:
                 connection.sendall(request)
-                while not over.wait(0.5):
-                    connection.recv(16)
-                return
-            text = slow_headers if number % 3 else slow_body
-            connection.sendall(text[:80])
-            for at in range(80, len(text), 10):
+                while not over.wait(0.5) and connection.recv(16):
+                    pass
+                continue
+            connection.sendall(text[:100])
+            for at in range(100, len(text), 10):
                 if over.wait(0.5):
                     return
                 connection.sendall(text[at : at + 10])
-        except OSError:
-            return
 
 
 def bear_upload(options: argparse.Namespace) -> dict[str, Any]:

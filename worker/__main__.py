@@ -9,13 +9,13 @@ import threading
 import structlog
 from redis import Redis
 
-from reucid_core.errors import ModelError
 from worker import logs
 from worker.dispatch import Dispatcher
 from worker.horse import ReucidWorker
 from worker.ledger import open_ledger
 from worker.settings import Settings
 from worker.store import Store
+from worker.sweep import Sweeper
 
 log = structlog.get_logger()
 
@@ -24,7 +24,9 @@ REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does no
 
 def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
-    from worker.jobs import prepare  # with torch, which dispatching does not need
+    # With the core and torch, which dispatching does not need.
+    from reucid_core.errors import ModelError
+    from worker.jobs import prepare
 
     ledger = open_ledger(settings)
     try:
@@ -43,12 +45,10 @@ def dispatch(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    Dispatcher(
-        ledger=open_ledger(settings),
-        store=Store(settings.data_dir),
-        redis=Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT),
-        settings=settings,
-    ).run(stop)
+    ledger = open_ledger(settings)
+    redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
+    with Sweeper(ledger, Store(settings.data_dir), settings).beside():
+        Dispatcher(ledger, redis, settings).run(stop)
 
 
 def main() -> None:

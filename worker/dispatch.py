@@ -4,7 +4,6 @@ Harmless to run many times over: the claim decides who works, the queue only say
 """
 
 import contextlib
-import time
 from dataclasses import dataclass
 from threading import Event
 
@@ -20,17 +19,13 @@ from worker.backlog import Backlog, Waiting
 from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
 from worker.ledger import Ledger, ledger_may_be_away
 from worker.points import reached
-from worker.retention import Retention
-from worker.settings import DAY, Settings
-from worker.store import Store
+from worker.settings import Settings
 from worker.wake import wake
 
 MOST_WAKES = 1000  # answered by one look
 PER_WORKER = 1  # jobs in the queue beside the running one; the rest can still be overtaken
 GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
 IDLE = 0.5  # s between looks at the ledger without being woken
-SWEEP_INTERVAL = 600.0  # s
-STRAY_AGE = 3600.0  # s
 FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
 
 log = structlog.get_logger()
@@ -41,13 +36,11 @@ class Dispatcher:
     """Feeds the queue with as many jobs as the workers need."""
 
     ledger: Ledger
-    store: Store
     redis: Redis
     settings: Settings
 
     def run(self, stop: Event) -> None:
         """Dispatch until told to stop, whatever happens to Redis."""
-        next_sweep = time.monotonic()
         while not stop.is_set():
             try:
                 with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
@@ -55,9 +48,6 @@ class Dispatcher:
                     while not stop.is_set():
                         with ledger_may_be_away():
                             self.step()
-                            if time.monotonic() >= next_sweep:
-                                next_sweep = time.monotonic() + SWEEP_INTERVAL
-                                self.sweep()
                         if pubsub.get_message(timeout=IDLE):
                             _drain(pubsub)
             except (RedisError, OSError) as error:
@@ -76,23 +66,6 @@ class Dispatcher:
             if self._is_on_its_way(job, in_queue):
                 continue
             self._enqueue(queue, job)
-
-    def sweep(self) -> None:
-        """Remove files that nobody will ask for again."""
-        settings, retention = self.settings, Retention(self.ledger)
-        self.store.sweep(self.ledger.has_image, self.ledger.has_job, older_than_s=STRAY_AGE)
-        self.store.sweep_jobs(
-            self.ledger.attempt,
-            older_than_s=STRAY_AGE,
-            renditions_s=settings.rendition_days * DAY,
-        )
-        remains_s = settings.result_days * DAY
-        for job_id in retention.expired_results(remains_s=remains_s):
-            self.store.remove_job(job_id)
-            retention.mark_purged(job_id)
-        retention.expire_images(unused_s=settings.input_days * DAY)
-        retention.purge_images(self.store.remove_image)
-        retention.expire_records(after_s=settings.job_days * DAY)
 
     def _recover(self) -> None:
         for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):

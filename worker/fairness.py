@@ -7,7 +7,7 @@ the oldest jobs is number one again after every start, and the others starve.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, case, func, select, tuple_
+from sqlalchemy import Connection, Select, bindparam, case, func, select, tuple_
 
 from worker.contract import JobRequest, Priority, State
 from worker.tables import jobs
@@ -19,11 +19,17 @@ ORDER = (
     jobs.c.turn,
     jobs.c.serial,
 )
+PARTS = [f"part{n}" for n in range(len(ORDER))]
+
+# Made once: making a statement takes longer than executing it.
+_QUEUED = jobs.c.state == State.QUEUED
+_PLACE = select(*ORDER).where(jobs.c.id == bindparam("id"), _QUEUED)
+_BEFORE = select(func.count()).where(_QUEUED, tuple_(*ORDER) < tuple_(*map(bindparam, PARTS)))
 
 
 def in_fair_order(*columns: Any) -> Select[Any]:
     """Queued jobs, the next one first."""
-    return select(*columns).where(jobs.c.state == State.QUEUED).order_by(*ORDER)
+    return select(*columns).where(_QUEUED).order_by(*ORDER)
 
 
 def position(connection: Connection, job_id: str) -> int | None:
@@ -31,12 +37,10 @@ def position(connection: Connection, job_id: str) -> int | None:
 
     Counted, not sorted: clients ask for it all the time, and thousands may be waiting.
     """
-    queued = jobs.c.state == State.QUEUED
-    place = connection.execute(select(*ORDER).where(jobs.c.id == job_id, queued)).one_or_none()
+    place = connection.execute(_PLACE, {"id": job_id}).one_or_none()
     if place is None:
         return None
-    before = select(func.count()).where(queued, tuple_(*ORDER) < tuple_(*place))
-    return connection.execute(before).scalar_one()
+    return connection.execute(_BEFORE, dict(zip(PARTS, place, strict=True))).scalar_one()
 
 
 def next_turn(connection: Connection, request: JobRequest) -> int:

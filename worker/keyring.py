@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Row, Select, case, exists, func, insert, select, update
+from sqlalchemy import Row, Select, bindparam, case, exists, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract import KeyRecord, Scope
@@ -64,7 +64,7 @@ class Keyring:
 
     def find(self, key: str) -> KeyRecord | None:
         """What is known of a key that somebody showed, valid or not; its use is noted."""
-        record = self._one(_all().where(keys.c.sha256 == _digest(key)))
+        record = self._one(_SHOWN, {"sha256": _digest(key)})
         if record is not None and record.state == "valid":
             self._note_use(record)
         return record
@@ -94,11 +94,11 @@ class Keyring:
     def is_empty(self) -> bool:
         """Whether no key was ever made; one that ended does not open the door again."""
         with reading(self._engine) as connection:
-            return not connection.execute(select(exists().where(keys.c.id.is_not(None)))).scalar()
+            return not connection.execute(_ANY).scalar()
 
-    def _one(self, query: Select[Any]) -> KeyRecord | None:
+    def _one(self, query: Select[Any], values: dict[str, str] | None = None) -> KeyRecord | None:
         with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(query, values).one_or_none()
         return None if row is None else _key(row)
 
     def _note_use(self, record: KeyRecord) -> None:
@@ -118,6 +118,11 @@ def _digest(key: str) -> str:
 
 def _all() -> Select[Any]:
     return select(keys, _state)
+
+
+# Asked with every request, so they are made once.
+_ANY = select(exists().where(keys.c.id.is_not(None)))
+_SHOWN = _all().where(keys.c.sha256 == bindparam("sha256"))
 
 
 def _key(row: Row[Any]) -> KeyRecord:

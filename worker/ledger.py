@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
     delete,
     exists,
     func,
@@ -89,8 +90,8 @@ class ConflictError(LedgerError):
 class QueueFullError(LedgerError):
     """As many jobs wait as may."""
 
-    def __init__(self, limit: str, value: int, got: int) -> None:
-        super().__init__(f"got {got} queued jobs, at most {value} may wait ({limit})")
+    def __init__(self, limit: str, value: int, got: int, whose: str) -> None:
+        super().__init__(f"got {got} queued jobs of {whose}, at most {value} may wait ({limit})")
         self.limit, self.value, self.got = limit, value, got
 
 
@@ -247,13 +248,6 @@ class Ledger:
                 f"image {image_id} is the input of at least one job: delete the jobs first"
             ) from error
 
-    def has_image(self, image_id: str) -> bool:
-        """Whether anybody has this image."""
-        with reading(self.engine) as connection:
-            return bool(
-                connection.execute(select(exists().where(images.c.id == image_id))).scalar()
-            )
-
     # --- jobs ---
 
     def submit(
@@ -297,16 +291,13 @@ class Ledger:
 
     def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:
         """A job, of this owner if one is given."""
-        query = select(jobs).where(jobs.c.id == job_id)
-        if owner is not None:
-            query = query.where(jobs.c.owner == owner)
         with reading(self.engine) as connection:
-            row = connection.execute(query).one_or_none()
-            if row is None:
+            row = connection.execute(_JOB, {"id": job_id}).one_or_none()
+            if row is None or owner not in (None, row.owner):
                 raise _missing(connection, "job", job_id, owner)
-            held = connection.execute(
-                select(artifacts).where(artifacts.c.job_id == job_id).order_by(artifacts.c.name)
-            ).all()
+            if row.state != State.SUCCEEDED:
+                return _job(row)
+            held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
         return replace(_job(row), artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
 
     def jobs(
@@ -419,17 +410,6 @@ class Ledger:
         with reading(self.engine) as connection:
             return [_event(row) for row in connection.execute(query)]
 
-    def has_job(self, job_id: str) -> bool:
-        """Whether anybody has this job."""
-        with reading(self.engine) as connection:
-            return bool(connection.execute(select(exists().where(jobs.c.id == job_id))).scalar())
-
-    def attempt(self, job_id: str) -> int | None:
-        """The number of a job's current attempt."""
-        query = select(jobs.c.attempt).where(jobs.c.id == job_id)
-        with reading(self.engine) as connection:
-            return connection.execute(query).scalar_one_or_none()
-
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of jobs by state and priority."""
         query = select(jobs.c.state, jobs.c.priority, func.count()).group_by(
@@ -484,6 +464,13 @@ class Ledger:
             ).one_or_none()
 
 
+# Asked all the time, and most of the time goes into the making of a statement: so it is made once.
+_JOB = select(jobs).where(jobs.c.id == bindparam("id"))
+_ARTIFACTS = (
+    select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
+)
+
+
 @contextmanager
 def ledger_may_be_away() -> Iterator[None]:
     """Go on when the database does not answer: what was to be done will be tried again."""
@@ -502,12 +489,12 @@ def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0
     queued = jobs.c.state == State.QUEUED
     count = func.count().filter(jobs.c.owner == owner)
     own, everyone = connection.execute(select(count, func.count()).where(queued)).one()
-    for limit, value, got in (
-        ("max_queued_per_owner", room.per_owner, own + more),
-        ("max_queued", room.everyone, everyone + more),
+    for limit, value, got, whose in (
+        ("max_queued_per_owner", room.per_owner, own + more, owner),
+        ("max_queued", room.everyone, everyone + more, "all owners"),
     ):
         if got > value:
-            raise QueueFullError(limit, value, got)
+            raise QueueFullError(limit, value, got, whose)
 
 
 def _use(connection: Connection, image_id: str, owner: str) -> None:

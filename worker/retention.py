@@ -1,10 +1,11 @@
 """What expires, and when: inputs, results, records.
 
 The ledger says first that something is gone, then its files go; so a crash in between leaves files
-that the next sweep removes, and never a record without its files.
+that the next sweep removes, and never a record without its files. No transaction waits for files to
+be deleted: at most they are moved out of the way in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
@@ -13,7 +14,7 @@ from worker.database import reading, writing
 from worker.ledger import ACTIVE, Ledger
 from worker.tables import Now, images, jobs, tombstones
 
-AT_ONCE = 100  # objects of a kind in one sweep
+AT_ONCE = 100  # objects that one step looks for
 
 
 class Retention:
@@ -22,8 +23,8 @@ class Retention:
     def __init__(self, ledger: Ledger) -> None:
         self._engine = ledger.engine
 
-    def expire_images(self, *, unused_s: float) -> None:
-        """Mark images that nobody has used for so long, and that no live job needs."""
+    def expire_images(self, *, unused_s: float) -> int:
+        """Mark some images that nobody has used for so long, and that no live job needs."""
         needed = or_(
             jobs.c.state.in_(ACTIVE), jobs.c.expires_at.is_not(None) & jobs.c.purged.is_(False)
         )
@@ -32,21 +33,28 @@ class Retention:
             images.c.used_at + unused_s < Now(),
             ~exists().where(jobs.c.image_id == images.c.id, needed),
         )
-        for image_id in self._ids(images.c.id, *stale):
+        found = self._ids(images.c.id, *stale)
+        if found:
             with writing(self._engine) as connection:
                 connection.execute(
-                    update(images).where(images.c.id == image_id, *stale).values(expired_at=Now())
+                    update(images).where(images.c.id.in_(found), *stale).values(expired_at=Now())
                 )
+        return len(found)
 
-    def purge_images(self, remove: Callable[[str], None]) -> None:
-        """Remove the files of expired images."""
-        for image_id in self._ids(images.c.id, *GONE):
+    def purge_images(self, put_away: Callable[[str], object]) -> int:
+        """Give up the files of some expired images; `put_away` moves an image's out of the way.
+
+        That is all that is done to files while nobody else can write to the ledger.
+        """
+        found = self._ids(images.c.id, *GONE)
+        for image_id in found:
             with writing(self._engine) as connection:
                 here = (images.c.id == image_id, *GONE)
                 # Locked: the same file, sent again at this moment, must not lose its files.
                 if connection.execute(select(images.c.id).where(*here).with_for_update()).first():
-                    remove(image_id)
+                    put_away(image_id)
                     connection.execute(update(images).where(*here).values(purged=True, stored=0))
+        return len(found)
 
     def expired_results(self, *, remains_s: float) -> list[str]:
         """Ended jobs whose files are to go: results expired, remains of others after a while."""
@@ -59,18 +67,48 @@ class Retention:
         with writing(self._engine) as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(purged=True))
 
-    def expire_records(self, *, after_s: float) -> None:
-        """Forget jobs that ended so long ago, and images that are expired and no job's any more."""
+    def expire_jobs(self, *, after_s: float) -> int:
+        """Forget some jobs that ended so long ago."""
         old = (jobs.c.purged, jobs.c.finished_at + after_s < Now())
-        for job_id in self._ids(jobs.c.id, *old):
+        found = self._ids(jobs.c.id, *old)
+        for job_id in found:
             self._bury(jobs, job_id, *old)
+        return len(found)
+
+    def expire_free_images(self) -> int:
+        """Forget some images that have expired and are no job's any more."""
         free = (
             images.c.expired_at.is_not(None),
             images.c.purged,
             ~exists().where(jobs.c.image_id == images.c.id),
         )
-        for image_id in self._ids(images.c.id, *free):
+        found = self._ids(images.c.id, *free)
+        for image_id in found:
             self._bury(images, image_id, *free)
+        return len(found)
+
+    def forget_expired(self, *, after_s: float) -> int:
+        """Forget also that some objects were ever here."""
+        long_gone = tombstones.c.expired_at + after_s < Now()
+        found = self._ids(tombstones.c.id, long_gone)
+        if found:
+            with writing(self._engine) as connection:
+                connection.execute(delete(tombstones).where(tombstones.c.id.in_(found), long_gone))
+        return len(found)
+
+    def images_with_files(self, ids: Collection[str]) -> set[str]:
+        """Which of these are images whose files are to stay."""
+        query = select(images.c.id).where(images.c.id.in_(ids), images.c.purged.is_(False))
+        with reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
+
+    def attempts_with_files(self, ids: Collection[str]) -> dict[str, int]:
+        """Which of these are jobs whose files are to stay, and their current attempts."""
+        query = select(jobs.c.id, jobs.c.attempt).where(
+            jobs.c.id.in_(ids), jobs.c.purged.is_(False)
+        )
+        with reading(self._engine) as connection:
+            return {row.id: row.attempt for row in connection.execute(query)}
 
     def _bury(self, table: Any, id_: str, *still: ColumnElement[bool]) -> None:
         with writing(self._engine) as connection:

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-MIB = 2**20
+KIB, MIB = 2**10, 2**20
 DAY = 86400.0  # s
 
 
@@ -65,6 +65,17 @@ class Settings(BaseSettings):
     min_free_mib: int = Field(
         default=256, ge=0, description="Free space of the store that uploads and jobs must leave."
     )
+    client_timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="Time that a client may let the server wait: for the head of a request, for "
+        "its body beyond what `min_rate_kib` allows, for room to send on.",
+    )
+    min_rate_kib: float = Field(
+        default=16.0,
+        gt=0,
+        description="KiB of a body that give its client one more second.",
+    )
     cors_origins: str = Field(
         default="",
         description="Other sites whose pages may use the API, such as `https://lims.example.org`; "
@@ -100,6 +111,11 @@ class Settings(BaseSettings):
     )
     job_days: float = Field(
         default=365.0, gt=0, description="Days until the record of an ended job expires."
+    )
+    tombstone_days: float = Field(
+        default=1825.0,
+        gt=0,
+        description="Days for which 410 tells that there was a job or an image; then it is 404.",
     )
     rendition_days: float = Field(
         default=7.0, gt=0, description="Days until a picture nobody asks for is made anew."
@@ -151,6 +167,11 @@ class Settings(BaseSettings):
     def min_free(self) -> int:
         """Free space of the store that uploads and jobs must leave, in bytes."""
         return self.min_free_mib * MIB
+
+    @property
+    def min_rate(self) -> float:
+        """Bytes of a body that give its client one more second."""
+        return self.min_rate_kib * KIB
 
     @property
     def max_upload(self) -> int:

@@ -7,6 +7,10 @@
     images/<id>/renditions/                     pictures of it
     jobs/<id>/attempts/<n>/result.npy, ...      served once the ledger vouches for them
     jobs/<id>/renditions/                       what clients have asked for, in their formats
+    trash/<id>/                                 whatever is being deleted
+
+A folder is removed by moving it to the trash, in one step, and deleting it there: nobody meets half
+of it, and no transaction has to wait for the disk.
 """
 
 import hashlib
@@ -14,8 +18,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,7 +37,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for folder in (self._uploads, self._images, self._jobs):
+        for folder in (self._uploads, self._images, self._jobs, self._trash):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def ping(self) -> None:
@@ -65,7 +70,7 @@ class Store:
             _sync(path)
 
     def discard(self, upload: Path) -> None:
-        """Remove an upload folder, if it was not accepted."""
+        """Delete the folder of an upload that was not accepted, or one in the trash."""
         shutil.rmtree(upload, ignore_errors=True)
 
     def pixels(self, image_id: str, signal: int = 0) -> Path:
@@ -91,7 +96,11 @@ class Store:
 
     def remove_image(self, image_id: str) -> None:
         """Remove an image's files."""
-        shutil.rmtree(self._images / _checked(image_id), ignore_errors=True)
+        self.discard(self.put_away(image_id))
+
+    def put_away(self, image_id: str) -> Path:
+        """Move an image's files into the trash, where they lie until somebody deletes them."""
+        return self._throw_away(self._images / _checked(image_id))
 
     # --- jobs ---
 
@@ -125,43 +134,47 @@ class Store:
 
     def remove_job(self, job_id: str) -> None:
         """Remove all files of a job."""
-        shutil.rmtree(self._jobs / _checked(job_id), ignore_errors=True)
+        self.discard(self._throw_away(self._jobs / _checked(job_id)))
 
-    def sweep(
-        self,
-        has_image: Callable[[str], bool],
-        has_job: Callable[[str], bool],
-        *,
-        older_than_s: float,
-    ) -> None:
-        """Remove what crashes left behind: folders no row knows, unless they are recent."""
-        folders: list[tuple[Path, Callable[[str], bool]]] = [
-            (self._uploads, lambda _: False),
-            (self._images, has_image),
-            (self._jobs, has_job),
-        ]
-        for parent, is_known in folders:
-            for path in parent.iterdir():
-                if _age(path) > older_than_s and not is_known(path.name):
-                    shutil.rmtree(path, ignore_errors=True)
+    # --- what is to go ---
 
-    def sweep_jobs(
-        self,
-        current_attempt: Callable[[str], int | None],
-        *,
-        older_than_s: float,
-        renditions_s: float,
-    ) -> None:
-        """Remove attempts that others have replaced, and renditions nobody has asked for lately."""
-        for attempt in self._jobs.glob("*/attempts/*"):
-            if attempt.is_dir() and _age(attempt) > older_than_s:
-                current = current_attempt(attempt.parent.parent.name)
-                if current is not None and int(attempt.name) < current:
-                    shutil.rmtree(attempt, ignore_errors=True)
-        for parent in (self._jobs, self._images):
-            for rendition in parent.glob("*/renditions/*"):
-                if _file_age(rendition) > renditions_s:
+    def trash(self) -> list[Path]:
+        """Folders that are to be deleted."""
+        return list(self._trash.iterdir())
+
+    def walk(self, kind: str, at_once: int) -> Iterator[list[str]]:
+        """The folders of `uploads`, `images` or `jobs` by name, so many at a time."""
+        with os.scandir(self._root / kind) as entries:
+            names = (entry.name for entry in entries if ID.fullmatch(entry.name))
+            while some := list(islice(names, at_once)):
+                yield some
+
+    def remove_stray(self, kind: str, name: str, *, older_than_s: float) -> None:
+        """Remove a folder that no row knows, unless something was written into it lately."""
+        folder = self._root / kind / _checked(name)
+        if _age(folder) > older_than_s:
+            self.discard(self._throw_away(folder))
+
+    def remove_replaced(self, job_id: str, current: int, *, older_than_s: float) -> None:
+        """Remove the attempts before the current one, unless somebody still writes to them."""
+        for number in range(1, current):
+            attempt = self._jobs / _checked(job_id) / "attempts" / str(number)
+            if _age(attempt) > older_than_s:
+                self.discard(self._throw_away(attempt))
+
+    def remove_renditions(self, kind: str, name: str, *, older_than_s: float) -> None:
+        """Remove the renditions of an image or a job that nobody has asked for lately."""
+        with suppress(FileNotFoundError):
+            for rendition in (self._root / kind / _checked(name) / "renditions").iterdir():
+                if _file_age(rendition) > older_than_s:
                     rendition.unlink(missing_ok=True)
+
+    def _throw_away(self, folder: Path) -> Path:
+        """Move a folder into the trash, if it is there; where it lies then."""
+        place = self._trash / uuid4().hex
+        with suppress(FileNotFoundError):
+            folder.rename(place)
+        return place
 
     @property
     def _uploads(self) -> Path:
@@ -174,6 +187,10 @@ class Store:
     @property
     def _jobs(self) -> Path:
         return self._root / "jobs"
+
+    @property
+    def _trash(self) -> Path:
+        return self._root / "trash"
 
 
 @contextmanager

@@ -138,7 +138,7 @@ tombstones = Table(
     metadata,
     Column("id", ID, primary_key=True),
     Column("owner", String(200), nullable=False),
-    Column("expired_at", Float, nullable=False),
+    Column("expired_at", Float, nullable=False, index=True),
 )
 
 # How long things took, counted up from the events: it only ever grows, whatever is deleted.

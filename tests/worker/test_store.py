@@ -1,7 +1,6 @@
 """What is visible in the store is whole."""
 
 import hashlib
-import os
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ def store(tmp_path: Path) -> Store:
 def test_only_its_owner_may_look_into_the_data_folder(tmp_path: Path) -> None:
     Store(tmp_path / "data")
     Ledger.open(f"sqlite:///{tmp_path / 'other' / 'ledger.sqlite'}").close()
-    for folder in ("data", "data/images", "data/jobs", "data/uploads", "other"):
+    for folder in ("data", "data/images", "data/jobs", "data/uploads", "data/trash", "other"):
         assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
 
 
@@ -77,33 +76,6 @@ def test_ids_that_could_lead_out_are_refused(store: Store, bad: str) -> None:
             use(bad)
     with pytest.raises(ValueError, match="hexadecimal"):
         store.artifact(bad, 1, "result.npy")
-
-
-def test_sweeping_removes_only_old_strays(store: Store) -> None:
-    known, stray, recent = (uuid4().hex for _ in range(3))
-    for image_id in (known, stray, recent):
-        upload = store.new_upload()
-        (upload / "original").write_bytes(b"bytes")
-        store.accept(upload, image_id)
-    abandoned, receiving = store.new_upload(), store.new_upload()
-    for path in (store.original(known).parent, store.original(stray).parent, abandoned):
-        os.utime(path, (0, 0))
-        for file in path.iterdir():
-            os.utime(file, (0, 0))
-    store.sweep({known}.__contains__, lambda _: True, older_than_s=60)
-    assert store.original(known).exists()
-    assert store.original(recent).exists()
-    assert not store.original(stray).exists()
-    assert receiving.exists()
-    assert not abandoned.exists()
-
-
-def test_sweeping_spares_a_file_that_is_still_being_received(store: Store) -> None:
-    upload = store.new_upload()
-    (upload / "original").write_bytes(b"still growing")
-    os.utime(upload, (0, 0))  # its only entry was made long ago
-    store.sweep(lambda _: False, lambda _: False, older_than_s=60)
-    assert (upload / "original").exists()
 
 
 def test_digest_of_a_file(tmp_path: Path) -> None:
