@@ -22,6 +22,12 @@ Each = Annotated[int, typer.Option("--each", min=1, help="Micrographs of each kn
 Invented = Annotated[
     int, typer.Option("--invented", min=0, help="Micrographs of crystals invented at random.")
 ]
+Multislice = Annotated[
+    int,
+    typer.Option(
+        "--multislice", min=0, help="Micrographs of each material simulated by multislice."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all randomness.")]
 Threads = Annotated[
     int, typer.Option("--threads", min=1, help="The weights repeat for the same number only.")
@@ -41,6 +47,7 @@ def train(
     ] = None,
     each: Each = 24,
     invented: Invented = 500,
+    multislice: Multislice = 24,
     seed: Seed = 0,
     threads: Threads = 1,
     processes: Processes = 2,
@@ -77,11 +84,10 @@ def train(
         message = f"got {', '.join(unknown)}, expected {' or '.join(MODELS)}"
         raise typer.BadParameter(message, param_hint="MODELS")
     folder.mkdir(parents=True, exist_ok=True)
-    import_module("reucid_core.training.laboratory").train(
+    laboratory = import_module("reucid_core.training.laboratory")
+    laboratory.train(
         models or MODELS,
-        each=each,
-        invented=invented,
-        seed=seed,
+        laboratory.Simulated(each, invented, multislice, seed),
         threads=threads,
         processes=processes,
         cache=cache,
@@ -101,6 +107,7 @@ def tune(
     ] = CACHE / "tune.db",
     each: Each = 14,
     invented: Invented = 300,
+    multislice: Multislice = 14,
     seed: Seed = 0,
     threads: Threads = 1,
     processes: Processes = 2,
@@ -110,12 +117,11 @@ def tune(
 
     Several may search one study at once. Needs the extra `laboratory` (Optuna).
     """
-    import_module("reucid_core.training.laboratory").tune(
+    laboratory = import_module("reucid_core.training.laboratory")
+    laboratory.tune(
+        laboratory.Simulated(each, invented, multislice, seed),
         trials=trials,
         epochs=epochs,
-        each=each,
-        invented=invented,
-        seed=seed,
         threads=threads,
         processes=processes,
         cache=cache,
@@ -152,6 +158,7 @@ def evaluate(
     ] = None,
     each: Each = 24,
     invented: Invented = 500,
+    multislice: Multislice = 24,
     seed: Seed = 0,
     processes: Processes = 2,
     cache: Cache = CACHE,
@@ -169,12 +176,11 @@ def evaluate(
         raise typer.BadParameter(f"no file at {', '.join(missing)}", param_hint="--micrograph")
     if beside and not micrographs:
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
-    import_module("reucid_core.training.laboratory").evaluate(
+    laboratory = import_module("reucid_core.training.laboratory")
+    laboratory.evaluate(
+        laboratory.Simulated(each, invented, multislice, seed),
         images=images,
         epochs=epochs,
-        each=each,
-        invented=invented,
-        seed=seed,
         processes=processes,
         cache=cache,
         output=output,

@@ -12,9 +12,8 @@ from threadpoolctl import threadpool_limits
 
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.params import ScanNoise
-from reucid_core.training import baselines
+from reucid_core.training import baselines, fields
 from reucid_core.training.contenders import Contender, Network, contenders_without
-from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.examples import Example, decompose_whole, example_of
 from reucid_core.training.fit import DECISIONS, FitOptions
 from reucid_core.training.labels import Components, Kept
@@ -24,6 +23,7 @@ from reucid_core.training.recipes import (
     Recipe,
     micrograph,
     paper_recipes,
+    pristine,
 )
 from reucid_core.training.rivals import Noise, Rival
 from reucid_core.training.scores import Defect, Merit, defects_between, merit
@@ -63,7 +63,7 @@ class Case:
         decomposition = decompose_whole(images.noisy, recipe.patch_size)
         components = Components.of(decomposition, images.noisy)
         example = example_of(recipe, images, decomposition, components)
-        defects = defects_between(images.specimen, micrograph(recipe).specimen)
+        defects = defects_between(images.specimen, pristine(recipe, DEFECTS))
         return cls(recipe, images, example, components.fused, defects)
 
     @property
@@ -190,7 +190,7 @@ def evaluate(
     processes: int = 1,
     patch_sizes: Sequence[int] = PATCH_SIZES,
 ) -> Iterator[Found]:
-    """Judge each family's crystals by networks and rules that never saw the family.
+    """Judge each family's materials by networks and rules that never saw the family.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def evaluate(
     processes : int
     patch_sizes : sequence of int
     """
-    families = sorted({crystal.family for crystal in CRYSTALS.values()})
+    families = sorted({each.family for each in specimens()})
     work = partial(
         _leave_out,
         examples=examples,
@@ -233,14 +233,19 @@ def _leave_out(
     found = Found(family)
     with threadpool_limits(1):
         contenders = contenders_without(examples, family, options)
-        for crystal in CRYSTALS.values():
-            if crystal.family == family:
+        for each in specimens():
+            if each.family == family:
                 for recipe in paper_recipes(
-                    crystal, n_each, patch_sizes=patch_sizes, rows=ROWS, seed=image_seed
+                    each, n_each, patch_sizes=patch_sizes, rows=ROWS, seed=image_seed
                 ):
                     first = recipe.patch_size == patch_sizes[0]
                     _judge(recipe, contenders, rivals if first else (), found, shown=first)
     return found
+
+
+def specimens() -> list[fields.Field]:
+    """What is judged: a perfect crystal of each material simulated by multislice."""
+    return [fields.field(name) for name in fields.materials()]
 
 
 def _judge(

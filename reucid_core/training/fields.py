@@ -300,11 +300,11 @@ def sample(
     ndarray, shape (...)
     """
     fine = _refined(array, period, blur)
-    indices = places / period * fine.shape
+    indices = (places / period * fine.shape).reshape(-1, 2)  # one place is a list of one
     sampled: NDArray[np.float64] = scipy.ndimage.map_coordinates(
-        fine, np.moveaxis(indices, -1, 0), order=5, mode="grid-wrap"
+        fine, indices.T, order=5, mode="grid-wrap"
     )
-    return sampled
+    return sampled.reshape(places.shape[:-1])
 
 
 def _refined(array: FloatImage, period: Pair, blur: NDArray[np.float64] | None) -> FloatImage:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from reucid_core.classifier import WEIGHTS, load_classifier
 from reucid_core.params import ScanNoise
 from reucid_core.training.card import model_card, readable, survey_card
+from reucid_core.training.contenders import TRAINING_SHARE
 from reucid_core.training.dataset import Batch, surveyed_datapoints
 from reucid_core.training.evaluate import Found
 from reucid_core.training.evaluate import evaluate as leave_out
@@ -31,8 +32,6 @@ from reucid_core.training.tables import report
 from reucid_core.training.tune import open_study, read_options, write_options
 from reucid_core.training.tune import tune as search
 
-TRAINING_SHARE = 0.8  # paper, "Dataset creation"
-
 
 def options_of(model: str, *, seed: int) -> FitOptions:
     """How a model of this name is trained."""
@@ -40,12 +39,39 @@ def options_of(model: str, *, seed: int) -> FitOptions:
     return replace(options, seed=seed)
 
 
-def training_examples(
-    each: int, invented: int, *, seed: int, cache: Path, processes: int
-) -> list[Example]:
+@dataclass(frozen=True)
+class Simulated:
+    """The labelled micrographs of the training.
+
+    Parameters
+    ----------
+    each, invented, multislice : int
+        Micrographs of each known crystal, of crystals invented at random, and of each material
+        simulated by multislice.
+    seed : int
+    """
+
+    each: int
+    invented: int
+    multislice: int
+    seed: int
+
+    @property
+    def arguments(self) -> str:
+        """On the command line."""
+        return (
+            f"--each {self.each} --invented {self.invented} --multislice {self.multislice} "
+            f"--seed {self.seed}"
+        )
+
+
+def training_examples(simulated: Simulated, *, cache: Path, processes: int) -> list[Example]:
     """The labelled micrographs of the training, from the cache if they are there."""
+    drawn = draw_recipes(
+        simulated.each, simulated.invented, simulated.multislice, seed=simulated.seed
+    )
     examples = list[Example]()
-    for origin, recipes in draw_recipes(each, invented, seed=seed).items():
+    for origin, recipes in drawn.items():
         say(origin)
         examples += kept_examples(recipes, cache, processes=processes, progress=_report_example)
     count = sum(len(example.decomposition.eigenpatches) for example in examples)
@@ -55,10 +81,8 @@ def training_examples(
 
 def train(
     models: Sequence[str],
+    simulated: Simulated,
     *,
-    each: int,
-    invented: int,
-    seed: int,
     threads: int,
     processes: int,
     cache: Path,
@@ -72,16 +96,16 @@ def train(
     calibration and threshold remain the latter's.
     """
     surveyed = load_survey(survey) if survey else []
-    examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
-    training, validation = split(examples, TRAINING_SHARE, seed=seed)
-    command = f"reucid train --each {each} --invented {invented} --seed {seed} --threads {threads}"
+    examples = training_examples(simulated, cache=cache, processes=processes)
+    training, validation = split(examples, TRAINING_SHARE, seed=simulated.seed)
+    command = f"reucid train {simulated.arguments} --threads {threads}"
     about = None
     if survey:
         command += f" --survey {survey.name} --survey-weight {survey_weight:g}"
         about = survey_card(survey, surveyed)
     with limited(threads):
         for model in models:
-            options = options_of(model, seed=seed)
+            options = options_of(model, seed=simulated.seed)
             people = surveyed_datapoints(surveyed, options.architecture.inputs, cost=survey_weight)
             fits = [_fitted(model, d, training, validation, options, people) for d in DECISIONS]
             card = model_card(
@@ -92,35 +116,31 @@ def train(
 
 
 def tune(
+    simulated: Simulated,
     *,
     trials: int,
     epochs: int,
-    each: int,
-    invented: int,
-    seed: int,
     threads: int,
     processes: int,
     cache: Path,
     study: Path,
 ) -> None:
     """Search until the study holds enough trials, and keep the best options for training."""
-    examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
+    examples = training_examples(simulated, cache=cache, processes=processes)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with limited(threads):
         # A seed for each process: two that search together must not try the same.
-        opened = open_study(study, seed=seed + os.getpid())
+        opened = open_study(study, seed=simulated.seed + os.getpid())
         best = search(examples, opened, trials=trials, epochs=epochs, progress=_report_trial)
-    write_options(replace(best, seed=seed))
+    write_options(replace(best, seed=simulated.seed))
     say(f"best: {opened.best_value:.3f} dB with {opened.best_params}")
 
 
 def evaluate(
+    simulated: Simulated,
     *,
     images: int,
     epochs: int | None,
-    each: int,
-    invented: int,
-    seed: int,
     processes: int,
     cache: Path,
     output: Path,
@@ -128,8 +148,8 @@ def evaluate(
     patch_size: int | None = None,
 ) -> None:
     """Leave out each family in turn; write scores, tables and pictures, also of experiments."""
-    examples = training_examples(each, invented, seed=seed, cache=cache, processes=processes)
-    options = {name: options_of(name, seed=seed) for name in ("paper", "tuned")}
+    examples = training_examples(simulated, cache=cache, processes=processes)
+    options = {name: options_of(name, seed=simulated.seed) for name in ("paper", "tuned")}
     if epochs is not None:
         options = {name: replace(chosen, epochs=epochs) for name, chosen in options.items()}
     rivals, missing = available()
