@@ -10,7 +10,7 @@ from worker.contract import Event, EventType, JobRecord, State
 from worker.database import reading
 from worker.ledger import Ledger, NotFoundError
 from worker.store import Store, sha256_of
-from worker.tables import jobs
+from worker.tables import artifacts, jobs
 
 OWNER = "local"
 
@@ -19,6 +19,7 @@ def check(history: History, ledger: Ledger, store: Store) -> list[str]:
     """All broken promises."""
     found = [f"answer: {complaint}" for complaint in history.complaints]
     found += _keys(history, ledger)
+    found += _stale_artifacts(ledger)
     for wanted in history.accepted:
         found += [f"job {min(wanted.ids)}: {fault}" for fault in _one(wanted, ledger, store)]
     return found
@@ -39,6 +40,16 @@ def _keys(history: History, ledger: Ledger) -> Iterator[str]:
         known = wanted.get(row.idempotency_key)
         if known and known.ids - {row.id}:
             yield f"key {row.idempotency_key}: answers named {known.ids}, the ledger has {row.id}"
+
+
+def _stale_artifacts(ledger: Ledger) -> Iterator[str]:
+    """Only what succeeded has files; the ledger itself looks for no others."""
+    unsuccessful = select(jobs.c.id, jobs.c.state, artifacts.c.name).where(
+        jobs.c.id == artifacts.c.job_id, jobs.c.state != State.SUCCEEDED
+    )
+    with reading(ledger.engine) as connection:
+        for row in connection.execute(unsuccessful):
+            yield f"job {row.id}: it {row.state} and has artifacts: {row.name}"
 
 
 def _one(wanted: Submission, ledger: Ledger, store: Store) -> Iterator[str]:
@@ -114,8 +125,6 @@ def _attempts(job: JobRecord, events: list[Event]) -> Iterator[str]:
 
 def _artifacts(wanted: Submission, job: JobRecord, store: Store) -> Iterator[str]:
     if job.state is not State.SUCCEEDED:
-        if job.artifacts:
-            yield f"it {job.state} and has artifacts"
         return
     for held in job.artifacts:
         path = store.artifact(job.id, job.attempt, held.name)
