@@ -47,8 +47,8 @@ def model_card(
         "architecture": architecture.to_dict(),
         "thresholds": {each.scan_noise: each.threshold for each in fits},
         "paper_network": architecture == PAPER,
-        "data": "simulated HAADF micrographs with Poisson and Gaussian noise, row offsets and row "
-        "jitter",
+        "data": "simulated HAADF micrographs, incoherent and by multislice, with Poisson and "
+        "Gaussian noise, row offsets and row jitter",
         "specimens": sorted({example.recipe.specimen.name for example in everything}),
         "labels": f"{options.oracle} oracle" + (" and a survey" if survey else ""),
         "survey": dict(survey) if survey else None,

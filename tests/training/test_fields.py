@@ -144,7 +144,7 @@ HEAVY = ("BaNdTiO[001]", "CeO2[110]", "PbTiO3[100]", "Pt[110]")
 def test_defects_change_their_column_as_much_as_their_atoms_scatter(name: str) -> None:
     """The exponent of Z lies between 1.4 and 2.1, and channelling hides a part of a column.
 
-    In a heavy column the first atoms scatter most of what channels: what changes among them shows less.
+    In a heavy column the first atoms scatter most of what channels: a change of some shows less.
     """
     found = fields.contents(name)
     for stamp in found.stamps.values():
