@@ -274,24 +274,26 @@ def restore(
     """
     d, noisy = case.example.decomposition, case.images.noisy
     sure = baselines.sure_subset(d, noisy, gram=case.example.keep.error.gram)
-    chosen = [(each.method, each.scan_noise, each.rule(d)) for each in contenders]
+    chosen = [(each, each.rule(d)) for each in contenders]
     images = [(NOISY, noisy.astype(np.float64))]
     images += [(each.name, each(noisy, case.noise, d.patch_size)) for each in rivals]
     for decision in case.decisions:
         labels = case.example.labels(decision)
-        oracles = [("patch oracle", labels.patch_oracle), (ORACLE, labels.image_oracle)]
-        for method, made_for, kept in (
-            *chosen,
-            ("SURE", None, sure),
-            *((name, None, kept) for name, kept in oracles),
-        ):
-            if len(case.decisions) > 1 and made_for not in (None, decision):
-                continue
-            other = made_for not in (None, decision)
-            name = f"{method} ({made_for})" if other else method
+        subsets = [(name, kept) for each, kept in chosen if (name := _name(each, case, decision))]
+        subsets += [("SURE", sure), ("patch oracle", labels.patch_oracle)]
+        for name, kept in (*subsets, (ORACLE, labels.image_oracle)):
             yield Restoration(name, decision, case.restored(kept), kept)
         for name, image in images:
             yield Restoration(name, decision, image)
+
+
+def _name(contender: Contender, case: Case, decision: ScanNoise) -> str | None:
+    """Under which a contender is judged by a decision; None where it is not."""
+    if contender.scan_noise in (None, decision):
+        return contender.method
+    if isinstance(contender.rule, Network) and not case.recipe.rows:
+        return f"{contender.method} ({contender.scan_noise})"
+    return None
 
 
 def score(case: Case, restoration: Restoration) -> Score:
