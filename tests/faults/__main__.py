@@ -132,7 +132,7 @@ def _storm(
             known,
             clients=options.clients,
             jobs=options.jobs,
-            strikes=options.kills,
+            kills=options.kills,
             seed=options.seed,
             seconds=60 * options.minutes,
         )

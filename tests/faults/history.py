@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from random import Random
 from typing import Any
 
@@ -155,10 +156,10 @@ class Client:
             wanted.cancel_answers.append(answer.json()["state"])
 
     def live(
-        self, cases: list[Case], count: int, enough: Callable[[], bool] = lambda: False
+        self, cases: list[Case], count: int | None, enough: Callable[[], bool] = lambda: False
     ) -> None:
-        """Submit so many jobs, one after the other, and see each to its end."""
-        for _ in range(count):
+        """Submit so many jobs, or until it is enough, one after the other; see each to its end."""
+        for _ in repeat(None) if count is None else repeat(None, count):
             if enough():
                 return
             wanted = self.submit(self.rng.choice(cases))

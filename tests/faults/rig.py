@@ -204,6 +204,11 @@ class Rig:
             self.kill_process(victim, role)
         return True
 
+    @property
+    def killed(self) -> int:
+        """Processes that were killed; a wiped queue lives on."""
+        return sum(kill.role != "wipe" for kill in self.kills)
+
     def kill_process(self, process: psutil.Process, role: str) -> None:
         self.kills.append(Kill(role, time.time()))
         process.kill()

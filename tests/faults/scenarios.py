@@ -91,32 +91,45 @@ def storm(
     *,
     clients: int,
     jobs: int,
-    strikes: int,
+    kills: int,
     seed: int,
     seconds: float = 3600.0,
 ) -> None:
-    """Clients keep submitting while one process after the other is killed."""
+    """Clients keep submitting while one process after the other is killed.
+
+    It goes on until so many jobs were accepted and so many processes killed; other faults come
+    between them, and not every point that is waited at is reached.
+    """
     rng = Random(seed)
-    begun, end, stop = len(history.accepted), time.monotonic() + seconds, threading.Event()
+    accepted, killed = len(history.accepted), rig.killed
+    end, stop = time.monotonic() + seconds, threading.Event()
 
     def progress() -> float:
-        done = (len(history.accepted) - begun) / jobs
+        done = (len(history.accepted) - accepted) / jobs
         return max(done, 1 - (end - time.monotonic()) / seconds)
 
+    def struck() -> float:
+        return (rig.killed - killed) / kills
+
+    def over() -> bool:
+        return stop.is_set() or time.monotonic() > end or min(progress(), struck()) >= 1
+
     def live(n: int) -> None:
-        share = jobs // clients + (n < jobs % clients)
         with Client(rig.url, history, seed * 1000 + n) as client:
-            client.live(known, share, lambda: stop.is_set() or time.monotonic() > end)
+            client.live(known, None, over)
 
     with ThreadPoolExecutor(clients) as pool:
         living = [pool.submit(live, n) for n in range(clients)]
         try:
-            for strike_number in range(1, strikes + 1):
-                due = strike_number / (strikes + 1)
-                while progress() < due and not all(each.done() for each in living):
+            while struck() < 1 and not over() and not any(each.done() for each in living):
+                # Spread over the jobs: the last kill while the last of them are on their way.
+                if progress() < struck():
                     time.sleep(0.02)
+                    continue
                 time.sleep(0.2 * rng.random())
                 strike(rig, rng)
+            if any(each.done() for each in living):  # one has given up
+                stop.set()
         except BaseException:
             stop.set()
             raise
