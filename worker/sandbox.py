@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import worker
-from worker import landlock
+from worker import landlock, libraries
 from worker.decoder import PRINTED
 from worker.process import die_with
 
@@ -43,6 +43,7 @@ def enter(files: Sequence[Path], folder: Path, seconds: float) -> "Allowance":
     _limit(resource.RLIMIT_CPU, int(seconds) + GRACE)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_NPROC, 0)
+    libraries.close()
     mapped = _mapped()
     landlock.restrict([*files, *_libraries()], [folder])
     return Allowance(mapped + sum(path.stat().st_size for path in files))

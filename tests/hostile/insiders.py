@@ -3,6 +3,7 @@
 Imported in children, so it imports little.
 """
 
+import importlib.util
 import json
 import os
 import socket
@@ -58,6 +59,10 @@ def reachable(_: Allowance, paths: list[str], port: int) -> Any:
     ]
     connects = can(lambda: socket.create_connection(("127.0.0.1", port), 1))
     return [reads, writes, connects]
+
+
+def importable(_: Allowance, names: list[str]) -> list[str]:
+    return [name for name in names if importlib.util.find_spec(name)]
 
 
 def hoard(allowance: Allowance, admitted: int) -> int:
