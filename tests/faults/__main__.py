@@ -140,6 +140,10 @@ def _storm(
         showing.result()
     seconds = time.time() - begun
     report.say("storm: accepted jobs", len(history.accepted))
+    report.say("storm: killed processes", rig.killed)
+    if len(history.accepted) < options.jobs or rig.killed < options.kills:
+        wanted = f"{options.jobs} jobs and {options.kills} kills"
+        report.say("storm: cut off by the clock before", f"{wanted}; a larger --minutes helps")
     report.say("storm: jobs per second, faults included", round(len(history.accepted) / seconds, 2))
     report.say("storm: faults", dict(Counter(kill.role for kill in rig.kills)))
     until(lambda: all(_ended(rig, each.job_id) for each in history.accepted), "all have ended")

@@ -5,9 +5,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import repeat
 from random import Random
 from typing import Any
 
@@ -155,23 +154,23 @@ class Client:
         if answer.is_success:
             wanted.cancel_answers.append(answer.json()["state"])
 
-    def live(
-        self, cases: list[Case], count: int | None, enough: Callable[[], bool] = lambda: False
-    ) -> None:
-        """Submit so many jobs, or until it is enough, one after the other; see each to its end."""
-        for _ in repeat(None) if count is None else repeat(None, count):
-            if enough():
-                return
-            wanted = self.submit(self.rng.choice(cases))
-            if self.rng.random() < 0.1:
-                self.submit_again(wanted)
-            if self.rng.random() < 0.1:
-                self.fetch(wanted)  # surely too early
-            if self.rng.random() < 0.05:
-                time.sleep(self.rng.random())
-                self.cancel(wanted)
-            self.follow(wanted)
-            self.fetch(wanted)
+    def live(self, cases: list[Case], count: int) -> None:
+        """Submit so many jobs, one after the other, and see each to its end."""
+        for _ in range(count):
+            self.see_through(cases)
+
+    def see_through(self, cases: list[Case]) -> None:
+        """Submit a job and see it to its end."""
+        wanted = self.submit(self.rng.choice(cases))
+        if self.rng.random() < 0.1:
+            self.submit_again(wanted)
+        if self.rng.random() < 0.1:
+            self.fetch(wanted)  # surely too early
+        if self.rng.random() < 0.05:
+            time.sleep(self.rng.random())
+            self.cancel(wanted)
+        self.follow(wanted)
+        self.fetch(wanted)
 
     def _stream(self, job_id: str, after: int) -> Iterator[tuple[int, str]]:
         headers = {"Last-Event-ID": str(after)}

@@ -200,18 +200,22 @@ class Rig:
         if not found:
             return False
         victim = rng.choice(found)
-        with contextlib.suppress(psutil.NoSuchProcess):
+        try:
             self.kill_process(victim, role)
+        except psutil.NoSuchProcess:
+            return False
         return True
+
+    def kill_process(self, process: psutil.Process, role: str) -> None:
+        """Kill it; one that has gone by itself is not counted."""
+        at = time.time()
+        process.kill()
+        self.kills.append(Kill(role, at))
 
     @property
     def killed(self) -> int:
-        """Processes that were killed; a wiped queue lives on."""
+        """How many processes were killed; to wipe the queue kills none."""
         return sum(kill.role != "wipe" for kill in self.kills)
-
-    def kill_process(self, process: psutil.Process, role: str) -> None:
-        self.kills.append(Kill(role, time.time()))
-        process.kill()
 
     def kill_everything(self) -> None:
         """Kill the supervisor, with which everything dies, and start it again."""

@@ -1,14 +1,17 @@
 """What is done to a server while clients use it; the short and the long form differ in numbers."""
 
+import contextlib
 import os
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+
+import psutil
 
 from tests.faults.cases import Case
 from tests.faults.history import Client, History, Submission
@@ -81,7 +84,39 @@ def _strike_at(rig: Rig, point: str) -> None:
         while not rig.stopped() and time.monotonic() < end:  # unless its parent was killed first
             time.sleep(0.005)
         for process in rig.stopped():
-            rig.kill_process(process, POINTS[point])
+            with contextlib.suppress(psutil.NoSuchProcess):
+                rig.kill_process(process, POINTS[point])
+
+
+class Aim:
+    """How many jobs and kills make a storm, and how far it has come."""
+
+    def __init__(self, rig: Rig, history: History, jobs: int, kills: int, seconds: float) -> None:
+        self.rig, self.history = rig, history
+        self.jobs, self.kills, self.seconds = jobs, kills, seconds
+        self.given_up = False
+        self._end = time.monotonic() + seconds
+        self._accepted_before, self._killed_before = len(history.accepted), rig.killed
+
+    @property
+    def accepted(self) -> int:
+        return len(self.history.accepted) - self._accepted_before
+
+    @property
+    def killed(self) -> int:
+        return self.rig.killed - self._killed_before
+
+    @property
+    def progress(self) -> float:
+        """Of jobs or of time, whichever is further."""
+        left = self._end - time.monotonic()
+        return max(self.accepted / self.jobs, 1 - left / self.seconds)
+
+    @property
+    def reached(self) -> bool:
+        """Whether jobs and kills were made, or time is over."""
+        complete = self.killed >= self.kills and self.accepted >= self.jobs
+        return self.given_up or complete or time.monotonic() > self._end
 
 
 def storm(
@@ -97,44 +132,42 @@ def storm(
 ) -> None:
     """Clients keep submitting while one process after the other is killed.
 
-    It goes on until so many jobs were accepted and so many processes killed; other faults come
-    between them, and not every point that is waited at is reached.
+    It ends when at least so many jobs were accepted and so many processes killed: clients that were
+    faster go on until the last kill. The clock ends it earlier.
     """
-    rng = Random(seed)
-    accepted, killed = len(history.accepted), rig.killed
-    end, stop = time.monotonic() + seconds, threading.Event()
-
-    def progress() -> float:
-        done = (len(history.accepted) - accepted) / jobs
-        return max(done, 1 - (end - time.monotonic()) / seconds)
-
-    def struck() -> float:
-        return (rig.killed - killed) / kills
-
-    def over() -> bool:
-        return stop.is_set() or time.monotonic() > end or min(progress(), struck()) >= 1
-
-    def live(n: int) -> None:
-        with Client(rig.url, history, seed * 1000 + n) as client:
-            client.live(known, None, over)
-
+    aim = Aim(rig, history, jobs, kills, seconds)
     with ThreadPoolExecutor(clients) as pool:
-        living = [pool.submit(live, n) for n in range(clients)]
-        try:
-            while struck() < 1 and not over() and not any(each.done() for each in living):
-                # Spread over the jobs: the last kill while the last of them are on their way.
-                if progress() < struck():
-                    time.sleep(0.02)
-                    continue
-                time.sleep(0.2 * rng.random())
-                strike(rig, rng)
-            if any(each.done() for each in living):  # one has given up
-                stop.set()
-        except BaseException:
-            stop.set()
-            raise
+        living = [pool.submit(_live, aim, known, seed * 1000 + n) for n in range(clients)]
+        _strike_in_turn(aim, Random(seed), living)
         for each in living:
             each.result()
+
+
+def _live(aim: Aim, known: list[Case], seed: int) -> None:
+    with Client(aim.rig.url, aim.history, seed) as client:
+        while not aim.reached:
+            client.see_through(known)
+
+
+def _strike_in_turn(aim: Aim, rng: Random, living: list[Future[None]]) -> None:
+    """Kill at even distances; a wipe, a hang, or a point to which nobody came, kills nobody."""
+    try:
+        while aim.killed < aim.kills and not aim.reached:
+            if any(map(_failed, living)):
+                aim.given_up = True
+            elif aim.progress < (aim.killed + 1) / (aim.kills + 1):
+                time.sleep(0.02)
+            else:
+                time.sleep(0.2 * rng.random())
+                strike(aim.rig, rng)
+    except BaseException:
+        aim.given_up = True
+        raise
+
+
+def _failed(living: Future[None]) -> bool:
+    """Whether a client has given up."""
+    return living.done() and living.exception() is not None
 
 
 def duplicates(
