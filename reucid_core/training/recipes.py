@@ -9,6 +9,7 @@ from reucid_core.params import ScanNoise
 from reucid_core.training import fields
 from reucid_core.training.crystals import CRYSTALS, Crystal, invent
 from reucid_core.training.fields import Field
+from reucid_core.training.rendering import nearest_change, random_changes, render_both
 from reucid_core.training.simulate import (
     PAPER_DOSES,
     READ_NOISE,
@@ -143,13 +144,13 @@ def _of_field(
 ) -> tuple[FloatImage, FloatImage]:
     """With its point defects and without."""
     view = recipe.view
-    changes = fields.random_changes(specimen, view, recipe.vacancies, 0.0, rng=rng)
-    changes += fields.random_changes(specimen, view, recipe.dopants, recipe.dopant_gain, rng=rng)
+    changes = random_changes(specimen, view, recipe.vacancies, 0.0, rng=rng)
+    changes += random_changes(specimen, view, recipe.dopants, recipe.dopant_gain, rng=rng)
     height, width = view.extent
     for each in defects:
         place = (each.y * height, each.x * width)
-        changes.append(fields.nearest_change(specimen, view, place, each.gain))
-    return fields.render_both(specimen, view, changes)
+        changes.append(nearest_change(specimen, view, place, each.gain))
+    return render_both(specimen, view, changes)
 
 
 def _truth(recipe: Recipe, defects: Sequence[PointDefect], rng: np.random.Generator) -> FloatImage:

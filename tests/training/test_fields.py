@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reucid_core.training import fields
 from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.fields import DEFECTS, DOPED, PERFECT, render, sample
+from reucid_core.training.fields import DEFECTS, DOPED, PERFECT
 from reucid_core.training.materials import MATERIALS
 from reucid_core.training.recipes import (
     PointDefect,
@@ -19,6 +19,7 @@ from reucid_core.training.recipes import (
     paper_recipes,
     pristine,
 )
+from reucid_core.training.rendering import nearest_change, render, sample
 from reucid_core.training.simulate import FloatImage, View, simulate
 from reucid_core.training.structures import projected_sites, rms_displacement
 
@@ -308,5 +309,5 @@ def test_a_field_is_told_by_its_files_content() -> None:
     with pytest.raises(ValueError, match="got material 'Fe', expected one of"):
         fields.field("Fe")
     with pytest.raises(ValueError, match="expected 'perfect'"):
-        fields.nearest_change(field, View(shape=(9, 9), sampling=0.2), (0, 0), 0.0)
+        nearest_change(field, View(shape=(9, 9), sampling=0.2), (0, 0), 0.0)
     assert fields.field("graphene").variant == PERFECT
