@@ -8,7 +8,8 @@ import numpy as np
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.features import noise_level
 from reucid_core.training import charts, pictures
-from reucid_core.training.evaluate import ORACLE, Exhibit, Found, Judgement, Score
+from reucid_core.training.case import ORACLE
+from reucid_core.training.evaluate import Exhibit, Found, Judgement, Score
 from reucid_core.training.fit import DECISIONS
 from reucid_core.training.labels import Kept
 from reucid_core.training.rivals import BM3D

@@ -21,9 +21,10 @@ from reucid_core.metrics import psnr
 from reucid_core.params import ScanNoise
 from reucid_core.training import baselines
 from reucid_core.training.card import readable
+from reucid_core.training.case import Case, restore
 from reucid_core.training.contenders import Contender, Network
 from reucid_core.training.crystals import Crystal
-from reucid_core.training.evaluate import Case, Score, restore, score
+from reucid_core.training.evaluate import Score, score
 from reucid_core.training.examples import Example, make_example
 from reucid_core.training.fit import DECISIONS
 from reucid_core.training.micrograph import demonstration, write_demonstration

@@ -9,19 +9,16 @@ import pytest
 
 from reucid_core.metrics import psnr
 from reucid_core.training import gallery, tables
+from reucid_core.training.case import ORACLE, Case, Restoration, restore
 from reucid_core.training.contenders import Contender, Network, contenders_without
 from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.evaluate import (
-    ORACLE,
     ROWS,
-    Case,
     Exhibit,
     Found,
-    Restoration,
     Score,
     exhibit,
     judgements,
-    restore,
     score,
 )
 from reucid_core.training.examples import Example, make_examples
