@@ -17,7 +17,7 @@ SHOWN = ("tuned", ORACLE, BM3D.name)
 RESIDUALS = ("tuned", BM3D.name)
 COMPARED = ("tuned", "paper", "best c sigma^2 N")
 CHARTED = "Si[110]"  # the paper's specimen in Fig. 5
-PROFILE = 24.0  # px to either side of a defect
+PROFILE = 36.0  # px to either side of a defect
 DIRECTIONS = 72  # tried for the line of a profile
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ TAIL = 0.2  # percent of the pixels, at either end, beyond the grey scale of an 
 FLOOR, CEILING = 0.1, 1e4  # of a spectrum's grey scale, relative to the raw image's median power
 STEPS = 4  # samples of a line profile per pixel
 DETAIL = 128  # px
+TITLE = 20  # letters in a line of it
 EXPLANATION = "correlation: the largest\nat any lag but 0, over the\nbound for white noise"
 
 
@@ -181,7 +183,7 @@ def experiment(
     with figure(path, 4 * WIDTH / (1 + len(restored)) + 1.0) as drawn:
         grid = drawn.subplots(4, 1 + len(restored), squeeze=False)
         for column, (name, image) in zip(grid.T, {"raw": double, **restored}.items(), strict=True):
-            column[0].set_title(name)
+            column[0].set_title(fill(name.replace("_", " "), TITLE))
             _show(column[0], image[detail], scale)
             _show_spectrum(column[1], image, floor)
         for column, residual in zip(grid.T[1:], residuals.values(), strict=True):
