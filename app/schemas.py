@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.examples import example
 from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
 from worker.choice import ModelChoice
@@ -163,6 +164,8 @@ class JobForm(JobFields):
 class Signal(BaseModel):
     """An image signal of a file."""
 
+    model_config = example("Signal")
+
     title: str
     shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
     frames: int
@@ -190,12 +193,16 @@ class Signal(BaseModel):
 class Skipped(BaseModel):
     """A signal of a file that is no image."""
 
+    model_config = example("Skipped")
+
     title: str
     reason: str
 
 
 class Image(BaseModel):
     """An uploaded file; shape, type and calibration are those of its default signal."""
+
+    model_config = example("Image")
 
     id: str
     owner: str
@@ -240,12 +247,16 @@ class Image(BaseModel):
 class JobError(BaseModel):
     """Why a job failed."""
 
+    model_config = example("JobError")
+
     code: str
     detail: str
 
 
 class Job(BaseModel):
     """A job and where it stands."""
+
+    model_config = example("Job")
 
     id: str
     owner: str
@@ -314,12 +325,16 @@ class Job(BaseModel):
 class ImageList(BaseModel):
     """A page of images, newest first."""
 
+    model_config = example("ImageList")
+
     images: list[Image]
     next: str | None = Field(description="Pass it as `cursor` to get the next page.")
 
 
 class Model(BaseModel):
     """A classifier."""
+
+    model_config = example("Model")
 
     name: str = Field(description="What a job's parameter `model` takes.")
     identity: str = Field(description="As reports name it: name and SHA-256 of the weights.")
@@ -341,11 +356,15 @@ class Model(BaseModel):
 class ModelList(BaseModel):
     """The classifiers of this server, the default first."""
 
+    model_config = example("ModelList")
+
     models: list[Model]
 
 
 class JobList(BaseModel):
     """A page of jobs, newest first."""
+
+    model_config = example("JobList")
 
     jobs: list[Job]
     next: str | None = Field(description="Pass it as `cursor` to get the next page.")
@@ -368,6 +387,8 @@ class KeySpec(Strict):
 
 class Key(BaseModel):
     """A key, without itself."""
+
+    model_config = example("Key")
 
     id: str
     owner: str
@@ -399,11 +420,15 @@ class Key(BaseModel):
 class NewKey(Key):
     """A key that was just made."""
 
+    model_config = example("NewKey")
+
     key: str = Field(description="The key itself, shown this once.")
 
 
 class KeyList(BaseModel):
     """All keys."""
+
+    model_config = example("KeyList")
 
     keys: list[Key]
 
@@ -411,11 +436,15 @@ class KeyList(BaseModel):
 class Version(BaseModel):
     """What runs here."""
 
+    model_config = example("Version")
+
     version: str
 
 
 class Health(BaseModel):
     """Whether the server can serve."""
+
+    model_config = example("Health")
 
     status: Literal["ok", "degraded", "down"]
     problems: list[str] = []

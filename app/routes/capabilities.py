@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from app.auth import ReaderDep
 from app.deps import ServicesDep
 from app.errors import problems
+from app.examples import example
 from app.schemas import JobForm, Params
 from app.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from worker.formats import COLORMAPS, FORMATS
@@ -26,6 +27,8 @@ SETTINGS = (
 class FormatCapability(BaseModel):
     """A file format. What is read is told by content, not by name."""
 
+    model_config = example("FormatCapability")
+
     name: str
     title: str
     suffixes: list[str]
@@ -39,6 +42,8 @@ class FormatCapability(BaseModel):
 
 class Capabilities(BaseModel):
     """What this server can do."""
+
+    model_config = example("Capabilities")
 
     formats: list[FormatCapability]
     limits: dict[str, float | str] = Field(

@@ -1,8 +1,14 @@
 """The committed OpenAPI document is the application's."""
 
+import json
 from dataclasses import fields
 
+import pytest
+
+from app import schemas
+from app.examples import EXAMPLES
 from app.openapi import DOCUMENT, render
+from app.routes import capabilities
 from app.schemas import Params
 from reucid_core import DenoiseParams
 from worker.choice import ModelChoice
@@ -23,3 +29,15 @@ def test_schema_has_the_cores_parameters_and_defaults() -> None:
     }
     schema = {name: field.default for name, field in Params.model_fields.items()}
     assert schema == {name: core[name] for name in core.keys() - SERVERS_OWN}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_what_its_schema_says(name: str) -> None:
+    model = getattr(schemas, name, None) or getattr(capabilities, name)
+    assert model.model_validate(EXAMPLES[name]).model_dump(mode="json") == EXAMPLES[name]
+
+
+def test_every_answer_in_json_has_an_example() -> None:
+    components = json.loads(DOCUMENT.read_text(encoding="utf-8"))["components"]["schemas"]
+    objects = {name for name, schema in components.items() if schema.get("type") == "object"}
+    assert not [name for name in objects if "example" not in json.dumps(components[name])]
