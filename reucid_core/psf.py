@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import ParameterError
@@ -148,6 +147,8 @@ def first_turn(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | None,
         descent is steepest.
     origin : {"minimum", "inflexion", "none"}
     """
+    from scipy.signal import find_peaks  # half a second, which only who denoises should wait for
+
     tail = profile[1:]
     bound = SIGNIFICANCE * standard_error(tail, n_pixels)
     if len(tail) < 3 or tail[0] < bound[0]:  # neighbouring pixels are unrelated: white noise

@@ -22,6 +22,15 @@ def test_api_and_command_line_load_no_torch(statement: str) -> None:
     assert "torch" not in modules_after(statement)
 
 
+@pytest.mark.parametrize("module", ["app.main", "worker.child", "worker.dispatch"])
+def test_what_is_started_often_loads_nothing_slow_that_only_denoising_needs(module: str) -> None:
+    assert not {"scipy.signal", "scipy.stats"} & modules_after(f"import {module}")
+
+
+def test_horses_find_loaded_what_denoising_needs() -> None:
+    assert {"scipy.signal", "torch"} <= modules_after("import worker.jobs")
+
+
 def test_core_loads_no_torch_and_nothing_of_the_service() -> None:
     forbidden = {"torch", "fastapi", "starlette", "pydantic", "redis", "rq", "sqlalchemy"}
     assert not forbidden & modules_after("import reucid_core")
