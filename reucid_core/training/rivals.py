@@ -163,7 +163,7 @@ def _motif_svd_all(image: Image, _: Noise, patch_size: int) -> Float64:
 BM3D = Rival("BM3D + Anscombe", "bm3d", "slow", OnStabilised(_bm3d))
 RIVALS = (
     Rival("Gaussian", "scipy", "fast", _gaussian),
-    Rival("wavelet", "skimage", "fast", OnStabilised(_wavelet)),
+    Rival("wavelet", "pywt", "fast", OnStabilised(_wavelet)),
     Rival("total variation", "skimage", "peer", OnStabilised(_total_variation)),
     Rival("non-local means", "skimage", "peer", OnStabilised(_non_local_means)),
     Rival("hrtem-filter, Wiener", "hrtem_filter", "peer", _wiener),
