@@ -2,10 +2,10 @@
 
 import argparse
 import asyncio
-import contextlib
 import io
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,9 +86,18 @@ class Server:
 
     def api_seconds(self) -> float:
         """Processor time that the API has taken."""
-        children = psutil.Process(self.process.pid).children()
-        (times,) = (child.cpu_times() for child in children if "app.api" in child.cmdline())
+        times = self._api().cpu_times()
         return float(times.user + times.system)
+
+    def connections(self) -> int:
+        """How many clients the API holds on to."""
+        sockets = self._api().net_connections("tcp")
+        return sum(each.status == psutil.CONN_ESTABLISHED for each in sockets)
+
+    def _api(self) -> psutil.Process:
+        children = psutil.Process(self.process.pid).children()
+        (api,) = (child for child in children if "app.api" in child.cmdline())
+        return api
 
     def slope(self) -> dict[str, float]:
         """By role: MiB a minute in the second half, by least squares."""
@@ -242,9 +252,11 @@ def bear_load(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def bear_slow_clients(options: argparse.Namespace) -> dict[str, Any]:
-    """Clients that send headers and bodies, or read results, a few bytes at a time."""
+    """Clients that send headers and bodies, or read results, a few bytes at a time.
+
+    The server lets go of each when its time is up, and each comes again.
+    """
     with server(options.workers) as each:
-        address = httpx.URL(each.url)
         with httpx.Client(base_url=f"{each.url}/v1", timeout=60, trust_env=False) as client:
             big = client.post(
                 "/jobs",
@@ -255,52 +267,72 @@ def bear_slow_clients(options: argparse.Namespace) -> dict[str, Any]:
         before, during = Tally(), Tally()
         calm = argparse.Namespace(**vars(options) | {"seconds": 20, "clients": 10, "rate": 2})
         asyncio.run(steady(each.url, before, calm))
-        over = threading.Event()
-        threads = [
-            threading.Thread(target=_crawl, args=(address.host, address.port, n, big["id"], over))
-            for n in range(options.slow)
-        ]
-        for thread in threads:
-            thread.start()
-        with each.watched():
-            asyncio.run(steady(each.url, during, calm))
-        over.set()
-        for thread in threads:
-            thread.join()
+        calm.seconds, over = options.slow_seconds, threading.Event()
+        with ThreadPoolExecutor(options.slow) as pool:
+            crawling = [
+                pool.submit(crawl, each.url, n, big["id"], over) for n in range(options.slow)
+            ]
+            with each.watched():
+                asyncio.run(steady(each.url, during, calm))
+            held = each.connections()
+            over.set()
+            ends = sum((one.result() for one in crawling), Counter[str]())
         return {
             "slow clients": options.slow,
+            "seconds with them": options.slow_seconds,
+            # A reader that was let go of does not see it: the kernel holds more than it reads.
+            "how their connections ended, as they see it": dict(sorted(ends.items())),
+            "connections of the API at the end": held,
             "milliseconds without them (p50 p95 p99 max)": before.spread(),
             "milliseconds with them": during.spread(),
             "statuses with them": dict(during.statuses),
             "answers of 500 and above, or none": during.faults(),
             "MiB by process (first, last, most)": each.growth(),
+            "MiB a minute in the second half": each.slope(),
         }
 
 
-def _crawl(host: str, port: int, number: int, job_id: str, over: threading.Event) -> None:
-    """One slow client, of headers, of a body, or of reading; it comes again when it is cut off."""
-    slow_headers = b"GET /v1/jobs HTTP/1.1\r\nHost: x\r\nX-Slow: " + b"x" * 10_000
-    slow_body = (
-        b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
-        b"Content-Length: 1000000\r\n\r\n" + b"x" * 10_000
-    )
-    request = f"GET /v1/jobs/{job_id}/result HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-    text = (slow_body, slow_headers, request)[number % 3]
+SLOW = {
+    "body": b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/tiff\r\n"
+    b"Content-Length: 1000000\r\n\r\n" + b"x" * 10_000,
+    "headers": b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"x" * 10_000,
+    "reader": b"GET /v1/jobs/{job_id}/result HTTP/1.1\r\nHost: localhost\r\n\r\n",
+}
+AT_ONCE = 100  # bytes; more than the reader's request has, and than the body's head
+
+
+def crawl(url: str, number: int, job_id: str, over: threading.Event) -> Counter[str]:
+    """One slow client, of headers, of a body, or of reading; how its connections ended."""
+    kind = sorted(SLOW)[number % len(SLOW)]
+    text = SLOW[kind].replace(b"{job_id}", job_id.encode())
+    ends: Counter[str] = Counter()
     while not over.wait(0.1):
-        with contextlib.suppress(OSError), socket.socket() as connection:
+        ends[f"{kind}: {_crawl_once(httpx.URL(url), kind, text, over)}"] += 1
+    return ends
+
+
+def _crawl_once(url: httpx.URL, kind: str, text: bytes, over: threading.Event) -> str:
+    try:
+        with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.settimeout(10)
-            connection.connect((host, port))
-            if text is request:
-                connection.sendall(request)
-                while not over.wait(0.5) and connection.recv(16):
-                    pass
-                continue
-            connection.sendall(text[:100])
-            for at in range(100, len(text), 10):
-                if over.wait(0.5):
-                    return
-                connection.sendall(text[at : at + 10])
+            connection.connect((url.host, url.port))
+            connection.sendall(text[:AT_ONCE])
+            sent, head = AT_ONCE, b""
+            while not over.wait(0.5):
+                if kind == "reader" or select.select([connection], [], [], 0)[0]:
+                    part = connection.recv(16)
+                    head = head or part
+                    if not part or head[9:12] != b"200":
+                        return part[9:12].decode() or "cut off"
+                else:
+                    connection.sendall(text[sent : sent + 10])
+                    sent += 10
+    except ConnectionError:
+        return "cut off"
+    except TimeoutError:
+        return "no connection, or nothing of it, in 10 s"
+    return "open at the end"
 
 
 def bear_upload(options: argparse.Namespace) -> dict[str, Any]:
@@ -357,6 +389,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=32, help="px")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--slow", type=int, default=200, help="slow clients")
+    parser.add_argument(
+        "--slow-seconds", type=float, default=75.0, help="more than the server waits for a client"
+    )
     parser.add_argument("--upload-mib", type=int, default=2048)
     parser.add_argument("--output", type=Path, default=Path("build/load.json"))
     options = parser.parse_args()
