@@ -5,29 +5,43 @@ Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 
 import json
 import sys
-from collections.abc import Callable
-from enum import StrEnum
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 
 from app import bundles, laboratory, listing
 from app.client import Client, ClientError
+from app.exits import end
 from app.keys import app as keys
 from app.listing import summary
+from app.options import (
+    Colormap,
+    Components,
+    Engine,
+    EngineOption,
+    FrameOption,
+    FramesMode,
+    FramesOption,
+    InputFile,
+    OutputType,
+    PatchSize,
+    ScanNoise,
+    ScanNoiseOption,
+    Seed,
+    SignalOption,
+    Stacks,
+    Threshold,
+    parameters,
+)
 from app.progress import console, follow, steps_bar
 from worker.settings import Settings
 
-OUR_FAULT, BAD_INPUT = 1, 2
 WIDE = 160  # columns of a table that no terminal shows
 INPUT_CODES = ("invalid_image", "invalid_parameter", "canceled")  # of jobs that failed for those
-# Typer exports only some of its exceptions, and not all versions take them from click.
-USAGE_ERROR: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="reucid",
@@ -42,111 +56,6 @@ app.add_typer(keys, name="keys")
 app.add_typer(laboratory.survey, name="survey")
 for command in (laboratory.train, laboratory.tune, laboratory.evaluate):
     app.command()(command)
-
-
-class Engine(StrEnum):
-    """How a result is computed."""
-
-    AUTO = "auto"
-    EXACT = "exact"
-    STACKED = "stacked"
-
-
-class FramesMode(StrEnum):
-    """Whether frames share their eigenpatches."""
-
-    EACH = "each"
-    JOINT = "joint"
-
-
-class ScanNoise(StrEnum):
-    """What row offsets and row jitter of the scan are: data, or artefact."""
-
-    KEEP = "keep"
-    REMOVE = "remove"
-
-
-class OutputType(StrEnum):
-    """The type of the numbers in a result."""
-
-    FLOAT = "float"
-    SOURCE = "source"
-
-
-Colormap = StrEnum("Colormap", ["gray", "viridis", "inferno", "magma"])
-
-
-def _number_or_auto(name: str) -> Callable[[str], int | None]:
-    def parse(text: str) -> int | None:
-        if text == "auto":
-            return None
-        try:
-            return int(text)
-        except ValueError:
-            message = f"got {text!r}, expected 'auto' or an integer"
-            raise typer.BadParameter(message, param_hint=name) from None
-
-    return parse
-
-
-def _signal(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
-
-
-InputFile = Annotated[
-    Path,
-    typer.Argument(
-        help="DM3, DM4, SER, EMI, Velox or NCEM EMD, MRC, HSPY, TIFF, PNG or NPY.", metavar="FILE"
-    ),
-]
-SignalOption = Annotated[
-    Any,
-    typer.Option(
-        "--signal",
-        metavar="N|TITLE",
-        parser=_signal,
-        help="Image signal of the file, from 0 or by its title; see `reucid inspect`.",
-    ),
-]
-FrameOption = Annotated[
-    int | None, typer.Option("--frame", metavar="N", min=0, help="One frame of a stack, from 0.")
-]
-FramesOption = Annotated[
-    FramesMode,
-    typer.Option("--frames", help="Of a stack: eigenpatches of each frame, or one set for all."),
-]
-PatchSize = Annotated[
-    Any,
-    typer.Option(
-        "--patch-size",
-        metavar="auto|P",
-        parser=_number_or_auto("--patch-size"),
-        help="Side of a patch in px, odd; auto: the diameter of the point-spread function.",
-    ),
-]
-Stacks = Annotated[
-    Any,
-    typer.Option(
-        "--stacks",
-        metavar="auto|N",
-        parser=_number_or_auto("--stacks"),
-        help="Number of patch stacks; auto: as few as the memory allows.",
-    ),
-]
-EngineOption = Annotated[Engine, typer.Option("--engine", help="How the result is computed.")]
-Components = Annotated[
-    int | None,
-    typer.Option("--components", metavar="N", help="Eigenpatches offered to the classifier."),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
-]
-ScanNoiseOption = Annotated[
-    ScanNoise,
-    typer.Option("--scan-noise", help="Whether row streaks and jitter are data or artefact."),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
 
 
 @app.command()
@@ -214,7 +123,7 @@ def denoise(
     models, name = _models(model)
     chosen = {"signal": signal, "frame": frame, "frames": frames.value}
     selection, stated = selection_of(
-        _params(engine, stacks, patch_size, components, threshold, seed) | chosen
+        parameters(engine, stacks, patch_size, components, threshold, seed) | chosen
     )
     params = core.DenoiseParams(**stated)
     choice = choice_of(model=name, scan_noise=scan_noise.value)
@@ -337,7 +246,7 @@ def submit(
     if output_dir is not None and not wait:
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
-    params = _params(engine, stacks, patch_size, components, threshold, seed)
+    params = parameters(engine, stacks, patch_size, components, threshold, seed)
     params |= {"signal": signal, "frame": frame, "frames": frames.value}
     params |= {"model": model, "scan_noise": scan_noise.value}
     companions = import_module("worker.inspection").companions_of(file)
@@ -401,25 +310,6 @@ def demo(
     run(output_dir)
 
 
-def _params(
-    engine: Engine,
-    stacks: int | None,
-    patch_size: int | None,
-    components: int | None,
-    threshold: float | None,
-    seed: int,
-) -> dict[str, Any]:
-    """What both `denoise` and `submit` take, by the names of `DenoiseParams` and of the API."""
-    return {
-        "engine": engine.value,
-        "patch_size": patch_size,
-        "stacks": stacks,
-        "components": components,
-        "threshold": threshold,
-        "seed": seed,
-    }
-
-
 def _models(model: str | None) -> tuple[Any, str | None]:
     """The classifiers to choose from, and the name of the one that was stated, as name or file."""
     known = import_module("worker.model")
@@ -479,38 +369,6 @@ def main() -> None:
     """Run the command line; every error is one line on stderr and an exit status."""
     try:
         status = app(standalone_mode=False)
-    except USAGE_ERROR as error:
-        _die(error.format_message(), BAD_INPUT)
-    except typer.Abort:
-        _die("interrupted", OUR_FAULT)
-    except ClientError as error:
-        _die(str(error), OUR_FAULT if error.ours else BAD_INPUT)
     except Exception as error:
-        _die(*_explain(error))
+        end(error)
     sys.exit(status if isinstance(status, int) else 0)
-
-
-def _explain(error: Exception) -> tuple[str, int]:
-    """What to say of an error from below, and whose fault it is."""
-    errors = import_module("reucid_core.errors")
-    formats = import_module("worker.formats")
-    database = import_module("worker.database")
-    archive = import_module("worker.archive")
-    if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
-        first = error.errors()[0]
-        name = "_".join(str(part) for part in first["loc"])
-        return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
-    if isinstance(error, errors.ModelError | database.UnusableLedgerError):
-        return str(error), OUR_FAULT
-    if isinstance(error, errors.ParameterError):
-        return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT
-    if isinstance(error, errors.ReucidError | formats.FormatError | archive.ArchiveError):
-        return str(error), BAD_INPUT
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}", OUR_FAULT
-    raise error
-
-
-def _die(message: str, status: int) -> None:
-    print(f"reucid: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
-    sys.exit(status)

@@ -1,0 +1,132 @@
+"""Options that several commands take alike: of what is denoised, and how."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Engine(StrEnum):
+    """How a result is computed."""
+
+    AUTO = "auto"
+    EXACT = "exact"
+    STACKED = "stacked"
+
+
+class FramesMode(StrEnum):
+    """Whether frames share their eigenpatches."""
+
+    EACH = "each"
+    JOINT = "joint"
+
+
+class ScanNoise(StrEnum):
+    """What row offsets and row jitter of the scan are: data, or artefact."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+
+
+class OutputType(StrEnum):
+    """The type of the numbers in a result."""
+
+    FLOAT = "float"
+    SOURCE = "source"
+
+
+Colormap = StrEnum("Colormap", ["gray", "viridis", "inferno", "magma"])
+
+
+def _number_or_auto(name: str) -> Callable[[str], int | None]:
+    def parse(text: str) -> int | None:
+        if text == "auto":
+            return None
+        try:
+            return int(text)
+        except ValueError:
+            message = f"got {text!r}, expected 'auto' or an integer"
+            raise typer.BadParameter(message, param_hint=name) from None
+
+    return parse
+
+
+def _signal(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+InputFile = Annotated[
+    Path,
+    typer.Argument(
+        help="DM3, DM4, SER, EMI, Velox or NCEM EMD, MRC, HSPY, TIFF, PNG or NPY.", metavar="FILE"
+    ),
+]
+SignalOption = Annotated[
+    Any,
+    typer.Option(
+        "--signal",
+        metavar="N|TITLE",
+        parser=_signal,
+        help="Image signal of the file, from 0 or by its title; see `reucid inspect`.",
+    ),
+]
+FrameOption = Annotated[
+    int | None, typer.Option("--frame", metavar="N", min=0, help="One frame of a stack, from 0.")
+]
+FramesOption = Annotated[
+    FramesMode,
+    typer.Option("--frames", help="Of a stack: eigenpatches of each frame, or one set for all."),
+]
+PatchSize = Annotated[
+    Any,
+    typer.Option(
+        "--patch-size",
+        metavar="auto|P",
+        parser=_number_or_auto("--patch-size"),
+        help="Side of a patch in px, odd; auto: the diameter of the point-spread function.",
+    ),
+]
+Stacks = Annotated[
+    Any,
+    typer.Option(
+        "--stacks",
+        metavar="auto|N",
+        parser=_number_or_auto("--stacks"),
+        help="Number of patch stacks; auto: as few as the memory allows.",
+    ),
+]
+EngineOption = Annotated[Engine, typer.Option("--engine", help="How the result is computed.")]
+Components = Annotated[
+    int | None,
+    typer.Option("--components", metavar="N", help="Eigenpatches offered to the classifier."),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
+]
+ScanNoiseOption = Annotated[
+    ScanNoise,
+    typer.Option("--scan-noise", help="Whether row streaks and jitter are data or artefact."),
+]
+Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
+
+
+def parameters(
+    engine: Engine,
+    stacks: int | None,
+    patch_size: int | None,
+    components: int | None,
+    threshold: float | None,
+    seed: int,
+) -> dict[str, Any]:
+    """What both `denoise` and `submit` take, by the names of `DenoiseParams` and of the API."""
+    return {
+        "engine": engine.value,
+        "patch_size": patch_size,
+        "stacks": stacks,
+        "components": components,
+        "threshold": threshold,
+        "seed": seed,
+    }
