@@ -10,7 +10,7 @@ from app.auth import ReaderDep, SubmitterDep
 from app.services import Services as Services
 from app.services import ServicesDep as ServicesDep
 from worker.contract import ImageRecord, JobRecord
-from worker.ledger import ExpiredError, NotFoundError
+from worker.refusals import ExpiredError, NotFoundError
 
 PATTERN = "^[0-9a-f]{32}$"
 
@@ -33,7 +33,7 @@ def _job_to_change(job_id: Id, services: ServicesDep, caller: SubmitterDep) -> J
 
 
 def _image_to_read(image_id: Id, services: ServicesDep, caller: ReaderDep) -> ImageRecord:
-    return services.ledger.image(image_id, owner=caller.sees)
+    return services.images.get(image_id, owner=caller.sees)
 
 
 def _image_content(image: Annotated[ImageRecord, Depends(_image_to_read)]) -> ImageRecord:
@@ -43,7 +43,7 @@ def _image_content(image: Annotated[ImageRecord, Depends(_image_to_read)]) -> Im
 
 
 def _image_to_change(image_id: Id, services: ServicesDep, caller: SubmitterDep) -> ImageRecord:
-    return services.ledger.image(image_id, owner=caller.sees)
+    return services.images.get(image_id, owner=caller.sees)
 
 
 JobDep = Annotated[JobRecord, Depends(_job_to_read)]

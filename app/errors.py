@@ -20,7 +20,7 @@ from app.requestid import request_id
 from reucid_core.errors import ParameterError, ReucidError
 from worker.database import is_full
 from worker.formats import FormatError, LimitError
-from worker.ledger import (
+from worker.refusals import (
     ConflictError,
     ExpiredError,
     IdempotencyMismatchError,

@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.contract import WAKE_CHANNEL, Event, JobRecord
-from worker.ledger import Ledger, NotFoundError
+from worker.ledger import Ledger
+from worker.refusals import NotFoundError
 
 POLL = 1.0  # s
 

@@ -11,7 +11,8 @@ from app.progress import console
 from app.schemas import KeySpec
 from worker.contract import KeyRecord, Scope
 from worker.keyring import Keyring
-from worker.ledger import Ledger, NotFoundError, open_ledger
+from worker.ledger import Ledger, open_ledger
+from worker.refusals import NotFoundError
 from worker.settings import DAY, Settings
 
 app = typer.Typer(help="Keys: who may use the server.", no_args_is_help=True)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.services import Services
 from worker.contract import WORKER_SILENCE, Priority, State
+from worker.presence import Workers
 from worker.tally import Histograms, tally
 
 KINDS = {
@@ -81,7 +82,7 @@ class _Jobs(Collector):
         yield _gauge(
             "reucid_longest_wait_seconds", "Of the jobs queued now.", ledger.longest_wait()
         )
-        alive = ledger.live_workers(within_s=WORKER_SILENCE)
+        alive = Workers(ledger).alive(within_s=WORKER_SILENCE)
         yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
         yield from _histograms(tally(ledger))
 

@@ -251,7 +251,7 @@ def _run(
 ) -> tuple[provenance.Run, dict[str, Path], dict[str, Path]]:
     """What a bundle tells of a job, and the files of its result and input by their names there."""
     report = json.loads(artifact(services, job, "report.json")[0].read_bytes())
-    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    image = services.images.get(job.request.image_id, owner=job.request.owner)
     run = provenance.Run(
         input_name=image.name,
         info=chosen_signal(services, job).info,
@@ -285,7 +285,7 @@ def sent_files(services: Services, image: ImageRecord) -> list[Path]:
 
 def chosen_signal(services: Services, job: JobRecord) -> Chosen:
     """What the job is about."""
-    image = services.ledger.image(job.request.image_id, owner=job.request.owner)
+    image = services.images.get(job.request.image_id, owner=job.request.owner)
     selection, _ = Selection.split(job.request.params)
     return selection.of(image.contents)
 

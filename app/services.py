@@ -11,6 +11,7 @@ from app.events import Wakes
 from app.inflight import InFlight
 from app.rates import RateLimiter
 from worker.decoder import PLACES
+from worker.images import Images
 from worker.keyring import Keyring
 from worker.ledger import Ledger
 from worker.model import Models
@@ -30,6 +31,10 @@ class Services:
     rates: RateLimiter
     in_flight: InFlight
     decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
+
+    @property
+    def images(self) -> Images:
+        return Images(self.ledger)
 
     @property
     def keyring(self) -> Keyring:

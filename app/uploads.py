@@ -151,10 +151,10 @@ async def accept(
 def _accept(
     services: Services, file: ReceivedFile, owner: str, check: Callable[[FileInfo], None]
 ) -> tuple[ImageRecord, bool]:
-    known = services.ledger.image_by_digest(file.sha256, owner=owner)
+    known = services.images.by_digest(file.sha256, owner=owner)
     if known is not None:
         check(known.contents)
-        if services.ledger.use_image(known.id):
+        if services.images.use(known.id):
             return known, False
     limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
     info = decoder.decode(file.path, file.folder, limits, file.companions)
@@ -163,10 +163,10 @@ def _accept(
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
     if known is not None and _revive(services, file, known.id):
-        return services.ledger.image(known.id, owner=owner), False
+        return services.images.get(known.id, owner=owner), False
     services.store.accept(file.folder, image_id)
     reached("accept.stored")
-    record, created = services.ledger.add_image(
+    record, created = services.images.add(
         owner=owner,
         name=file.name,
         sha256=file.sha256,
@@ -190,7 +190,7 @@ def _revive(services: Services, file: ReceivedFile, image_id: str) -> bool:
         services.store.accept(file.folder, image_id)
         return services.store.size_of_image(image_id)
 
-    revived = services.ledger.revive_image(image_id, place)
+    revived = services.images.revive(image_id, place)
     for folder in old:
         services.store.discard(folder)
     return revived

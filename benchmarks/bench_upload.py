@@ -92,6 +92,7 @@ def parts(path: Path, count: int) -> None:
     from worker import decoder, store
     from worker.contract import FileInfo, ImageInfo
     from worker.decoder import Limits
+    from worker.images import Images
     from worker.ledger import Ledger
 
     with tempfile.TemporaryDirectory() as name:
@@ -114,7 +115,7 @@ def parts(path: Path, count: int) -> None:
         def enter(_: int) -> None:
             id_ = uuid4().hex
             info = ImageInfo("tiff", (512, 512), "uint16")
-            ledger.add_image(
+            Images(ledger).add(
                 image_id=id_,
                 owner="local",
                 name="image",

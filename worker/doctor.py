@@ -27,6 +27,7 @@ from worker.formats import FormatError
 from worker.keyring import Keyring
 from worker.ledger import Ledger
 from worker.model import Models
+from worker.presence import Workers
 from worker.settings import MIB, Settings
 from worker.supervisor import run_time_folder
 
@@ -132,7 +133,7 @@ def _open_ledger(ledger: Ledger) -> Iterator[Finding]:
         yield Finding("clock", "warning", found_offset, "keep both by NTP")
     else:
         yield Finding("clock", "ok", f"{offset:+.2f} s between the database and this machine")
-    workers = ledger.live_workers(within_s=WORKER_SILENCE)
+    workers = Workers(ledger).alive(within_s=WORKER_SILENCE)
     if not workers:
         advice = "start `reucid serve`; if it runs, its log says why its workers end"
         yield Finding("workers", "warning", "none is alive: jobs are accepted and wait", advice)

@@ -30,6 +30,7 @@ from worker.backlog import Backlog
 from worker.contract import QUEUE, Failure
 from worker.ledger import Ledger, ledger_may_be_away
 from worker.points import reached
+from worker.presence import Workers
 from worker.process import die_with
 from worker.settings import Settings
 from worker.wake import wake
@@ -99,7 +100,7 @@ class ReucidWorker(Worker):
         if not self.is_horse and time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_INTERVAL
             with ledger_may_be_away():
-                self._ledger.beat(self.name)
+                Workers(self._ledger).beat(self.name)
         with _redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
@@ -122,7 +123,7 @@ class ReucidWorker(Worker):
         with _redis_may_be_away():
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():
-            self._ledger.leave(self.name)
+            Workers(self._ledger).leave(self.name)
 
     @property
     def dequeue_timeout(self) -> int:

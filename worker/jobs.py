@@ -25,6 +25,7 @@ from worker.attempt import Attempt
 from worker.choice import ModelChoice
 from worker.classifiers import chosen_classifier
 from worker.contract import Failure, JobRecord, Stage
+from worker.images import Images
 from worker.ledger import Ledger
 from worker.model import Models
 from worker.points import reached
@@ -142,7 +143,7 @@ class _Work:
             threads=self._settings.threads,
         )
         classify = chosen_classifier(Models.of(self._settings), choice)
-        image = self._attempt.ledger.image(request.image_id, owner=request.owner)
+        image = Images(self._attempt.ledger).get(request.image_id, owner=request.owner)
         chosen = selection.of(image.contents)
         signal = np.load(self._store.pixels(request.image_id, chosen.index), mmap_mode="r")
         noisy = chosen.pixels_of(signal)

@@ -17,7 +17,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract import KeyRecord, Scope
 from worker.database import reading, writing
-from worker.ledger import Ledger, NotFoundError
+from worker.ledger import Ledger
+from worker.refusals import NotFoundError
 from worker.tables import Now, keys
 
 MARK = "reucid_"  # what a key begins with, for whoever finds one in a file

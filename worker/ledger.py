@@ -1,13 +1,13 @@
-"""The truth about images and jobs, as clients see and change it.
+"""The truth about jobs, as clients see and change it.
 
-What a running attempt writes is in `worker.attempt`, what the dispatcher does in `worker.backlog`.
+Uploads are in `worker.images`, what a running attempt writes is in `worker.attempt`, what the
+dispatcher does in `worker.backlog`.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -15,13 +15,11 @@ import structlog
 from sqlalchemy import (
     Connection,
     Row,
-    and_,
     bindparam,
     delete,
     exists,
     func,
     insert,
-    or_,
     select,
     update,
 )
@@ -32,8 +30,6 @@ from worker.contract import (
     Event,
     EventType,
     Failure,
-    FileInfo,
-    ImageRecord,
     JobRecord,
     JobRequest,
     Priority,
@@ -50,57 +46,24 @@ from worker.database import (
     writing,
 )
 from worker.fairness import next_turn, position
-from worker.settings import DAY, Settings
-from worker.tables import Now, artifacts, events, images, jobs, labels, tombstones, workers
+from worker.refusals import (
+    ConflictError,
+    ExpiredError,
+    IdempotencyMismatchError,
+    NotFoundError,
+    QueueFullError,
+    missing,
+)
+from worker.settings import Settings
+from worker.tables import Now, artifacts, events, images, jobs, labels
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 
 log = structlog.get_logger()
 
 
-class LedgerError(Exception):
-    """Base of what the ledger refuses.
-
-    ::
-
-        LedgerError
-        |-- NotFoundError              no such object, or another owner's
-        |-- ExpiredError               the object was here, and its time is up
-        |-- ConflictError              the object is in use
-        |-- QueueFullError             as many jobs wait as may
-        `-- IdempotencyMismatchError   the key was used for something else
-    """
-
-
-class NotFoundError(LedgerError):
-    """No such object, or another owner's."""
-
-
-class ExpiredError(LedgerError):
-    """The object was here, and its time is up."""
-
-    def __init__(self, what: str, at: float) -> None:
-        super().__init__(f"{what} expired at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}")
-
-
-class ConflictError(LedgerError):
-    """The object is in use."""
-
-
-class QueueFullError(LedgerError):
-    """As many jobs wait as may."""
-
-    def __init__(self, limit: str, value: int, got: int, whose: str) -> None:
-        super().__init__(f"got {got} queued jobs of {whose}, at most {value} may wait ({limit})")
-        self.limit, self.value, self.got = limit, value, got
-
-
-class IdempotencyMismatchError(LedgerError):
-    """The idempotency key was used for something else."""
-
-
 class Ledger:
-    """Images and jobs in a database.
+    """Jobs in a database.
 
     Parameters
     ----------
@@ -135,120 +98,6 @@ class Ledger:
         """Raise SQLAlchemy's error when the database cannot be read."""
         with reading(self.engine) as connection:
             connection.execute(select(func.max(jobs.c.serial)))
-
-    # --- images ---
-
-    def add_image(
-        self,
-        *,
-        image_id: str,
-        owner: str,
-        name: str,
-        sha256: str,
-        size: int,
-        info: FileInfo,
-        stored: int | None = None,
-    ) -> tuple[ImageRecord, bool]:
-        """Enter an image; the owner's known one and False if the same file was entered before."""
-        row = {
-            "id": image_id,
-            "owner": owner,
-            "name": name,
-            "sha256": sha256,
-            "size": size,
-            "stored": size if stored is None else stored,
-            "info": asdict(info),
-            "created_at": Now(),
-            "used_at": Now(),
-        }
-        try:
-            with writing(self.engine) as connection:
-                connection.execute(insert(images).values(row))
-        except IntegrityError:
-            known = self.image_by_digest(sha256, owner=owner)
-            if known is None:
-                raise
-            return known, False
-        return self.image(image_id, owner=owner), True
-
-    def image(self, image_id: str, *, owner: str | None = None) -> ImageRecord:
-        """An image, of this owner if one is given."""
-        query = select(images).where(images.c.id == image_id)
-        if owner is not None:
-            query = query.where(images.c.owner == owner)
-        with reading(self.engine) as connection:
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                raise _missing(connection, "image", image_id, owner)
-        return _image(row)
-
-    def images(
-        self,
-        *,
-        owner: str | None = None,
-        before: tuple[float, str] | None = None,
-        limit: int = 50,
-    ) -> list[ImageRecord]:
-        """Images, of this owner if one is given, newest first.
-
-        `before` are time and id of the last image already seen.
-        """
-        query = select(images)
-        if owner is not None:
-            query = query.where(images.c.owner == owner)
-        if before is not None:
-            created_at, id_ = before
-            query = query.where(
-                or_(
-                    images.c.created_at < created_at,
-                    and_(images.c.created_at == created_at, images.c.id < id_),
-                )
-            )
-        query = query.order_by(images.c.created_at.desc(), images.c.id.desc()).limit(limit)
-        with reading(self.engine) as connection:
-            return [_image(row) for row in connection.execute(query)]
-
-    def image_by_digest(self, sha256: str, *, owner: str) -> ImageRecord | None:
-        """The owner's image whose file has this SHA-256."""
-        with reading(self.engine) as connection:
-            row = connection.execute(
-                select(images).where(images.c.sha256 == sha256, images.c.owner == owner)
-            ).one_or_none()
-        return None if row is None else _image(row)
-
-    def use_image(self, image_id: str) -> bool:
-        """Note that an image was sent again; False if it has expired meanwhile."""
-        here = (images.c.id == image_id, images.c.expired_at.is_(None))
-        with writing(self.engine) as connection:
-            used = connection.execute(update(images).where(*here).values(used_at=Now()))
-        return bool(used.rowcount)
-
-    def revive_image(self, image_id: str, place: Callable[[], int]) -> bool:
-        """Give an expired image its files back; `place` puts them there and says what they take.
-
-        False if the image's record is gone, too.
-        """
-        here = images.c.id == image_id
-        with writing(self.engine) as connection:
-            # Locked: no sweep may take the new files for the old ones.
-            if not connection.execute(select(images.c.id).where(here).with_for_update()).first():
-                return False
-            back = {"expired_at": None, "purged": False, "used_at": Now(), "stored": place()}
-            connection.execute(update(images).where(here).values(back))
-        return True
-
-    def delete_image(self, image_id: str, *, owner: str) -> None:
-        """Forget an image that no job refers to."""
-        self.image(image_id, owner=owner)
-        try:
-            with writing(self.engine) as connection:
-                connection.execute(delete(images).where(images.c.id == image_id))
-        except IntegrityError as error:
-            raise ConflictError(
-                f"image {image_id} is the input of at least one job: delete the jobs first"
-            ) from error
-
-    # --- jobs ---
 
     def submit(
         self,
@@ -294,7 +143,7 @@ class Ledger:
         with reading(self.engine) as connection:
             row = connection.execute(_JOB, {"id": job_id}).one_or_none()
             if row is None or owner not in (None, row.owner):
-                raise _missing(connection, "job", job_id, owner)
+                raise missing(connection, "job", job_id, owner)
             if row.state != State.SUCCEEDED:
                 return _job(row)
             held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
@@ -429,30 +278,6 @@ class Ledger:
         with reading(self.engine) as connection:
             return float(connection.execute(select(Now())).scalar_one()) - time.time()
 
-    # --- workers ---
-
-    def beat(self, worker: str) -> None:
-        """Note that a worker is alive; forget those silent for a day."""
-        with writing(self.engine) as connection:
-            seen = connection.execute(
-                update(workers).where(workers.c.name == worker).values(seen_at=Now())
-            )
-            if not seen.rowcount:
-                connection.execute(insert(workers).values(name=worker, seen_at=Now()))
-                connection.execute(delete(workers).where(workers.c.seen_at < Now() - DAY))
-
-    def leave(self, worker: str) -> None:
-        """Note that a worker has stopped."""
-        with writing(self.engine) as connection:
-            connection.execute(delete(workers).where(workers.c.name == worker))
-
-    def live_workers(self, *, within_s: float) -> int:
-        """Number of workers heard of within so many seconds."""
-        with reading(self.engine) as connection:
-            return connection.execute(
-                select(func.count()).where(workers.c.seen_at >= Now() - within_s)
-            ).scalar_one()
-
     def _by_idempotency_key(self, owner: str, key: str | None) -> Any:
         if key is None:
             return None
@@ -506,16 +331,7 @@ def _use(connection: Connection, image_id: str, owner: str) -> None:
     expired_at = connection.execute(select(images.c.expired_at).where(*here)).scalar_one_or_none()
     if expired_at is not None:
         raise ExpiredError(f"image {image_id}", expired_at)
-    raise _missing(connection, "image", image_id, owner)
-
-
-def _missing(connection: Connection, kind: str, id_: str, owner: str | None) -> LedgerError:
-    """Why there is no such object: there never was, it is another's, or it has expired."""
-    query = select(tombstones.c.expired_at).where(tombstones.c.id == id_)
-    if owner is not None:
-        query = query.where(tombstones.c.owner == owner)
-    at = connection.execute(query).scalar_one_or_none()
-    return NotFoundError(f"no {kind} {id_}") if at is None else ExpiredError(f"{kind} {id_}", at)
+    raise missing(connection, "image", image_id, owner)
 
 
 def write_event(
@@ -530,19 +346,6 @@ def write_event(
         insert(events).values(
             job_id=job_id, attempt=attempt, type=type_, data=dict(data or {}), created_at=Now()
         )
-    )
-
-
-def _image(row: Row[Any]) -> ImageRecord:
-    return ImageRecord(
-        id=row.id,
-        owner=row.owner,
-        name=row.name,
-        sha256=row.sha256,
-        size=row.size,
-        created_at=row.created_at,
-        contents=FileInfo.from_dict(row.info),
-        expired_at=row.expired_at,
     )
 
 

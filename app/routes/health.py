@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.deps import Services, ServicesDep
 from app.schemas import Health, Version
 from worker.contract import WORKER_SILENCE
+from worker.presence import Workers
 
 router = APIRouter(tags=["health"])
 
@@ -38,7 +39,7 @@ def _check(services: Services) -> Health:
     try:
         services.ledger.ping()
         services.store.ping()
-        workers = services.ledger.live_workers(within_s=WORKER_SILENCE)
+        workers = Workers(services.ledger).alive(within_s=WORKER_SILENCE)
     except (SQLAlchemyError, OSError) as error:
         return Health(status="down", problems=[f"ledger or store: {type(error).__name__}"])
     problems = [] if workers else ["no worker is alive: jobs are accepted and wait"]

@@ -98,7 +98,7 @@ def index(
 ) -> ImageList:
     """Images, newest first."""
     before = None if cursor is None else decode(cursor, float, str)
-    records = services.ledger.images(owner=caller.sees, before=before, limit=limit + 1)
+    records = services.images.page(owner=caller.sees, before=before, limit=limit + 1)
     page, more = records[:limit], len(records) > limit
     after = encode(page[-1].created_at, page[-1].id) if more else None
     if after is not None:
@@ -144,5 +144,5 @@ def preview(
 @router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
 def delete(image: ImageToChangeDep, services: ServicesDep) -> None:
     """Remove an image that no job refers to."""
-    services.ledger.delete_image(image.id, owner=image.owner)
+    services.images.delete(image.id, owner=image.owner)
     services.store.remove_image(image.id)

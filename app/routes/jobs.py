@@ -251,7 +251,7 @@ async def _submit_image(
     spec = _validate(JobSpec, await read_json(request))
     spec.params.checked()
     await run_in_threadpool(services.models.expect, spec.params.model)
-    image = await run_in_threadpool(services.ledger.image, spec.image_id, owner=caller.sees)
+    image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
     async with _place(services, image.owner, key):
         spec.params.check(image.contents)
         await run_in_threadpool(check_space, services, image.owner, 0)

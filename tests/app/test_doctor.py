@@ -13,6 +13,7 @@ from worker.contract import Scope
 from worker.database import writing
 from worker.ledger import Ledger
 from worker.model import DEFAULT
+from worker.presence import Workers
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def line(output: str, check: str) -> str:
 
 def test_a_deployment_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ledger = Ledger(f"sqlite:///{folder / 'ledger.sqlite'}")
-    ledger.beat("somebody")
+    Workers(ledger).beat("somebody")
     status, output = examined(capsys)
     assert (status, "no fault" in output) == (0, True), output
     for check in ("data folder", "free space", "ledger", "clock", "workers", "queue", "decoder"):

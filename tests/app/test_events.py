@@ -20,11 +20,12 @@ from worker.contract import (
     JobRequest,
     State,
 )
+from worker.images import Images
 from worker.ledger import Ledger
 
 
 def running_job(ledger: Ledger) -> Attempt:
-    image, _ = ledger.add_image(
+    image, _ = Images(ledger).add(
         image_id=uuid4().hex,
         owner="someone",
         name="image",

@@ -265,7 +265,7 @@ def test_room_is_exact_when_many_submit_at_once(tmp_path: Path) -> None:
 
     from tests.worker.conftest import add_image
     from worker.contract import JobRequest, Room
-    from worker.ledger import QueueFullError
+    from worker.refusals import QueueFullError
 
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     image = add_image(ledger, owner="ada")

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from tests.faults.history import TERMINAL, History, Submission
 from worker.contract import Event, EventType, JobRecord, State
 from worker.database import reading
-from worker.ledger import Ledger, NotFoundError
+from worker.ledger import Ledger
+from worker.refusals import NotFoundError
 from worker.store import Store, sha256_of
 from worker.tables import artifacts, jobs
 

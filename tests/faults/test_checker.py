@@ -13,6 +13,7 @@ from tests.faults.history import History, Submission
 from worker.attempt import Attempt
 from worker.contract import EventType, ImageInfo, JobRequest, Stage
 from worker.database import writing
+from worker.images import Images
 from worker.ledger import Ledger, write_event
 from worker.store import Store
 from worker.tables import artifacts, events, jobs
@@ -26,7 +27,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}")
         self.store = Store(folder)
-        image, _ = self.ledger.add_image(
+        image, _ = Images(self.ledger).add(
             image_id=uuid4().hex,
             owner=OWNER,
             name="x",

@@ -18,6 +18,7 @@ from tests.faults.history import Client, History, Submission
 from tests.faults.rig import Rig, free_port, until
 from tests.postgres import Cluster
 from worker.contract import State
+from worker.presence import Workers
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
@@ -182,7 +183,7 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
         )
         for skew in ("+3h", "-3h")
     ]
-    until(lambda: rig.ledger.live_workers(within_s=10) == 3, "the skewed workers are there")
+    until(lambda: Workers(rig.ledger).alive(within_s=10) == 3, "the skewed workers are there")
     with Client(rig.url, history, 10) as client:
         wanted = [client.submit(known[n % len(known)]) for n in range(6)]
         for each in wanted:
@@ -193,7 +194,7 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
             horse = find()
             rig.kill_process(horse, "horse")
             client.follow(lost)
-        assert rig.ledger.live_workers(within_s=10) == 3
+        assert Workers(rig.ledger).alive(within_s=10) == 3
     for process in skewed:
         assert process.poll() is None
     assert check(history, rig.ledger, rig.store) == []

@@ -30,7 +30,9 @@ from worker.contract import (
     JobRequest,
     State,
 )
+from worker.images import Images
 from worker.ledger import Ledger
+from worker.presence import Workers
 from worker.selection import Selection
 from worker.settings import Settings
 from worker.store import Store
@@ -63,7 +65,7 @@ def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER)
         (upload / "original").write_bytes(image_id.encode())
         np.save(upload / "pixels.npy", np.random.default_rng(1).poisson(lattice).astype(np.uint16))
         store.accept(upload, image_id)
-    record, _ = ledger.add_image(
+    record, _ = Images(ledger).add(
         owner=owner,
         name="lattice.tif",
         sha256=image_id * 2,
@@ -189,7 +191,7 @@ def serve(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
         processes.append(process)
         ledger = Ledger.open(settings.ledger_url)
         server = Server(process, settings, ledger, Store(settings.data_dir), log)
-        until(lambda: ledger.live_workers(within_s=60) >= workers)
+        until(lambda: Workers(ledger).alive(within_s=60) >= workers)
         return server
 
     yield start

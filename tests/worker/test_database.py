@@ -13,6 +13,7 @@ from worker.backlog import Backlog
 from worker.contract import Artifact, JobRequest, State
 from worker.database import UnusableLedgerError, check_place, migrate, open_engine, writing
 from worker.ledger import Ledger
+from worker.presence import Workers
 
 JOB = {
     "owner": OWNER,
@@ -176,9 +177,9 @@ def test_a_process_stopped_within_a_write_holds_nobody_up_for_ever(
     stuck, ledger = Ledger.open(url), Ledger(url)
     with stuck.engine.connect().execution_options(writes=True) as connection:
         connection.execute(text("SELECT 1"))  # and then nothing more
-        ledger.beat("worker")
+        Workers(ledger).beat("worker")
         connection.invalidate()
-    assert ledger.live_workers(within_s=60) == 1
+    assert Workers(ledger).alive(within_s=60) == 1
     stuck.close()
     ledger.close()
 

@@ -21,7 +21,10 @@ from tests.worker.conftest import OWNER, add_image, until
 from worker.attempt import Attempt
 from worker.backlog import Backlog
 from worker.contract import Artifact, Failure, JobRequest, Priority, Stage, State
-from worker.ledger import ConflictError, IdempotencyMismatchError, Ledger, NotFoundError
+from worker.images import Images
+from worker.ledger import Ledger
+from worker.presence import Workers
+from worker.refusals import ConflictError, IdempotencyMismatchError, NotFoundError
 from worker.tables import metadata
 
 MADE = [Artifact("result.npy", "0" * 64, 1)]
@@ -235,19 +238,19 @@ def test_another_owners_things_are_not_found(ledger: Ledger) -> None:
         with pytest.raises(NotFoundError):
             look(job_id, owner=OWNER)
     with pytest.raises(NotFoundError):
-        ledger.image(image_id, owner=OWNER)
+        Images(ledger).get(image_id, owner=OWNER)
     with pytest.raises(NotFoundError):
-        ledger.delete_image(image_id, owner=OWNER)
+        Images(ledger).delete(image_id, owner=OWNER)
     assert ledger.job(job_id).state is State.QUEUED
 
 
 def test_images_are_known_by_digest_to_their_owner(ledger: Ledger) -> None:
     image = add_image(ledger)
     again = {"owner": OWNER, "name": "x", "sha256": image.sha256, "size": 1, "info": image.info}
-    assert ledger.add_image(image_id="f" * 32, **again) == (image, False)  # type: ignore[arg-type]
-    assert ledger.image_by_digest(image.sha256, owner=OWNER) == image
-    assert ledger.image_by_digest(image.sha256, owner="other") is None
-    assert ledger.image(image.id, owner=OWNER) == image
+    assert Images(ledger).add(image_id="f" * 32, **again) == (image, False)  # type: ignore[arg-type]
+    assert Images(ledger).by_digest(image.sha256, owner=OWNER) == image
+    assert Images(ledger).by_digest(image.sha256, owner="other") is None
+    assert Images(ledger).get(image.id, owner=OWNER) == image
 
 
 def test_what_is_in_use_stays(ledger: Ledger) -> None:
@@ -256,13 +259,13 @@ def test_what_is_in_use_stays(ledger: Ledger) -> None:
     with pytest.raises(ConflictError):
         ledger.delete_job(job_id, owner=OWNER)
     with pytest.raises(ConflictError):
-        ledger.delete_image(image_id, owner=OWNER)
+        Images(ledger).delete(image_id, owner=OWNER)
     ledger.cancel(job_id, owner=OWNER)
     ledger.delete_job(job_id, owner=OWNER)
     assert ledger.events(job_id) == []
-    ledger.delete_image(image_id, owner=OWNER)
+    Images(ledger).delete(image_id, owner=OWNER)
     with pytest.raises(NotFoundError):
-        ledger.image(image_id, owner=OWNER)
+        Images(ledger).get(image_id, owner=OWNER)
 
 
 def test_jobs_are_listed_newest_first_in_pages(ledger: Ledger) -> None:
@@ -382,10 +385,10 @@ def test_the_migrations_make_the_tables_of_the_code(ledger: Ledger) -> None:
 
 
 def test_workers_are_seen_until_they_leave(ledger: Ledger) -> None:
-    ledger.beat("one")
-    ledger.beat("two")
-    ledger.beat("two")
-    assert ledger.live_workers(within_s=60) == 2
-    ledger.leave("one")
-    assert ledger.live_workers(within_s=60) == 1
-    until(lambda: ledger.live_workers(within_s=0.01) == 0)
+    Workers(ledger).beat("one")
+    Workers(ledger).beat("two")
+    Workers(ledger).beat("two")
+    assert Workers(ledger).alive(within_s=60) == 2
+    Workers(ledger).leave("one")
+    assert Workers(ledger).alive(within_s=60) == 1
+    until(lambda: Workers(ledger).alive(within_s=0.01) == 0)

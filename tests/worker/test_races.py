@@ -13,7 +13,10 @@ from tests.worker.conftest import OWNER, add_image
 from worker.attempt import Attempt
 from worker.backlog import Backlog
 from worker.contract import Artifact, JobRequest, Stage, State
-from worker.ledger import ConflictError, Ledger, NotFoundError
+from worker.images import Images
+from worker.ledger import Ledger
+from worker.presence import Workers
+from worker.refusals import ConflictError, NotFoundError
 from worker.retention import Retention
 
 AT_ONCE = 6
@@ -122,7 +125,7 @@ def test_one_key_makes_one_job(ledger: Ledger) -> None:
 
 def test_one_file_sent_at_once_is_one_image(ledger: Ledger) -> None:
     def add(own: Ledger, n: int) -> tuple[str, bool]:
-        record, created = own.add_image(
+        record, created = Images(own).add(
             image_id=f"{n:032x}",
             owner=OWNER,
             name="x",
@@ -186,7 +189,7 @@ def test_an_image_is_deleted_or_used(ledger: Ledger) -> None:
                 if n % 2:
                     own.submit(JobRequest(OWNER, image_id, {}))
                 else:
-                    own.delete_image(image_id, owner=OWNER)
+                    Images(own).delete(image_id, owner=OWNER)
             except (NotFoundError, ConflictError):
                 pass
 
@@ -214,5 +217,5 @@ def test_a_reader_never_sees_half_of_a_success(ledger: Ledger) -> None:
 
 
 def test_workers_beat_at_once(ledger: Ledger) -> None:
-    all_at_once(ledger, lambda own, n: [own.beat(f"worker{n}") for _ in range(5)])
-    assert ledger.live_workers(within_s=60) == AT_ONCE
+    all_at_once(ledger, lambda own, n: [Workers(own).beat(f"worker{n}") for _ in range(5)])
+    assert Workers(ledger).alive(within_s=60) == AT_ONCE

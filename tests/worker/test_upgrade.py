@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from worker.contract import JobRequest, State
 from worker.database import MIGRATIONS, UnusableLedgerError, head, open_engine, revision, writing
+from worker.images import Images
 from worker.ledger import Ledger
 from worker.tally import tally
 
@@ -55,7 +56,7 @@ def test_from_the_first_version(tmp_path: Path) -> None:
     job = ledger.job(JOB, owner="local")
     assert (job.state, job.created_at, job.request.batch) == (State.SUCCEEDED, 1000.0, None)
     assert [artifact.name for artifact in job.artifacts] == ["result.npy"]
-    assert ledger.image(IMAGE, owner="local").expired_at is None
+    assert Images(ledger).get(IMAGE, owner="local").expired_at is None
     assert ledger.used("local") == 200 + 50, "what interim results took was not noted then"
     assert tally(ledger)["wait", "batch"].total == 1.0
     again, _ = ledger.submit(JobRequest("local", IMAGE, {}, batch="new"))
