@@ -14,7 +14,7 @@ from reucid_core.training.fit import DECISIONS
 from reucid_core.training.labels import Components, Kept
 from reucid_core.training.recipes import Micrograph, PointDefect, Recipe, micrograph, pristine
 from reucid_core.training.rivals import Noise, Rival
-from reucid_core.training.scores import Defect, defects_between
+from reucid_core.training.scores import Defect, defects_in
 from reucid_core.training.simulate import FloatImage
 
 DEFECTS = (PointDefect(0.31, 0.33, 0.0), PointDefect(0.67, 0.64, 0.5))
@@ -32,6 +32,10 @@ class Case:
     example : Example
     fused : ndarray, shape (k, m * n), float64
         The image that each eigenpatch alone makes.
+    change : ndarray, shape (m, n), float64
+        What the point defects add to the perfect crystal's image.
+    fused_change : ndarray, shape (k, m * n), float64
+        What each eigenpatch alone makes of that.
     defects : list of Defect
     """
 
@@ -39,6 +43,8 @@ class Case:
     images: Micrograph
     example: Example
     fused: NDArray[np.float64]
+    change: FloatImage
+    fused_change: NDArray[np.float64]
     defects: list[Defect]
 
     @classmethod
@@ -48,8 +54,10 @@ class Case:
         decomposition = decompose_whole(images.noisy, recipe.patch_size)
         components = Components.of(decomposition, images.noisy)
         example = example_of(recipe, images, decomposition, components)
-        defects = defects_between(images.specimen, pristine(recipe, DEFECTS))
-        return cls(recipe, images, example, components.fused, defects)
+        change = images.specimen - pristine(recipe, DEFECTS)
+        fused_change = Components.of(decomposition, change).fused
+        found = defects_in(change)
+        return cls(recipe, images, example, components.fused, change, fused_change, found)
 
     @property
     def decisions(self) -> tuple[ScanNoise, ...]:
@@ -60,23 +68,40 @@ class Case:
     def noise(self) -> Noise:
         """What a denoiser of images is told; nothing of the rows."""
         gain = 1 / (self.recipe.dose * self.recipe.view.sampling**2)
-        return Noise(gain=gain, read=self.recipe.read_noise, offset=self.recipe.black_level)
-
-    def restored(self, kept: Kept) -> FloatImage:
-        """The image of a subset of eigenpatches; where nothing is kept, of the first."""
-        chosen = kept if kept.any() else np.arange(len(kept)) == 0
-        image: FloatImage = (chosen @ self.fused).reshape(self.images.noisy.shape)
-        return image
+        peak = float(self.images.specimen.max()) - self.recipe.black_level
+        read = self.recipe.read_noise * peak
+        return Noise(gain=gain, read=read, offset=self.recipe.black_level)
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """What a method made of a micrograph, to be judged by a decision about scan noise."""
+    """What a method made of a micrograph, to be judged by a decision about scan noise.
+
+    Parameters
+    ----------
+    method : str
+    scan_noise : {"keep", "remove"}
+    image : ndarray, shape (m, n), float64
+    difference : ndarray, shape (m, n), float64
+        What of it is due to the point defects: without them, it would be missing.
+    kept : ndarray, shape (k,), bool, optional
+        The eigenpatches, if the method chooses among them.
+    """
 
     method: str
     scan_noise: ScanNoise
     image: FloatImage
-    kept: Kept | None = None  # of the eigenpatches, if the method chooses among them
+    difference: FloatImage
+    kept: Kept | None = None
+
+    @classmethod
+    def of(cls, method: str, scan_noise: ScanNoise, case: Case, kept: Kept) -> "Restoration":
+        """The image of a subset of eigenpatches; where nothing is kept, of the first."""
+        chosen = kept if kept.any() else np.arange(len(kept)) == 0
+        image, difference = (
+            (chosen @ fused).reshape(case.change.shape) for fused in (case.fused, case.fused_change)
+        )
+        return cls(method, scan_noise, image, difference, kept)
 
 
 def restore(
@@ -90,16 +115,20 @@ def restore(
     d, noisy = case.example.decomposition, case.images.noisy
     sure = baselines.sure_subset(d, noisy, gram=case.example.keep.error.gram)
     chosen = [(each, each.rule(d)) for each in contenders]
-    images = [(NOISY, noisy.astype(np.float64))]
-    images += [(each.name, each(noisy, case.noise, d.patch_size)) for each in rivals]
+    images = [(NOISY, noisy.astype(np.float64), case.change)]
+    for each in rivals:
+        image, without = (
+            each(some, case.noise, d.patch_size) for some in (noisy, noisy - case.change)
+        )
+        images.append((each.name, image, image - without))
     for decision in case.decisions:
         labels = case.example.labels(decision)
         subsets = [(name, kept) for each, kept in chosen if (name := _name(each, case, decision))]
         subsets += [("SURE", sure), ("patch oracle", labels.patch_oracle)]
         for name, kept in (*subsets, (ORACLE, labels.image_oracle)):
-            yield Restoration(name, decision, case.restored(kept), kept)
-        for name, image in images:
-            yield Restoration(name, decision, image)
+            yield Restoration.of(name, decision, case, kept)
+        for name, image, difference in images:
+            yield Restoration(name, decision, image, difference)
 
 
 def _name(contender: Contender, case: Case, decision: ScanNoise) -> str | None:

@@ -205,7 +205,13 @@ def score(case: Case, restoration: Restoration) -> Score:
     """All figures of a restoration."""
     recipe, kept, decision = case.recipe, restoration.kept, restoration.scan_noise
     labels, truth = case.example.labels(decision), case.images.truth(decision)
-    found = merit(restoration.image, case.images.noisy, truth, case.defects)
+    found = merit(
+        restoration.image,
+        case.images.noisy,
+        truth,
+        difference=restoration.difference,
+        defects=case.defects,
+    )
     return Score(
         **asdict(found),
         specimen=recipe.specimen.name,

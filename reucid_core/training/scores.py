@@ -50,7 +50,8 @@ class Merit:
         Largest autocorrelation of the residual over its bound for white noise: above 1 there is
         structure in it.
     contrast : float
-        Share of the point defects' contrast that is left, mean over them; NaN without any.
+        Share of the point defects' contrast that is left, mean over them: 1 unchanged, 0 gone; NaN
+        without any.
     """
 
     psnr: float
@@ -61,9 +62,17 @@ class Merit:
 
 
 def merit(
-    restored: FloatArray, noisy: FloatArray, truth: FloatArray, defects: Sequence[Defect] = ()
+    restored: FloatArray,
+    noisy: FloatArray,
+    truth: FloatArray,
+    *,
+    difference: FloatArray,
+    defects: Sequence[Defect],
 ) -> Merit:
-    """Judge a reconstruction; all images of shape (m, n), in the same units of intensity."""
+    """Judge a reconstruction; all images of shape (m, n), in the same units of intensity.
+
+    `difference` is that between the reconstructions with and without the defects, see `contrast`.
+    """
     residual = noisy.astype(np.float64) - restored
     found = whiteness(residual) if residual.any() else None
     return Merit(
@@ -71,7 +80,7 @@ def merit(
         ssim=ssim(restored, truth),
         ief=ief(noisy, restored, truth),
         whiteness=found.largest / found.bound if found else float("nan"),
-        contrast=float(np.mean([contrast(restored, truth, each) for each in defects]))
+        contrast=float(np.mean([contrast(difference, each) for each in defects]))
         if defects
         else float("nan"),
     )
@@ -97,15 +106,9 @@ def ssim(image: FloatArray, truth: FloatArray) -> float:
     )
 
 
-def defects_between(truth: FloatArray, pristine: FloatArray) -> list[Defect]:
-    """Where two images of a crystal, with and without defects, differ.
-
-    Parameters
-    ----------
-    truth, pristine : ndarray, shape (m, n)
-        In the same units of intensity.
-    """
-    change = truth.astype(np.float64) - pristine
+def defects_in(change: FloatArray) -> list[Defect]:
+    """Where defects change a crystal's image, shape (m, n)."""
+    change = change.astype(np.float64)
     regions, _ = scipy.ndimage.label(np.abs(change) > VISIBLE * np.abs(change).max())
     found = [
         Defect((rows, columns), np.where(regions[rows, columns] == n, change[rows, columns], 0.0))
@@ -119,14 +122,15 @@ def defects_between(truth: FloatArray, pristine: FloatArray) -> list[Defect]:
     ]
 
 
-def contrast(restored: FloatArray, truth: FloatArray, defect: Defect) -> float:
+def contrast(difference: FloatArray, defect: Defect) -> float:
     """Share of a point defect's contrast that survives: 1 unchanged, 0 gone.
 
-    sum(d (restored - pristine)) / sum(d^2) over the defect's region, d being the defect's change;
-    what blurs or brightens the perfect lattice there counts as well.
+    sum(d difference) / sum(d^2) over the defect's region, d being the defect's change, and the
+    difference that between two reconstructions, of a noisy image and of the same without the
+    defects: what a method does to the perfect lattice does not count.
     """
-    error = restored[defect.window].astype(np.float64) - truth[defect.window]
-    return float(1 + np.sum(error * defect.change) / np.sum(defect.change**2))
+    survived = difference[defect.window].astype(np.float64)
+    return float(np.sum(survived * defect.change) / np.sum(defect.change**2))
 
 
 def row_step(image: FloatArray) -> float:

@@ -104,7 +104,7 @@ def test_scores_are_those_of_the_images(case: Case, restorations: list[Restorati
             assert found.loss == pytest.approx(0, abs=1e-6)
         if each.method == "noisy":
             assert found.ief == 1
-            assert found.contrast == pytest.approx(1, abs=0.5)
+            assert found.contrast == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")
