@@ -57,7 +57,7 @@ def scree(
             axes.axhline(level, color=BLACK, linewidth=0.8, linestyle="--", label="noise alone")
         axes.set_yscale("log")
         axes.set_xlabel("eigenpatch $k$")
-        axes.set_ylabel("singular value $s_k / s_1$")
+        axes.set_ylabel("singular value $s_k / s_0$")
         axes.legend()
 
 

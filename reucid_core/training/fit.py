@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,11 @@ def fit(
         datapoints(examples, names, scan_noise=scan_noise, oracle=options.oracle)
         for examples in (training, validation)
     )
-    if people is not None:
+    learned, judged = (
+        replace(batch, costs=batch.costs.clamp(options.weight_floor, options.weight_cap))
+        for batch in (learned, judged)
+    )
+    if people is not None:  # whose costs are as stated
         learned = learned.joined(people)
     network, epochs = train(
         learned, judged, options, variants=_variants(scan_noise), progress=progress
@@ -134,7 +138,7 @@ def train(
         network.centre.copy_(training.inputs.mean(dim=0))
         network.scale.copy_(training.inputs.std(dim=0).clamp_min(1e-3))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-    importance = weights(validation, options)
+    importance = validation.costs
     generator = torch.Generator().manual_seed(options.seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
@@ -163,11 +167,6 @@ def new_network(architecture: Architecture, seed: int) -> EigenpatchNet:
         return EigenpatchNet(architecture)
 
 
-def weights(batch: Batch, options: FitOptions) -> Tensor:
-    """What a mistake on each datapoint weighs, shape (n,)."""
-    return batch.costs.clamp(options.weight_floor, options.weight_cap)
-
-
 def cross_entropy(network: EigenpatchNet, batch: Batch) -> Tensor:
     """Of each datapoint, shape (n,)."""
     logits = network(batch.eigenpatches, batch.inputs)
@@ -189,7 +188,7 @@ def _one_epoch(
 ) -> float:
     """Draw and learn an epoch's datapoints; the mean loss on the way."""
     drawn = torch.multinomial(
-        weights(training, options), options.epoch_size, replacement=True, generator=generator
+        training.costs, options.epoch_size, replacement=True, generator=generator
     )
     losses = []
     for index in torch.split(drawn, options.batch_size):

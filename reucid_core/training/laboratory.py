@@ -156,6 +156,7 @@ def evaluate(
     for name, module in missing.items():
         say(f"without {name}: {module} is not installed (extra `bench`)")
     output.mkdir(parents=True, exist_ok=True)
+    shown = show(experiments, output, patch_size=patch_size)
     found = list[Found]()
     for one in leave_out(examples, options, rivals=rivals, n_each=images, processes=processes):
         found.append(one)
@@ -165,7 +166,7 @@ def evaluate(
         (output / "tables.md").write_text(report(scores))
     draw(found, output)
     with (output / "tables.md").open("a") as tables:
-        tables.writelines(f"\n{each}" for each in show(experiments, output, patch_size=patch_size))
+        tables.writelines(f"\n{each}" for each in shown)
     say((output / "tables.md").read_text())
 
 
