@@ -18,7 +18,7 @@ from reucid_core.plan import plan_exact
 from reucid_core.training.labels import Components, Kept, SubsetError, image_oracle
 from reucid_core.training.recipes import Micrograph, Recipe, micrograph
 
-VERSION = 2  # of what is kept on disk
+VERSION = 3  # of what is kept on disk
 
 
 @dataclass(frozen=True)

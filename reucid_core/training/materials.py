@@ -326,7 +326,7 @@ _MATERIALS = (
     ),
     Material(
         name="Pt[110]",
-        family="particle",
+        family="fluorite",  # in projection, its atoms lie as the cations of CeO2[110] do
         cell=_fcc_110(3.924, "Pt"),
         repeats=(3, 4, 10),
         slices=2,

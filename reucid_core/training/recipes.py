@@ -40,7 +40,8 @@ class Recipe:
         Of a field, point defects are added where its variant is `fields.PERFECT`.
     view : View
     dose : float
-        In e/A^2.
+        Electrons counted per A^2 where the truth, less the black level, is 1: in its brightest
+        column. Of those that arrive, a detector counts few.
     read_noise : float
         Relative to the truth's maximum.
     rows : RowNoise
@@ -108,15 +109,16 @@ def micrograph(recipe: Recipe, defects: Sequence[PointDefect] = ()) -> Micrograp
     """The micrograph of a recipe, with some columns changed."""
     defect_rng, noise_rng, scan_rng = np.random.default_rng([recipe.seed, 0]).spawn(3)
     truth = _truth(recipe, defects, defect_rng)
-    scanned = scan(truth, recipe.rows, rng=scan_rng) if recipe.rows else truth
-    noisy = detect(
-        scanned,
+    displaced, offsets = scan(truth, recipe.rows, rng=scan_rng)
+    counted = detect(
+        displaced,
         dose=recipe.dose,
         sampling=recipe.view.sampling,
-        read_noise=recipe.read_noise,
+        read_noise=recipe.read_noise * float(truth.max()),
         rng=noise_rng,
     )
-    noisy, truth, scanned = (image + recipe.black_level for image in (noisy, truth, scanned))
+    images = (counted + offsets, truth, displaced + offsets)
+    noisy, truth, scanned = (image + recipe.black_level for image in images)
     if recipe.counts is not None:
         noisy = digitise(noisy, counts=recipe.counts)
     return Micrograph(noisy, truth, scanned)

@@ -176,18 +176,18 @@ def detect(
     Parameters
     ----------
     truth : ndarray, shape (m, n)
-        Mean signal per incident electron, at least 0.
+        Mean signal, at least 0.
     dose : float
-        Incident electrons per square angstrom.
+        Electrons counted per square angstrom where the truth is 1.
     sampling : float
         Side of a pixel in angstrom.
     rng : numpy.random.Generator
     read_noise : float
-        Standard deviation of the Gaussian noise, relative to the truth's maximum.
+        Standard deviation of the Gaussian noise, in the units of the truth.
     """
     electrons = dose * sampling**2
     shot = rng.poisson(truth * electrons) / electrons
-    return shot + rng.normal(0.0, read_noise * truth.max(), truth.shape)
+    return shot + rng.normal(0.0, read_noise, truth.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,8 +209,13 @@ class RowNoise:
         return self.offset > 0 or self.jitter > 0
 
 
-def scan(truth: FloatImage, noise: RowNoise, *, rng: np.random.Generator) -> FloatImage:
-    """A truth as its rows were really scanned, shape (m, n); dose and counting come after it."""
+def scan(
+    truth: FloatImage, noise: RowNoise, *, rng: np.random.Generator
+) -> tuple[FloatImage, FloatImage]:
+    """A truth where its rows were really scanned, (m, n), and what is added to each row, (m, 1).
+
+    The detector's electronics add it, to what was counted: it may well be negative.
+    """
     m, n = truth.shape
     offsets = rng.normal(0.0, noise.offset * truth.max(), (m, 1))
     displacements = rng.normal(0.0, noise.jitter, (m, 1))
@@ -220,8 +225,7 @@ def scan(truth: FloatImage, noise: RowNoise, *, rng: np.random.Generator) -> Flo
         displaced = scipy.ndimage.map_coordinates(
             truth, [y, x - displacements], order=3, mode="nearest"
         )
-    # Fewer than no electrons cannot arrive: a dark row ends at zero.
-    return np.maximum(displaced + offsets, 0.0)
+    return np.maximum(displaced, 0.0), offsets  # the spline may swing below no electrons
 
 
 def digitise(image: FloatImage, *, counts: float) -> FloatImage:

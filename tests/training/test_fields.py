@@ -1,3 +1,4 @@
+import itertools
 import json
 from dataclasses import replace
 
@@ -97,6 +98,36 @@ def test_cells_in_space_project_to_the_crystals(name: str) -> None:
     }
     assert projected == expected
     assert MATERIALS[name].family == CRYSTALS[name].family
+
+
+def _proportion(name: str) -> float:
+    height, width = fields.image(fields.field(name))[1]
+    return height / width
+
+
+def _unit_cell(name: str) -> FloatImage:
+    """Of mean 0 and norm 1, on a grid of its own fractions."""
+    cell, _ = fields.image(fields.field(name))
+    grid = [np.arange(48)[:, None] * cell.shape[0] / 48, np.arange(48) * cell.shape[1] / 48]
+    places = np.broadcast_arrays(*grid)
+    resampled: FloatImage = scipy.ndimage.map_coordinates(cell, places, order=1, mode="grid-wrap")
+    resampled -= resampled.mean()
+    return resampled / np.linalg.norm(resampled)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (one, other)
+        for one, other in itertools.combinations(fields.materials(), 2)
+        if _proportion(one) == pytest.approx(_proportion(other), rel=0.06)
+    ],
+)
+def test_materials_of_one_family_look_alike_and_others_do_not(one: str, other: str) -> None:
+    """Else leaving a family out would leave its likes in."""
+    spectrum = np.fft.rfft2(_unit_cell(one)) * np.fft.rfft2(_unit_cell(other)).conj()
+    alike = np.fft.irfft2(spectrum).max() > 0.85
+    assert alike == (fields.field(one).family == fields.field(other).family)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ import pytest
 from reucid_core.training.crystals import CRYSTALS
 from reucid_core.training.micrograph import demonstration
 from reucid_core.training.simulate import (
+    RowNoise,
     View,
     detect,
     expose,
     place_columns,
+    scan,
     scattering,
     simulate,
     with_defect,
@@ -86,11 +88,25 @@ def test_defects_change_only_the_columns_they_mean() -> None:
 
 def test_noise_has_the_mean_and_variance_of_its_dose() -> None:
     truth = np.full((400, 400), 0.5)
-    truth[0, 0] = 1.0  # the maximum, to which the read noise refers
     noisy = detect(truth, dose=250, sampling=0.2, rng=np.random.default_rng(1))
     electrons = 250 * 0.2**2
     assert noisy.mean() == pytest.approx(0.5, rel=5e-3)
     assert noisy.var() == pytest.approx(0.5 / electrons + 0.05**2, rel=2e-2)
+
+
+def test_rows_are_displaced_before_counting_and_offset_after_it() -> None:
+    truth = np.tile(np.r_[np.zeros(20), np.ones(20)], (3000, 1))
+    rows = RowNoise(offset=0.1, jitter=0.5)
+    displaced, offsets = scan(truth, rows, rng=np.random.default_rng(0))
+    assert displaced.min() == 0
+    assert displaced[:, 10].max() < 0.01
+    assert offsets.shape == (3000, 1)
+    assert offsets.std() == pytest.approx(0.1, rel=0.05)
+    edge = 20 - displaced[:, 15:25].sum(axis=1)
+    assert edge.std() == pytest.approx(0.5, rel=0.1)
+    unchanged, none = scan(truth, RowNoise(), rng=np.random.default_rng(0))
+    assert np.array_equal(unchanged, truth)
+    assert not none.any()
 
 
 def test_demonstration_is_one_and_the_same() -> None:
