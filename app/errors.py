@@ -28,6 +28,7 @@ from worker.refusals import (
     NotFoundError,
     QueueFullError,
 )
+from worker.store import DamagedError
 
 MEDIA_TYPE = "application/problem+json"
 QUEUE_WAIT = 10  # s after which a full queue may have room
@@ -147,6 +148,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
         case LedgerError() if type(error) in REFUSALS:
             return Problem(*REFUSALS[type(error)], str(error))
+        case DamagedError():
+            return Problem(500, "damaged_image", str(error))
         case ClientDisconnect():  # nobody reads this answer, and it is no fault of ours
             return Problem(400, "client_disconnected", "the client hung up within its request")
         case SQLAlchemyError():
@@ -200,6 +203,11 @@ def install(app: FastAPI) -> None:
         ReucidError,
         FormatError,
         LedgerError,
+        DamagedError,
+        # Here, too, though they would be answered: what is logged and counted is the answer.
+        ClientDisconnect,
+        SQLAlchemyError,
+        OSError,
     ):
         app.add_exception_handler(kind, answer)
 

@@ -7,6 +7,8 @@ from app.services import Services
 from worker.contract import Room
 from worker.settings import MIB
 
+FORM_LINES = MIB  # of a multipart body, beside its file
+
 
 def room(services: Services) -> Room:
     """How many jobs may be queued."""
@@ -15,11 +17,16 @@ def room(services: Services) -> Room:
 
 def check_upload(services: Services, request: Request, owner: str) -> None:
     """Refuse an upload, before its body is read, that would not be kept."""
+    check_space(services, owner, check_size(services, request))
+
+
+def check_size(services: Services, request: Request) -> int:
+    """Refuse a body that says that it is too large; how large it says it is."""
     declared = request.headers.get("content-length", "")
     size = int(declared) if declared.isdigit() else 0
-    if size > services.settings.max_upload + MIB:  # a form's own lines are not counted
+    if size > services.settings.max_upload + FORM_LINES:
         raise too_large(size, services.settings.max_upload)
-    check_space(services, owner, size)
+    return size
 
 
 def check_space(services: Services, owner: str, more: int) -> None:

@@ -111,6 +111,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     for module in (images, jobs, results, capabilities, models, keys):
         app.include_router(module.router, prefix="/v1", responses=errors.problems(401, 403, 429))
+    (document,) = (each for each in app.routes if getattr(each, "path", None) == app.openapi_url)
+    app.add_route(f"/v1{app.openapi_url}", document.endpoint, include_in_schema=False)  # type: ignore[attr-defined]
     for module in (health, metrics):  # also where orchestrators and Prometheus look
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)

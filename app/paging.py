@@ -25,7 +25,8 @@ def decode(cursor: str, *kinds: type) -> tuple[Any, ...]:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         place = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        if [type(each) for each in place] == list(kinds) and abs(place[0]) < 2**63:
+        ours = [type(each) for each in place] == list(kinds)
+        if ours and abs(place[0]) < 2**63 and all(str(each).isascii() for each in place):
             return tuple(place)
     except (ValueError, binascii.Error, TypeError, RecursionError):
         pass

@@ -5,21 +5,25 @@ own that is checked whenever it is served.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from app.conditional import has_it
 from app.deps import Services
 from app.errors import Problem
 from app.files import send_file
@@ -95,6 +99,7 @@ def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artif
     held = _require(job, name)
     path = services.store.artifact(job.id, job.attempt, name)
     if not path.exists() or sha256_of(path) != held.sha256:
+        services.ledger.job(job.id)  # deleted meanwhile: not found, instead of damaged
         raise Problem(
             500, "damaged_artifact", f"{name} of this job is missing or damaged in the store"
         )
@@ -123,14 +128,19 @@ def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendit
     )
 
 
-def render_picture(services: Services, job: JobRecord, name: Name, wish: Wish) -> Response:
+def render_picture(
+    request: Request, services: Services, job: JobRecord, name: Name, wish: Wish
+) -> Response:
     """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
     _require(job, "result.npy")
     chosen = chosen_signal(services, job)
     pixels = _one_frame(_pixels(services, job, chosen, name), wish)
     buffer = io.BytesIO()
     formats.picture(pixels, chosen.info, wish.look).save(buffer, format="PNG")
-    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache"}
+    etag = f'"{hashlib.sha256(buffer.getvalue()).hexdigest()}"'
+    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache", "ETag": etag}
+    if has_it(request, etag):
+        return Response(status_code=304, headers=headers)
     return Response(buffer.getvalue(), media_type="image/png", headers=headers)
 
 
@@ -146,6 +156,8 @@ def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish
     if n not in interims:
         if not job.state.terminal:
             raise _not_ready(f"got {len(interims)} interim results so far, expected more")
+        if not interims and job.state is not State.SUCCEEDED:
+            raise Problem(409, "no_result", f"the job {job.state} and has no interim results")
         raise Problem(404, "not_found", f"this job has {len(interims)} interim results")
     path = services.store.interim(job.id, job.attempt, n)
     if not path.exists() and job.state.terminal:
@@ -168,7 +180,7 @@ def render_eigenpatches(
     """The montage of a frame's offered eigenpatches with the classifier's verdicts."""
     path, _ = artifact(services, job, "eigenpatches.npz")
     stack_reports = _of_frame(report, frame)["stack_reports"]
-    drawn = 0 if report.get("frames") == "joint" else frame  # one set for all
+    drawn = _drawn(report, frame)
 
     def draw(target: Path) -> None:
         with np.load(path) as stored:
@@ -189,12 +201,13 @@ def render_eigenpatches(
 
 
 def render_eigenpatch(
-    services: Services, job: JobRecord, stack: int, index: int, frame: int
+    services: Services, job: JobRecord, report: dict[str, Any], stack: int, index: int, frame: int
 ) -> Rendition:
     """One eigenpatch of one stack, both counted from 1, of a frame, counted from 0."""
     path, _ = artifact(services, job, "eigenpatches.npz")
+    _of_frame(report, frame)
     with np.load(path) as stacks:
-        name = eigenpatches_key(frame, stack)
+        name = eigenpatches_key(_drawn(report, frame), stack)
         if name not in stacks or not 1 <= index <= len(stacks[name]):
             raise Problem(404, "not_found", f"this job has no eigenpatch {index} of stack {stack}")
         patch = stacks[name][index - 1]
@@ -210,9 +223,7 @@ def render_eigenpatch(
 
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
-    pixels = as_stack(
-        np.load(services.store.pixels(image.id, image.contents.default), mmap_mode="r")
-    )
+    pixels = as_stack(services.store.load_pixels(image, image.contents.default))
     return _cached(
         services.store.image_renditions(image.id),
         f"preview-{side}.png",
@@ -251,7 +262,7 @@ def _run(
 ) -> tuple[provenance.Run, dict[str, Path], dict[str, Path]]:
     """What a bundle tells of a job, and the files of its result and input by their names there."""
     report = json.loads(artifact(services, job, "report.json")[0].read_bytes())
-    image = services.images.get(job.request.image_id, owner=job.request.owner)
+    image = _image(services, job)
     run = provenance.Run(
         input_name=image.name,
         info=chosen_signal(services, job).info,
@@ -262,7 +273,7 @@ def _run(
         sample_id=job.request.sample_id,
     )
     files = {name: _part(services, job, name) for name in bundle.parts(report)}
-    return run, files, bundle.inputs(image.contents.format, sent_files(services, image))
+    return run, files, bundle.inputs(image.contents.format, services.store.sent_files(image))
 
 
 def _part(services: Services, job: JobRecord, name: str) -> Path:
@@ -275,19 +286,14 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
             return artifact(services, job, name)[0]
 
 
-def sent_files(services: Services, image: ImageRecord) -> list[Path]:
-    """The file of an upload, and those that came with it, checked against the ledger."""
-    paths = [services.store.original(image.id), *services.store.companions(image.id)]
-    if not paths[0].exists() or sha256_of(*paths) != image.sha256:
-        raise Problem(500, "damaged_image", "this image is missing or damaged in the store")
-    return paths
-
-
 def chosen_signal(services: Services, job: JobRecord) -> Chosen:
     """What the job is about."""
-    image = services.images.get(job.request.image_id, owner=job.request.owner)
     selection, _ = Selection.split(job.request.params)
-    return selection.of(image.contents)
+    return selection.of(_image(services, job).contents)
+
+
+def _image(services: Services, job: JobRecord) -> ImageRecord:
+    return services.images.get(job.request.image_id, owner=job.request.owner)
 
 
 def _of_frame(report: dict[str, Any], frame: int) -> dict[str, Any]:
@@ -295,6 +301,11 @@ def _of_frame(report: dict[str, Any], frame: int) -> dict[str, Any]:
         return frame_report(report, frame)
     except IndexError:
         raise Problem(404, "not_found", f"frame {frame} of this job was not denoised") from None
+
+
+def _drawn(report: dict[str, Any], frame: int) -> int:
+    """The frame under which a frame's eigenpatches lie: of a joint job, one set for all."""
+    return 0 if report.get("frames") == "joint" else frame
 
 
 def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
@@ -314,7 +325,7 @@ def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> N
     result = _load(services, job, "result.npy")
     if name == "result":
         return result
-    signal = np.load(services.store.pixels(job.request.image_id, chosen.index), mmap_mode="r")
+    signal = services.store.load_pixels(_image(services, job), chosen.index)
     return np.asarray(chosen.pixels_of(signal).astype(result.dtype) - result)
 
 
@@ -340,13 +351,24 @@ def _cached(
     for each in (path, known):  # first: somebody asks for it, so no sweep takes it meanwhile
         with contextlib.suppress(FileNotFoundError):
             os.utime(each)
-    if not _is_intact(path, known):
-        with write_atomic(path) as temporary:
-            clipped = draw(temporary)
-        with write_atomic(known) as temporary:
-            temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+    with _alone_at(path):
+        if not _is_intact(path, known):
+            with write_atomic(path) as temporary:
+                clipped = draw(temporary)
+            with write_atomic(known) as temporary:
+                temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
     facts = json.loads(known.read_text())
     return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{filename}", facts["clipped"])
+
+
+_drawing: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
+_drawing_guard = threading.Lock()
+
+
+def _alone_at(path: Path) -> threading.Lock:
+    """Held while a rendition is drawn: many who ask for it at once cost the memory of one."""
+    with _drawing_guard:
+        return _drawing.setdefault(path, threading.Lock())
 
 
 def _is_intact(path: Path, known: Path) -> bool:

@@ -1,14 +1,14 @@
 """Files on their way in: streamed to the store and hashed as they come, then decoded in a child."""
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
@@ -17,7 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.deps import Services
 from app.digests import checked_stream
 from app.errors import FieldError, Problem, invalid
-from app.limits import check_free, check_space, too_large
+from app.limits import FORM_LINES, check_free, check_space, too_large
 from worker import decoder
 from worker.contract import FileInfo, ImageRecord
 from worker.points import reached
@@ -54,9 +54,11 @@ class Form:
     files: list["_Sink"] = field(default_factory=list)
     fields: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def file(self) -> ReceivedFile | None:
-        """The file that was sent; of several, the EMI file with the others in order of name."""
+    def received(self) -> ReceivedFile | None:
+        """The file that was sent; of several, the EMI file with the others in order of name.
+
+        Several are hashed once more, as one: not a thing to do in the event loop.
+        """
         if len(self.files) <= 1:
             return self.files[0].received() if self.files else None
         first, *others = sorted(self.files, key=lambda each: (not each.is_emi, each.name))
@@ -87,10 +89,14 @@ async def receive_body(request: Request, folder: Path, services: Services) -> Re
 async def receive_form(request: Request, folder: Path, services: Services) -> Form:
     """Store a multipart body's file and collect its fields, in one pass and little memory."""
     _, options = parse_options_header(request.headers["content-type"])
-    reader = _FormReader(folder, services.settings.max_upload)
+    limit, size = services.settings.max_upload, 0
+    reader = _FormReader(folder, limit)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
         async for piece in _pieces(request):
+            size += len(piece)
+            if size > limit + FORM_LINES:
+                raise too_large(size, limit)
             await run_in_threadpool(_take, services, parser.write, piece)
         if not reader.ended:
             raise FormParserError("it ends before its last boundary")
@@ -154,7 +160,7 @@ def _accept(
     known = services.images.by_digest(file.sha256, owner=owner)
     if known is not None:
         check(known.contents)
-        if services.images.use(known.id):
+        if services.store.is_intact(known) and services.images.use(known.id):
             return known, False
     limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
     info = decoder.decode(file.path, file.folder, limits, file.companions)
@@ -162,7 +168,7 @@ def _accept(
     image_id = uuid4().hex
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
-    if known is not None and _revive(services, file, known.id):
+    if known is not None and _revive(services, file, known.id, info):
         return services.images.get(known.id, owner=owner), False
     services.store.accept(file.folder, image_id)
     reached("accept.stored")
@@ -181,8 +187,8 @@ def _accept(
     return record, created
 
 
-def _revive(services: Services, file: ReceivedFile, image_id: str) -> bool:
-    """Put a received file where an expired one was; False if the image's record is gone, too."""
+def _revive(services: Services, file: ReceivedFile, image_id: str, info: FileInfo) -> bool:
+    """Put a received file where an expired or damaged one was; False if its record is gone, too."""
     old: list[Path] = []  # deleted when others may write to the ledger again
 
     def place() -> int:
@@ -190,20 +196,21 @@ def _revive(services: Services, file: ReceivedFile, image_id: str) -> bool:
         services.store.accept(file.folder, image_id)
         return services.store.size_of_image(image_id)
 
-    revived = services.images.revive(image_id, place)
+    revived = services.images.revive(image_id, info, place)
     for folder in old:
         services.store.discard(folder)
     return revived
 
 
-@contextmanager
-def upload_folder(services: Services) -> Iterator[Path]:
+@asynccontextmanager
+async def upload_folder(services: Services) -> AsyncIterator[Path]:
     """A folder for one request's file; what was not accepted goes with the request."""
-    folder = services.store.new_upload()
+    folder = await run_in_threadpool(services.store.new_upload)
     try:
         yield folder
     finally:
-        services.store.discard(folder)
+        with CancelScope(shield=True):  # also where the request was given up
+            await run_in_threadpool(services.store.discard, folder)
 
 
 class _Sink:

@@ -112,6 +112,7 @@ class FileInfo:
     signals: tuple[ImageInfo, ...]
     skipped: tuple[SkippedSignal, ...] = ()
     default: int = 0  # the signal that is denoised when none is chosen
+    digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file; older ledgers have none
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "FileInfo":
@@ -123,6 +124,7 @@ class FileInfo:
             signals=tuple(_image_info(each) for each in fields["signals"]),
             skipped=tuple(SkippedSignal(**each) for each in fields.get("skipped", ())),
             default=fields.get("default", 0),
+            digests=tuple(fields.get("digests", ())),
         )
 
 

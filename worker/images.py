@@ -105,8 +105,10 @@ class Images:
             used = connection.execute(update(images).where(*here).values(used_at=Now()))
         return bool(used.rowcount)
 
-    def revive(self, image_id: str, place: Callable[[], int]) -> bool:
-        """Give an expired image its files back; `place` puts them there and says what they take.
+    def revive(self, image_id: str, info: FileInfo, place: Callable[[], int]) -> bool:
+        """Give an expired or damaged image its files back, as they were decoded now.
+
+        `place` puts them there and says what they take.
 
         False if the image's record is gone, too.
         """
@@ -115,8 +117,8 @@ class Images:
             # Locked: no sweep may take the new files for the old ones.
             if not connection.execute(select(images.c.id).where(here).with_for_update()).first():
                 return False
-            back = {"expired_at": None, "purged": False, "used_at": Now(), "stored": place()}
-            connection.execute(update(images).where(here).values(back))
+            back = {"expired_at": None, "purged": False, "used_at": Now(), "info": asdict(info)}
+            connection.execute(update(images).where(here).values(back | {"stored": place()}))
         return True
 
     def delete(self, image_id: str, *, owner: str) -> None:

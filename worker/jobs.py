@@ -31,7 +31,7 @@ from worker.model import Models
 from worker.points import reached
 from worker.selection import Selection, as_stack
 from worker.settings import DAY, Settings
-from worker.store import Store, sha256_of, write_atomic
+from worker.store import DamagedError, Store, sha256_of, write_atomic
 from worker.wake import wake
 
 log = structlog.get_logger()
@@ -115,6 +115,9 @@ class _Work:
             raise  # RQ's own book-keeping
         except ReucidError as error:
             self._fail(error.code, str(error))
+        except DamagedError as error:
+            log.exception("job_failed")
+            self._fail("damaged_image", str(error))
         except OSError as error:
             log.exception("job_failed")
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -145,8 +148,7 @@ class _Work:
         classify = chosen_classifier(Models.of(self._settings), choice)
         image = Images(self._attempt.ledger).get(request.image_id, owner=request.owner)
         chosen = selection.of(image.contents)
-        signal = np.load(self._store.pixels(request.image_id, chosen.index), mmap_mode="r")
-        noisy = chosen.pixels_of(signal)
+        noisy = chosen.pixels_of(self._store.load_pixels(image, chosen.index))
         folder = self._store.attempt(self._job.id, self._attempt.number)
         self._enter(Stage.DENOISING)
         with ResultFiles(folder, noisy, chosen, selection, choice, params) as files:

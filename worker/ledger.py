@@ -108,6 +108,9 @@ class Ledger:
         room: Room | None = None,
     ) -> tuple[JobRecord, bool]:
         """Enter a job; the first one and False if its key was used for the same before."""
+        # Before anything can be refused: its image may have expired since.
+        if (known := self._by_idempotency_key(request.owner, idempotency_key)) is not None:
+            return self._repeated(known, fingerprint), False
         job_id = uuid4().hex
         row = asdict(request) | {
             "id": job_id,
@@ -131,11 +134,7 @@ class Ledger:
             known = self._by_idempotency_key(request.owner, idempotency_key)
             if known is None:
                 raise NotFoundError(f"no image {request.image_id}") from None
-            if known.fingerprint != fingerprint:
-                raise IdempotencyMismatchError(
-                    f"the Idempotency-Key {idempotency_key!r} was used for another submission"
-                ) from None
-            return self.job(known.id), False
+            return self._repeated(known, fingerprint), False
         return self.job(job_id), True
 
     def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:
@@ -278,12 +277,24 @@ class Ledger:
         with reading(self.engine) as connection:
             return float(connection.execute(select(Now())).scalar_one()) - time.time()
 
+    def has_key(self, owner: str, key: str) -> bool:
+        """Whether an owner's idempotency key was used."""
+        return self._by_idempotency_key(owner, key) is not None
+
+    def _repeated(self, known: Any, fingerprint: str | None) -> JobRecord:
+        """The job that a key was used for, if it was for the same."""
+        if known.fingerprint != fingerprint:
+            raise IdempotencyMismatchError(
+                f"the Idempotency-Key {known.idempotency_key!r} was used for another submission"
+            )
+        return self.job(known.id)
+
     def _by_idempotency_key(self, owner: str, key: str | None) -> Any:
         if key is None:
             return None
         with reading(self.engine) as connection:
             return connection.execute(
-                select(jobs.c.id, jobs.c.fingerprint).where(
+                select(jobs.c.id, jobs.c.fingerprint, jobs.c.idempotency_key).where(
                     jobs.c.owner == owner, jobs.c.idempotency_key == key
                 )
             ).one_or_none()

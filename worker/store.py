@@ -22,13 +22,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
-from worker.contract import Artifact
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.contract import Artifact, ImageRecord
 
 ID = re.compile(r"[0-9a-f]{32}")
 ORIGINAL, PIXELS = "original", "pixels.npy"  # of an upload and of an image
 COMPANION = "companion"  # the files that came with it
+
+
+class DamagedError(Exception):
+    """A file of the store is not there, or not what was put there."""
+
+    def __init__(self) -> None:
+        super().__init__("this image is missing or damaged in the store: upload it again")
 
 
 class Store:
@@ -76,6 +87,41 @@ class Store:
     def pixels(self, image_id: str, signal: int = 0) -> Path:
         """A decoded image signal, a C-ordered .npy file."""
         return self._images / _checked(image_id) / pixels_name(signal)
+
+    def load_pixels(self, image: ImageRecord, signal: int) -> NDArray[Any]:
+        """A decoded image signal, mapped into memory, after its bytes were checked.
+
+        Raises
+        ------
+        DamagedError
+        """
+        path, digests = self.pixels(image.id, signal), image.contents.digests
+        if not path.exists() or (digests and sha256_of(path) != digests[signal]):
+            raise DamagedError
+        pixels: NDArray[Any] = np.load(path, mmap_mode="r")
+        return pixels
+
+    def sent_files(self, image: ImageRecord) -> list[Path]:
+        """The file as it was sent, and those that came with it, after their bytes were checked.
+
+        Raises
+        ------
+        DamagedError
+        """
+        paths = [self.original(image.id), *self.companions(image.id)]
+        if not paths[0].exists() or sha256_of(*paths) != image.sha256:
+            raise DamagedError
+        return paths
+
+    def is_intact(self, image: ImageRecord) -> bool:
+        """Whether all files of an image are what was put there."""
+        try:
+            self.sent_files(image)
+            for signal in range(len(image.contents.signals)):
+                self.load_pixels(image, signal)
+        except DamagedError:
+            return False
+        return True
 
     def original(self, image_id: str) -> Path:
         """The file as it was sent."""

@@ -72,7 +72,11 @@ class Service:
             self._due_at = now + self._delay
             self._delay = min(2 * self._delay, LONGEST_DELAY)
         if now >= self._due_at:
-            self.start()
+            try:
+                self.start()
+            except OSError as error:  # no memory, no more processes: later, there may be
+                log.warning("process_not_started", name=self.name, error=str(error))
+                self._due_at = now + self._delay
 
     def ask_to_stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

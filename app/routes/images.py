@@ -12,7 +12,7 @@ from app.errors import problems
 from app.files import send_file, sends
 from app.limits import check_upload
 from app.paging import Cursor, decode, encode, link
-from app.renditions import render_preview, sent_files
+from app.renditions import render_preview
 from app.schemas import Image, ImageList
 from app.uploads import (
     accept,
@@ -74,9 +74,10 @@ async def upload(
     """
     await run_in_threadpool(check_upload, services, request, caller.owner)
     kind = media_type(request)
-    with upload_folder(services) as folder:
+    async with upload_folder(services) as folder:
         if kind == "multipart/form-data":
-            file = (await receive_form(request, folder, services)).file
+            form = await receive_form(request, folder, services)
+            file = await run_in_threadpool(form.received)
         elif not RAW.fullmatch(kind):
             raise unsupported(kind, "multipart/form-data, application/octet-stream or image/...")
         else:
@@ -119,7 +120,7 @@ def show(image: ImageDep) -> Image:
 )
 def content(request: Request, image: ImageContentDep, services: ServicesDep) -> Response:
     """The file as it was sent; of several, the EMI file."""
-    path, *others = sent_files(services, image)
+    path, *others = services.store.sent_files(image)
     sha256 = sha256_of(path) if others else image.sha256
     return send_file(
         request, path, sha256, media_type="application/octet-stream", filename=image.name

@@ -19,7 +19,7 @@ from app.conditional import has_it
 from app.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.errors import FieldError, Problem, Responses, invalid, invalid_fields, problems
 from app.events import event_data, job_events, until_terminal
-from app.limits import check_space, check_upload, room
+from app.limits import check_size, check_space, room
 from app.paging import Cursor, decode, encode, link
 from app.requestid import request_id
 from app.routes.images import FILES
@@ -254,7 +254,7 @@ async def _submit_image(
     image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
     async with _place(services, image.owner, key):
         spec.params.check(image.contents)
-        await run_in_threadpool(check_space, services, image.owner, 0)
+        await run_in_threadpool(_check_space, services, image.owner, key, 0)
         return await run_in_threadpool(_submit, services, image, spec, key)
 
 
@@ -263,15 +263,15 @@ async def _submit_file(
 ) -> JobRecord:
     """A job on a file that comes with it."""
     async with _place(services, caller.owner, key):
-        await run_in_threadpool(check_upload, services, request, caller.owner)
-        with upload_folder(services) as folder:
+        size = check_size(services, request)
+        await run_in_threadpool(_check_space, services, caller.owner, key, size)
+        async with upload_folder(services) as folder:
             form = await receive_form(request, folder, services)
             fields = _form_fields(form.fields)
             fields.params.checked()
             await run_in_threadpool(services.models.expect, fields.params.model)
-            image, _ = await accept(
-                services, form.file, owner=caller.owner, check=fields.params.check
-            )
+            file = await run_in_threadpool(form.received)
+            image, _ = await accept(services, file, owner=caller.owner, check=fields.params.check)
         return await run_in_threadpool(_submit, services, image, fields, key)
 
 
@@ -284,13 +284,19 @@ async def _place(services: Services, owner: str, key: str | None) -> AsyncIterat
         yield
 
 
+def _check_space(services: Services, owner: str, key: str | None, more: int) -> None:
+    """Refuse what does not fit; what repeats a submission takes no more than that has taken."""
+    if key is None or not services.ledger.has_key(owner, key):
+        check_space(services, owner, more)
+
+
 def _form_fields(fields: dict[str, str]) -> JobForm:
     """The text fields of a form; those that hold objects are JSON."""
     values: dict[str, Any] = dict(fields)
     for name in {"params", "labels", "metadata"} & fields.keys():
         try:
             values[name] = json.loads(fields[name])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             message = f"got {fields[name][:80]!r}, expected a JSON object ({error})"
             raise invalid([FieldError(field=name, message=message)]) from error
     return _validate(JobForm, json.dumps(values).encode())

@@ -46,10 +46,16 @@ DtypeQuery = Annotated[
         f"its range; the header `{CLIPPED}` says how many pixels were out of it."
     ),
 ]
+LAST_FRAME = 10**6
 FrameQuery = Annotated[
     int | None,
-    Query(ge=0, description="One frame of a stack, from 0. A picture shows the first by default."),
+    Query(
+        ge=0,
+        le=LAST_FRAME,
+        description="One frame of a stack, from 0. A picture shows the first by default.",
+    ),
 ]
+EigenpatchFrameQuery = Annotated[int, Query(ge=0, le=LAST_FRAME, description="Of a stack, from 0.")]
 PERCENTILE = r"(100|[0-9]{1,2}(\.[0-9]{1,4})?)"
 PercentilesQuery = Annotated[
     str | None,
@@ -104,7 +110,7 @@ def _serve(
     services: Services, request: Request, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
     if wish.look is not None and wish.format == "png":
-        return render_picture(services, job, name, wish)
+        return render_picture(request, services, job, name, wish)
     return render(services, job, name, wish).response(request)
 
 
@@ -237,7 +243,7 @@ def eigenpatches(
     request: Request,
     job: JobDep,
     services: ServicesDep,
-    frame: Annotated[int, Query(ge=0, description="Of a stack, from 0.")] = 0,
+    frame: EigenpatchFrameQuery = 0,
 ) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""
     return render_eigenpatches(services, job, _report(services, job), frame).response(request)
@@ -278,10 +284,11 @@ def eigenpatch(
     services: ServicesDep,
     stack: Annotated[int, Path(ge=1)],
     k: Annotated[int, Path(ge=1, description="Counted from 1, by falling singular value.")],
-    frame: Annotated[int, Query(ge=0, description="Of a stack, from 0.")] = 0,
+    frame: EigenpatchFrameQuery = 0,
 ) -> Response:
     """One eigenpatch; zero is mid-gray."""
-    return render_eigenpatch(services, job, stack, k, frame).response(request)
+    report = _report(services, job)
+    return render_eigenpatch(services, job, report, stack, k, frame).response(request)
 
 
 def _report(services: Services, job: JobRecord) -> dict[str, Any]:

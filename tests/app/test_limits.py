@@ -209,6 +209,34 @@ def test_quota_of_an_owner(tmp_path: Path) -> None:
         assert uploads(api) == []
 
 
+def test_a_repetition_is_answered_whatever_is_full(tmp_path: Path) -> None:
+    big = npy(1, (600, 500))
+    with running(tmp_path, owner_quota_mib=2) as api, api.client() as ada:
+        image = ada.post("/images", content=big).json()
+        wanted = {"image_id": image["id"], "params": {"patch_size": 5}}
+        forms: list[dict[str, Any]] = [
+            {"json": wanted, "headers": {"Idempotency-Key": "k1"}},
+            {
+                "files": {"file": big},
+                "data": {"params": json.dumps(wanted["params"])},
+                "headers": {"Idempotency-Key": "k2"},
+            },
+        ]
+        first = [ada.post("/jobs", **form).json()["id"] for form in forms]
+        api.work(first[0])
+        refused(ada.post("/jobs", json=wanted), 507, "quota_exceeded", "owner_quota")
+        assert [ada.post("/jobs", **form).json()["id"] for form in forms] == first
+
+
+def test_a_form_without_a_length_ends_somewhere(tmp_path: Path) -> None:
+    with running(tmp_path, max_upload_mib=1) as api, api.client() as client:
+        form = httpx.Request("POST", api.url, files={"file": npy()})
+        content = (form.read(), *[bytes(MIB)] * 3)
+        headers = {"Content-Type": form.headers["Content-Type"]}
+        response = client.post("/images", content=iter(content), headers=headers)
+        refused(response, 413, "too_large", "max_upload")
+
+
 @pytest.mark.parametrize(
     ("shape", "params"),
     [((60, 50), {"stacks": 3}), ((5, 60, 50), {}), ((4, 60, 50), {"frames": "joint"})],

@@ -2,10 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -79,6 +81,27 @@ def test_requests_are_counted_by_route(tmp_path: Path) -> None:
         after = scrape(api.url, status="404", **route)
         assert after["reucid_http_request_seconds_count"] == before + 3
         assert after["reucid_http_request_seconds_sum"] > 0
+
+
+def test_who_hangs_up_is_counted_for_what_it_is(tmp_path: Path) -> None:
+    route = {"route": "/images", "method": "POST"}
+    with running(tmp_path) as api:
+        host, port = urlsplit(api.url).netloc.split(":")
+
+        def counted(status: str) -> float:
+            return scrape(api.url, status=status, **route).get(
+                "reucid_http_request_seconds_count", 0
+            )
+
+        before = counted("400"), counted("500")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n"
+                b"Content-Type: image/tiff\r\n\r\nII*"
+            )
+            until(lambda: any(tmp_path.glob("uploads/*")))
+        until(lambda: counted("400") == before[0] + 1)
+        assert counted("500") == before[1]
 
 
 def test_who_may_see_the_figures(tmp_path: Path) -> None:

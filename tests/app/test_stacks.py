@@ -130,6 +130,9 @@ def test_jointly(api: httpx.Client, velox: Path, frames: NDArray[np.uint16]) -> 
     assert len({json.dumps(r["stack_reports"]) for r in report["frame_reports"]}) == 1
     url = f"/jobs/{job['id']}/eigenpatches.png"
     assert api.get(url, params={"frame": 3}).content == api.get(url).content
+    url = f"/jobs/{job['id']}/eigenpatches/1/1.png"
+    assert api.get(url, params={"frame": 3}).content == api.get(url).content
+    assert api.get(url, params={"frame": 4}).status_code == 404
 
 
 @pytest.mark.parametrize(

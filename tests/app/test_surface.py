@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -17,7 +19,9 @@ from PIL import Image
 from app.errors import Problem
 from app.negotiation import choose
 from app.preview import block_means
+from app.renditions import artifact
 from tests.app.inprocess import Api, npy, running
+from worker.refusals import NotFoundError
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 
@@ -71,6 +75,35 @@ def test_a_damaged_image_is_never_served(api: Api, client: httpx.Client) -> None
     path = api.store.original(image["id"])
     path.write_bytes(npy(9)[:-1] + b"x")
     problem(client.get(f"/images/{image['id']}/content"), 500, "damaged_image")
+
+
+def test_damaged_pixels_are_never_served_nor_denoised_and_an_upload_heals_them(
+    api: Api, client: httpx.Client
+) -> None:
+    form = {"params": json.dumps(PARAMS)}
+    job = client.post("/jobs", files={"file": npy(10)}, data=form).json()
+    api.work(job["id"])
+    path = api.store.pixels(job["image_id"])
+    good = path.read_bytes()
+    wanted = {"image_id": job["image_id"], "params": PARAMS}
+    for damaged in (good[:-2] + bytes([good[-2] ^ 1]) + good[-1:], None):
+        path.unlink() if damaged is None else path.write_bytes(damaged)
+        side = 40 if damaged is None else 32
+        problem(client.get(f"/jobs/{job['id']}/residual"), 500, "damaged_image")
+        preview = f"/images/{job['image_id']}/preview.png?side={side}"
+        problem(client.get(preview), 500, "damaged_image")
+        again = client.post("/jobs", json=wanted).json()
+        api.work(again["id"])
+        ended = client.get(f"/jobs/{again['id']}").json()
+        assert (ended["state"], ended["error"]["code"]) == ("failed", "damaged_image")
+        sent = client.post("/images", content=npy(10))
+        assert (sent.status_code, sent.json()["id"]) == (200, job["image_id"])
+        assert path.read_bytes() == good
+        assert client.get(preview).status_code == 200
+    healed = client.post("/jobs", json=wanted).json()
+    api.work(healed["id"])
+    results = [client.get(f"/jobs/{each['id']}/result").content for each in (job, healed)]
+    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize(("side", "longest"), [(16, 14), (512, 40)])
@@ -356,3 +389,51 @@ def test_answers_under_a_proxys_path(tmp_path_factory: pytest.TempPathFactory) -
             assert "unsafe-inline" in docs.headers["content-security-policy"]
         assert page.links["next"]["url"].startswith("/lab/reucid/v1/jobs?limit=1&cursor=")
         assert client.get("/openapi.json").json()["servers"] == [{"url": "/lab/reucid"}]
+
+
+def test_a_picture_with_a_look_is_known_by_its_tag(
+    client: httpx.Client, done: dict[str, Any]
+) -> None:
+    url = f"/jobs/{done['id']}/result?format=png&colormap=viridis"
+    first = client.get(url)
+    again = client.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    other = client.get(url.replace("viridis", "magma"))
+    assert other.headers["etag"] != first.headers["etag"]
+
+
+def test_a_job_without_a_result_has_no_interim_results_either(client: httpx.Client) -> None:
+    job = client.post("/jobs", files={"file": npy(11)}).json()
+    client.post(f"/jobs/{job['id']}/cancel")
+    for path in ("result", "report", "interim", "interim/1"):
+        problem(client.get(f"/jobs/{job['id']}/{path}"), 409, "no_result")
+
+
+def test_a_deleted_job_is_not_found_rather_than_damaged(api: Api, done: dict[str, Any]) -> None:
+    services = SimpleNamespace(store=api.store, ledger=api.ledger)
+    job = replace(api.ledger.job(done["id"]), id="0" * 32)  # as it was looked up before
+    with pytest.raises(NotFoundError):
+        artifact(services, job, "result.npy")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("field", ["params", "labels", "metadata"])
+def test_deep_json_in_a_form_is_refused(client: httpx.Client, field: str) -> None:
+    response = client.post("/jobs", files={"file": npy(1)}, data={field: "[" * 30_000})
+    assert problem(response, 422, "invalid_request")["errors"][0]["field"] == field
+
+
+def test_a_cursor_that_is_no_text_is_refused(client: httpx.Client) -> None:
+    cursor = base64.urlsafe_b64encode(b'[1.0,"\\ud800"]').decode().rstrip("=")
+    problem(client.get("/images", params={"cursor": cursor}), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("path", ["result", "residual", "coverage", "eigenpatches.png"])
+def test_a_frame_beyond_all_stacks_is_refused(
+    client: httpx.Client, done: dict[str, Any], path: str
+) -> None:
+    url = f"/jobs/{done['id']}/{path}"
+    problem(client.get(url, params={"frame": "9" * 300}), 422, "invalid_request")
+
+
+def test_the_document_is_under_v1_as_well(api: Api, client: httpx.Client) -> None:
+    assert client.get("/openapi.json").json() == httpx.get(f"{api.url}/openapi.json").json()

@@ -24,7 +24,8 @@ from worker.contract import Artifact, Failure, JobRequest, Priority, Stage, Stat
 from worker.images import Images
 from worker.ledger import Ledger
 from worker.presence import Workers
-from worker.refusals import ConflictError, IdempotencyMismatchError, NotFoundError
+from worker.refusals import ConflictError, ExpiredError, IdempotencyMismatchError, NotFoundError
+from worker.retention import Retention
 from worker.tables import metadata
 
 MADE = [Artifact("result.npy", "0" * 64, 1)]
@@ -219,6 +220,12 @@ def test_a_repeated_submission_makes_no_second_job(ledger: Ledger) -> None:
     assert ledger.submit(request, idempotency_key="k", fingerprint="f") == (first, False)
     with pytest.raises(IdempotencyMismatchError):
         ledger.submit(request, idempotency_key="k", fingerprint="g")
+    ledger.cancel(first.id, owner=OWNER)
+    Retention(ledger).expire_images(unused_s=-1)
+    with pytest.raises(ExpiredError):
+        ledger.submit(request)
+    again, created = ledger.submit(request, idempotency_key="k", fingerprint="f")
+    assert (again.id, created) == (first.id, False), "though its image has expired"
     other = add_image(ledger, owner="other")
     assert ledger.submit(JobRequest("other", other.id, {}), idempotency_key="k", fingerprint="g")[
         1

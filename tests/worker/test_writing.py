@@ -97,6 +97,14 @@ def test_mrc_has_its_voxel_size_in_angstrom(tmp_path: Path) -> None:
     assert mrcfile.validate(tmp_path / "out.mrc")
 
 
+def test_an_mrc_file_does_not_tell_the_time(tmp_path: Path) -> None:
+    """Two who ask for one result must get the same bytes."""
+    formats.write(tmp_path / "out.mrc", result((16, 24)), info_of((16, 24)), "mrc")
+    with mrcfile.open(tmp_path / "out.mrc") as file:
+        (label,) = file.get_labels()
+    assert label.startswith("REUCID")
+
+
 def test_hyperspy_finds_axes_and_metadata_in_their_places(tmp_path: Path) -> None:
     formats.write(tmp_path / "out.hspy", result((3, 16, 24)), info_of((3, 16, 24)), "hspy")
     (signal,) = read_hspy(str(tmp_path / "out.hspy"))

@@ -139,6 +139,8 @@ def _write_mrc(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> No
         else:
             file.voxel_size = (0, 0, 0)
         label = f"REUCID {version('reucid')}: {info.title}"
+        file.header.nlabl = 0  # mrcfile's own has the time in it: equal results are equal files
+        file.header.label = b""
         file.add_label(label.encode("ascii", "replace").decode()[:79])
 
 
