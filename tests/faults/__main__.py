@@ -261,15 +261,18 @@ def _cancels(
 def _flips(
     rig: Rig, history: History, known: list[Case], options: argparse.Namespace, report: Report
 ) -> None:
-    """One flipped bit anywhere in a stored result is reported, never served."""
+    """One flipped bit anywhere in a stored result or image is reported, never served."""
     rng = Random(options.seed)
     codes: Counter[str] = Counter()
     with Client(rig.url, history, options.seed * 1000 + 960) as client:
         wanted = client.submit(known[0])
         client.follow(wanted)
         job = rig.ledger.job(wanted.job_id)
-        for name, path in (("result.npy", "result?format=tiff"), ("report.json", "report")):
-            file = rig.store.artifact(job.id, job.attempt, name)
+        for file, path in (
+            (rig.store.artifact(job.id, job.attempt, "result.npy"), "result?format=tiff"),
+            (rig.store.artifact(job.id, job.attempt, "report.json"), "report"),
+            (rig.store.pixels(job.request.image_id), "residual"),
+        ):
             good = file.read_bytes()
             for _ in range(50):
                 bad = bytearray(good)
@@ -279,7 +282,7 @@ def _flips(
                 codes[f"{answer.status_code} {answer.json().get('code')}"] += 1
             file.write_bytes(good)
     report.say("flipped bits: answers", dict(codes))
-    if set(codes) != {"500 damaged_artifact"}:
+    if codes != {"500 damaged_artifact": 100, "500 damaged_image": 50}:
         report.broken.append(f"a flipped bit was answered with {dict(codes)}")
     report.judge("flipped bits", rig, history)
 
