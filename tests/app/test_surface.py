@@ -437,3 +437,9 @@ def test_a_frame_beyond_all_stacks_is_refused(
 
 def test_the_document_is_under_v1_as_well(api: Api, client: httpx.Client) -> None:
     assert client.get("/openapi.json").json() == httpx.get(f"{api.url}/openapi.json").json()
+
+
+@pytest.mark.parametrize("last", ["x", "-1", "1.5", "9" * 30])
+def test_the_last_event_is_a_number(client: httpx.Client, done: dict[str, Any], last: str) -> None:
+    response = client.get(f"/jobs/{done['id']}/events", headers={"Last-Event-ID": last})
+    problem(response, 422, "invalid_request")
