@@ -68,9 +68,7 @@ class Case:
     def noise(self) -> Noise:
         """What a denoiser of images is told; nothing of the rows."""
         gain = 1 / (self.recipe.dose * self.recipe.view.sampling**2)
-        peak = float(self.images.specimen.max()) - self.recipe.black_level
-        read = self.recipe.read_noise * peak
-        return Noise(gain=gain, read=read, offset=self.recipe.black_level)
+        return Noise(gain=gain, read=self.images.read_noise, offset=self.recipe.black_level)
 
 
 @dataclass(frozen=True)

@@ -107,12 +107,10 @@ def fit(
     options = options or FitOptions()
     names = options.architecture.inputs
     learned, judged = (
-        datapoints(examples, names, scan_noise=scan_noise, oracle=options.oracle)
+        with_limited_costs(
+            datapoints(examples, names, scan_noise=scan_noise, oracle=options.oracle), options
+        )
         for examples in (training, validation)
-    )
-    learned, judged = (
-        replace(batch, costs=batch.costs.clamp(options.weight_floor, options.weight_cap))
-        for batch in (learned, judged)
     )
     if people is not None:  # whose costs are as stated
         learned = learned.joined(people)
@@ -132,13 +130,15 @@ def train(
     variants: int = N_AUGMENTED,
     progress: Callable[[Epoch], None] | None = None,
 ) -> tuple[EigenpatchNet, list[Epoch]]:
-    """The network of the epoch with the lowest validation loss, and all epochs."""
+    """The network of the epoch with the lowest validation loss, and all epochs.
+
+    A datapoint is drawn, and in validation weighed, by its cost.
+    """
     network = new_network(options.architecture, options.seed)
     if options.architecture != PAPER:  # the paper's sees its input as it is
         network.centre.copy_(training.inputs.mean(dim=0))
         network.scale.copy_(training.inputs.std(dim=0).clamp_min(1e-3))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-    importance = validation.costs
     generator = torch.Generator().manual_seed(options.seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs)
@@ -149,7 +149,7 @@ def train(
         schedule.step()
         with torch.inference_mode():
             entropy = cross_entropy(network, validation)
-            validation_loss = float((entropy * importance).sum() / importance.sum())
+            validation_loss = float((entropy * validation.costs).sum() / validation.costs.sum())
         epochs.append(Epoch(number, training_loss, validation_loss))
         if progress is not None:
             progress(epochs[-1])
@@ -165,6 +165,11 @@ def new_network(architecture: Architecture, seed: int) -> EigenpatchNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return EigenpatchNet(architecture)
+
+
+def with_limited_costs(batch: Batch, options: FitOptions) -> Batch:
+    """The datapoints at costs that are neither nothing nor everything."""
+    return replace(batch, costs=batch.costs.clamp(options.weight_floor, options.weight_cap))
 
 
 def cross_entropy(network: EigenpatchNet, batch: Batch) -> Tensor:

@@ -85,11 +85,14 @@ class Micrograph:
         Truth of the specimen alone.
     scanned : ndarray
         Truth as it was scanned: with the rows' offsets and displacements.
+    read_noise : float
+        Standard deviation in the same units.
     """
 
     noisy: FloatImage
     specimen: FloatImage
     scanned: FloatImage
+    read_noise: float
 
     def truth(self, scan_noise: ScanNoise) -> FloatImage:
         """What a denoised image should be, by the decision about scan noise."""
@@ -109,19 +112,20 @@ def micrograph(recipe: Recipe, defects: Sequence[PointDefect] = ()) -> Micrograp
     """The micrograph of a recipe, with some columns changed."""
     defect_rng, noise_rng, scan_rng = np.random.default_rng([recipe.seed, 0]).spawn(3)
     truth = _truth(recipe, defects, defect_rng)
+    read_noise = recipe.read_noise * float(truth.max())
     displaced, offsets = scan(truth, recipe.rows, rng=scan_rng)
     counted = detect(
         displaced,
         dose=recipe.dose,
         sampling=recipe.view.sampling,
-        read_noise=recipe.read_noise * float(truth.max()),
+        read_noise=read_noise,
         rng=noise_rng,
     )
     images = (counted + offsets, truth, displaced + offsets)
     noisy, truth, scanned = (image + recipe.black_level for image in images)
     if recipe.counts is not None:
         noisy = digitise(noisy, counts=recipe.counts)
-    return Micrograph(noisy, truth, scanned)
+    return Micrograph(noisy, truth, scanned, read_noise)
 
 
 def pristine(recipe: Recipe, defects: Sequence[PointDefect] = ()) -> FloatImage:
