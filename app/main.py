@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from pydantic.json_schema import models_json_schema
 from redis import Redis
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from app import errors
 from app.access import AccessMiddleware
@@ -111,8 +112,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     errors.install(app)
     for module in (images, jobs, results, capabilities, models, keys):
         app.include_router(module.router, prefix="/v1", responses=errors.problems(401, 403, 429))
-    (document,) = (each for each in app.routes if getattr(each, "path", None) == app.openapi_url)
-    app.add_route(f"/v1{app.openapi_url}", document.endpoint, include_in_schema=False)  # type: ignore[attr-defined]
+    (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
+    app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)
     for module in (health, metrics):  # also where orchestrators and Prometheus look
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)

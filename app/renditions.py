@@ -205,7 +205,7 @@ def render_eigenpatch(
 ) -> Rendition:
     """One eigenpatch of one stack, both counted from 1, of a frame, counted from 0."""
     path, _ = artifact(services, job, "eigenpatches.npz")
-    _of_frame(report, frame)
+    _of_frame(report, frame)  # 404 beyond the last, which a joint job's one set would not show
     with np.load(path) as stacks:
         name = eigenpatches_key(_drawn(report, frame), stack)
         if name not in stacks or not 1 <= index <= len(stacks[name]):

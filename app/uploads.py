@@ -165,6 +165,7 @@ def _accept(
     limits = decoder.Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
     info = decoder.decode(file.path, file.folder, limits, file.companions)
     check(info)
+    info = services.store.with_digests(file.folder, info)
     image_id = uuid4().hex
     check_space(services, owner, file.size)  # a body of undeclared length was not checked before
     services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it

@@ -15,7 +15,7 @@ import signal
 import stat
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,7 +26,7 @@ from pydantic import TypeAdapter
 
 from worker.contract import FileInfo, ImageInfo
 from worker.formats.errors import FormatError
-from worker.store import pixels_name, sha256_of
+from worker.store import pixels_name
 
 ANSWER, PRINTED = "answer.json", "printed"  # files that a child leaves, beside the pixels
 DISK_FULL = 28  # exit status of a child that could not write its result
@@ -75,13 +75,11 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
         info = _read_answer(own, exit_code, limits)
         for index, image in enumerate(info.signals):
             _check_pixels(own / pixels_name(index), image)
-        decoded = [
+        for index in range(len(info.signals)):
             (own / pixels_name(index)).rename(folder / pixels_name(index))
-            for index in range(len(info.signals))
-        ]
     finally:
         shutil.rmtree(own)
-    return replace(info, digests=tuple(sha256_of(path) for path in decoded))
+    return info
 
 
 def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:

@@ -50,6 +50,7 @@ from worker.refusals import (
     ConflictError,
     ExpiredError,
     IdempotencyMismatchError,
+    LedgerError,
     NotFoundError,
     QueueFullError,
     missing,
@@ -108,9 +109,6 @@ class Ledger:
         room: Room | None = None,
     ) -> tuple[JobRecord, bool]:
         """Enter a job; the first one and False if its key was used for the same before."""
-        # Before anything can be refused: its image may have expired since.
-        if (known := self._by_idempotency_key(request.owner, idempotency_key)) is not None:
-            return self._repeated(known, fingerprint), False
         job_id = uuid4().hex
         row = asdict(request) | {
             "id": job_id,
@@ -130,11 +128,14 @@ class Ledger:
                 write_event(connection, job_id, 1, EventType.QUEUED)
                 if room is not None:  # now, so that a repeated submission is not refused for it
                     _check_room(connection, request.owner, room)
-        except IntegrityError:
+        except (IntegrityError, LedgerError) as error:
+            # Whatever the reason: of a repetition, the image may have expired since.
             known = self._by_idempotency_key(request.owner, idempotency_key)
-            if known is None:
-                raise NotFoundError(f"no image {request.image_id}") from None
-            return self._repeated(known, fingerprint), False
+            if known is not None:
+                return self._repeated(known, fingerprint), False
+            if isinstance(error, LedgerError):
+                raise
+            raise NotFoundError(f"no image {request.image_id}") from None
         return self.job(job_id), True
 
     def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:

@@ -20,6 +20,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract import Artifact, ImageRecord
+from worker.contract import Artifact, FileInfo, ImageRecord
 
 ID = re.compile(r"[0-9a-f]{32}")
 ORIGINAL, PIXELS = "original", "pixels.npy"  # of an upload and of an image
@@ -79,6 +80,11 @@ class Store:
         """Bring the files of an upload to disk; done once, it takes no time again."""
         for path in upload.iterdir():
             _sync(path)
+
+    def with_digests(self, upload: Path, info: FileInfo) -> FileInfo:
+        """What decoding found in an upload, and the digests of what it made of it."""
+        decoded = [upload / pixels_name(index) for index in range(len(info.signals))]
+        return replace(info, digests=tuple(sha256_of(path) for path in decoded))
 
     def discard(self, upload: Path) -> None:
         """Delete the folder of an upload that was not accepted, or one in the trash."""

@@ -69,14 +69,17 @@ class Service:
                 self._delay = FIRST_DELAY
             log.warning("process_died", name=self.name, status=self.process.returncode)
             self.process = None
-            self._due_at = now + self._delay
-            self._delay = min(2 * self._delay, LONGEST_DELAY)
+            self._put_off(now)
         if now >= self._due_at:
             try:
                 self.start()
             except OSError as error:  # no memory, no more processes: later, there may be
                 log.warning("process_not_started", name=self.name, error=str(error))
-                self._due_at = now + self._delay
+                self._put_off(now)
+
+    def _put_off(self, now: float) -> None:
+        self._due_at = now + self._delay
+        self._delay = min(2 * self._delay, LONGEST_DELAY)
 
     def ask_to_stop(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -286,8 +286,11 @@ async def _place(services: Services, owner: str, key: str | None) -> AsyncIterat
 
 def _check_space(services: Services, owner: str, key: str | None, more: int) -> None:
     """Refuse what does not fit; what repeats a submission takes no more than that has taken."""
-    if key is None or not services.ledger.has_key(owner, key):
+    try:
         check_space(services, owner, more)
+    except Problem:
+        if key is None or not services.ledger.has_key(owner, key):
+            raise
 
 
 def _form_fields(fields: dict[str, str]) -> JobForm:

@@ -4,17 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.worker.conftest import until
-from worker import supervisor
 from worker.supervisor import Service
 
 
-def test_a_process_that_cannot_be_started_now_is_started_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supervisor, "FIRST_DELAY", 0.0)
+def test_a_process_that_cannot_be_started_now_is_started_later(tmp_path: Path) -> None:
     command = tmp_path / "sleeper"
     service = Service("sleeper", [str(command)], os.environ)
     service.keep_alive()
