@@ -56,7 +56,7 @@ weights: $(VENV)/.lab ## train the bundled classifiers anew
 
 fields: $(VENV)/.run ## simulate the multislice fields anew; half an hour on one core
 	$(INSTALL) --editable ".[multislice]"
-	$(BIN)/python -m reucid_core.training.multislice
+	$(BIN)/python -m reucid_core.training.micrographs.multislice
 
 evaluation: $(VENV)/.lab ## measure the classifiers on crystals they never saw; build/evaluation
 	$(INSTALL) --editable ".[bench,plots]"
@@ -66,7 +66,7 @@ formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats R
 	$(BIN)/python -m tests.formats_table $(REAL)
 
 openapi: $(VENV)/.run ## write openapi/openapi.json anew
-	$(BIN)/python -m app.openapi
+	$(BIN)/python -m app.api.openapi
 
 clean:
 	rm -rf $(VENV) demo-output

@@ -1,1 +1,1 @@
-"""Everything about HTTP and the command line."""
+"""Everything about HTTP, the page and the command line. May import `worker` and `reucid_core`."""

@@ -1,5 +1,5 @@
 """`python -m app` is `reucid`."""
 
-from app.cli import main
+from app.commands.main import main
 
 main()

@@ -89,11 +89,12 @@ def compare(url: str, paths: Mapping[str, Path], count: int) -> None:
 
 def parts(path: Path, count: int) -> None:
     """Where the time of an upload goes, each part alone."""
-    from worker import decoder, store
+    from worker import store
     from worker.contract import FileInfo, ImageInfo
-    from worker.decoder import Limits
-    from worker.images import Images
-    from worker.ledger import Ledger
+    from worker.decoding import parent as decoder
+    from worker.decoding.parent import Limits
+    from worker.ledger.images import Images
+    from worker.ledger.jobs import Ledger
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.training.rivals import Noise, available
+from reucid_core.training.judging.rivals import Noise, available
 
 Method = Callable[[], object]
 KINDS = ("fast", "peer", "slow")  # below a second, seconds, and up to a minute at 1024^2

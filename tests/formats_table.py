@@ -12,10 +12,10 @@ import numpy as np
 
 from worker import formats
 from worker.contract import ImageInfo
+from worker.decoding.inspection import companions_of
 from worker.formats import FORMATS, reading
 from worker.formats.catalogue import Format
 from worker.formats.units import in_nanometres
-from worker.inspection import companions_of
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "formats.md"
 BLOCK = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from worker.process import die_with
+from worker.kernel import die_with
 
 PATIENCE = 60.0  # s for the cluster to come up
 

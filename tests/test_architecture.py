@@ -16,19 +16,21 @@ def modules_after(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["from app.main import create_app; create_app()", "import app.cli"]
+    "statement", ["from app.api.main import create_app; create_app()", "import app.commands.main"]
 )
 def test_api_and_command_line_load_no_torch(statement: str) -> None:
     assert "torch" not in modules_after(statement)
 
 
-@pytest.mark.parametrize("module", ["app.main", "worker.child", "worker.dispatch"])
+@pytest.mark.parametrize(
+    "module", ["app.api.main", "worker.decoding.child", "worker.processes.dispatch"]
+)
 def test_what_is_started_often_loads_nothing_slow_that_only_denoising_needs(module: str) -> None:
     assert not {"scipy.signal", "scipy.stats"} & modules_after(f"import {module}")
 
 
 def test_horses_find_loaded_what_denoising_needs() -> None:
-    assert {"scipy.signal", "torch"} <= modules_after("import worker.jobs")
+    assert {"scipy.signal", "torch"} <= modules_after("import worker.processes.job")
 
 
 def test_core_loads_no_torch_and_nothing_of_the_service() -> None:
@@ -41,4 +43,4 @@ def test_decoding_loads_no_torch_and_no_server() -> None:
 
 
 def test_the_main_module_of_the_api_is_light_for_the_children_that_import_it() -> None:
-    assert not {"fastapi", "uvicorn", "numpy"} & modules_after("import app.api")
+    assert not {"fastapi", "uvicorn", "numpy"} & modules_after("import app.api.__main__")

@@ -1,1 +1,1 @@
-"""Everything about running a job: ledger, store, dispatcher, worker."""
+"""Everything about running a job: ledger, formats, decoding, denoising, bundles, processes."""

@@ -10,12 +10,12 @@ import structlog
 from redis import Redis
 
 from worker import logs
-from worker.dispatch import Dispatcher
-from worker.horse import ReucidWorker
-from worker.ledger import open_ledger
+from worker.ledger.jobs import open_ledger
+from worker.processes.dispatch import Dispatcher
+from worker.processes.horse import ReucidWorker
+from worker.processes.sweep import Sweeper
 from worker.settings import Settings
 from worker.store import Store
-from worker.sweep import Sweeper
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
     # With the core and torch, which dispatching does not need.
     from reucid_core.errors import ModelError
-    from worker.jobs import prepare
+    from worker.processes.job import prepare
 
     ledger = open_ledger(settings)
     try:

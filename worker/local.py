@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, Progress, denoise_frames
 from reucid_core.eigenpatches import Classify
-from worker import bundle, formats
-from worker.artifacts import REPORT, RESULT, ResultFiles
-from worker.choice import ModelChoice
-from worker.classifiers import chosen_classifier
+from worker import formats
+from worker.bundles import bundle
+from worker.bundles.record import Run
 from worker.contract import ImageInfo
+from worker.decoding.inspection import companions_of, decode_file
+from worker.denoising.artifacts import REPORT, RESULT, ResultFiles
+from worker.denoising.choice import ModelChoice
+from worker.denoising.classifiers import chosen_classifier
+from worker.denoising.models import Models
+from worker.denoising.selection import Selection, as_stack
 from worker.formats import FormatError, Look
-from worker.inspection import companions_of, decode_file
-from worker.model import Models
-from worker.provenance import Run
-from worker.selection import Selection, as_stack
 from worker.settings import Settings
 from worker.store import pixels_name, sha256_of, write_atomic
 

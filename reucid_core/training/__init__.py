@@ -1,4 +1,5 @@
-"""Where the classifier's weights come from: simulate, label, fit, evaluate.
+"""Where the classifier's weights come from: simulate, label, fit, judge, show.
 
-Nothing here runs while an image is denoised. ``python -m reucid_core.training --help``.
+May use files, torch and databases; nothing here runs while an image is denoised. `laboratory` is
+what the commands call.
 """

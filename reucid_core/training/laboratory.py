@@ -16,21 +16,21 @@ from threadpoolctl import threadpool_limits
 
 from reucid_core.classifier import WEIGHTS, load_classifier
 from reucid_core.params import ScanNoise
-from reucid_core.training.card import model_card, readable, survey_card
-from reucid_core.training.contenders import TRAINING_SHARE
-from reucid_core.training.dataset import Batch, surveyed_datapoints
-from reucid_core.training.evaluate import Found
-from reucid_core.training.evaluate import evaluate as leave_out
-from reucid_core.training.examples import Example, kept_examples, split
-from reucid_core.training.experiment import Experiment, show
-from reucid_core.training.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
-from reucid_core.training.gallery import draw
-from reucid_core.training.recipes import draw_recipes
-from reucid_core.training.rivals import available
-from reucid_core.training.survey_files import load_survey
-from reucid_core.training.tables import report
-from reucid_core.training.tune import open_study, read_options, write_options
-from reucid_core.training.tune import tune as search
+from reucid_core.training.judging.contenders import TRAINING_SHARE
+from reucid_core.training.judging.evaluate import Found
+from reucid_core.training.judging.evaluate import evaluate as leave_out
+from reucid_core.training.judging.rivals import available
+from reucid_core.training.labels.examples import Example, kept_examples, split
+from reucid_core.training.labels.survey_files import load_survey
+from reucid_core.training.micrographs.recipes import draw_recipes
+from reucid_core.training.networks.card import model_card, readable, survey_card
+from reucid_core.training.networks.dataset import Batch, surveyed_datapoints
+from reucid_core.training.networks.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
+from reucid_core.training.networks.tune import open_study, read_options, write_options
+from reucid_core.training.networks.tune import tune as search
+from reucid_core.training.showing.experiment import Experiment, show
+from reucid_core.training.showing.gallery import draw
+from reucid_core.training.showing.tables import report
 
 
 def options_of(model: str, *, seed: int) -> FitOptions:

@@ -15,11 +15,11 @@ import httpx
 import numpy as np
 import uvicorn
 
-from app.connections import configured
-from app.main import create_app
+from app.api.main import create_app
+from app.http.connections import configured
 from worker.contract import Scope
-from worker.keyring import Keyring
-from worker.ledger import Ledger
+from worker.ledger.jobs import Ledger
+from worker.ledger.keys import Keyring
 from worker.settings import Settings
 from worker.store import Store
 
@@ -51,7 +51,7 @@ class Api:
 
     def work(self, job_id: str) -> None:
         """Make the first attempt at a job, as a work horse would."""
-        from worker.jobs import run
+        from worker.processes.job import run
 
         with patch.dict(
             os.environ, self.settings.as_environment() | {"RQ_WORKER_ID": "in-process"}

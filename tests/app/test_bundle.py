@@ -14,7 +14,7 @@ import tifffile
 
 from tests.app.test_cli import reucid
 from tests.app.test_jobs import finished, submit
-from worker.ledger import Ledger
+from worker.ledger.jobs import Ledger
 from worker.settings import Settings
 
 PARAMS = {"patch_size": 7, "stacks": 2, "seed": 3}

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from app import cli
+from app.commands import main as cli
 
 
 def reucid(*arguments: object) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.openapi import DOCUMENT
+from app.api.openapi import DOCUMENT
 from tests.app.inprocess import Api, npy, running
 from worker.contract import Scope, State
 

@@ -8,12 +8,12 @@ from sqlalchemy import text
 
 from tests.app.inprocess import NO_REDIS, running
 from tests.app.test_cli import reucid
-from worker import mounts
 from worker.contract import Scope
-from worker.database import writing
-from worker.ledger import Ledger
-from worker.model import DEFAULT
-from worker.presence import Workers
+from worker.denoising.models import DEFAULT
+from worker.ledger import mounts
+from worker.ledger.database import writing
+from worker.ledger.jobs import Ledger
+from worker.ledger.workers import Workers
 
 
 @pytest.fixture

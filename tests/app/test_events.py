@@ -7,9 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from app import events
-from app.events import Wakes, job_events, until_terminal
-from worker.attempt import Attempt
+from app.api import events
+from app.api.events import Wakes, job_events, until_terminal
 from worker.contract import (
     Artifact,
     Event,
@@ -20,8 +19,9 @@ from worker.contract import (
     JobRequest,
     State,
 )
-from worker.images import Images
-from worker.ledger import Ledger
+from worker.ledger.attempt import Attempt
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
 
 
 def running_job(ledger: Ledger) -> Attempt:

@@ -7,8 +7,8 @@ from anyio import BrokenResourceError
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import to_problem
-from app.requestid import RequestIdMiddleware
+from app.api.errors import to_problem
+from app.http.requestid import RequestIdMiddleware
 
 
 def answering_then(error: Exception) -> ASGIApp:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app import inflight
+from app.api import inflight
 from tests.app.inprocess import Api, npy, running
 from tests.app.test_limits import Valkey, valkey
 from tests.worker.conftest import until

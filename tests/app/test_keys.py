@@ -15,8 +15,8 @@ import pytest
 from tests.app.inprocess import Api, npy, running
 from tests.app.test_cli import reucid
 from worker.contract import Scope
-from worker.keyring import MARK, SHOWN, Keyring
-from worker.ledger import Ledger
+from worker.ledger.jobs import Ledger
+from worker.ledger.keys import MARK, SHOWN, Keyring
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}

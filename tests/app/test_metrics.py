@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.app.inprocess import Api, npy, running
 from tests.worker.conftest import until
 from worker.contract import Scope, State
-from worker.ledger import Ledger
-from worker.tally import tally
+from worker.ledger.jobs import Ledger
+from worker.ledger.tally import tally
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 
@@ -158,7 +158,7 @@ def test_the_tally_counts_each_event_once_in_any_portions(
     with running(tmp_path) as api:
         for seed in range(2):
             api.work(submit(api, seed))
-    monkeypatch.setattr("worker.tally.AT_ONCE", 3)
+    monkeypatch.setattr("worker.ledger.tally.AT_ONCE", 3)
     ledger = Ledger.open(api.settings.ledger_url)
     first, again = tally(ledger), tally(ledger)
     assert first == again

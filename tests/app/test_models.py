@@ -15,9 +15,9 @@ from tests.app.inprocess import Api, npy, running
 from tests.app.test_cli import reucid
 from tests.app.test_doctor import line
 from tests.models import write_model
+from worker.bundles.verification import verify
 from worker.contract import JobRequest
-from worker.model import DEFAULT, describe
-from worker.verification import verify
+from worker.denoising.models import DEFAULT, describe
 
 SMALL = {"patch_size": 5, "components": 4}
 OLD = SMALL | {"engine": "auto", "seed": 0, "signal": None, "frame": None, "frames": "each"}

@@ -5,14 +5,14 @@ from dataclasses import fields
 
 import pytest
 
-from app import schemas
-from app.examples import EXAMPLES
-from app.openapi import DOCUMENT, render
-from app.routes import capabilities
-from app.schemas import Params
+from app.api import schemas
+from app.api.examples import EXAMPLES
+from app.api.openapi import DOCUMENT, render
+from app.api.routes import capabilities
+from app.api.schemas import Params
 from reucid_core import DenoiseParams
-from worker.choice import ModelChoice
-from worker.selection import Selection
+from worker.denoising.choice import ModelChoice
+from worker.denoising.selection import Selection
 
 SERVERS_OWN = {"memory_budget", "threads"}
 

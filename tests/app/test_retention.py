@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import text
 
 from tests.app.inprocess import Api, npy, running
-from worker.attempt import Attempt
 from worker.contract import Artifact
-from worker.database import writing
-from worker.retention import Retention
+from worker.ledger.attempt import Attempt
+from worker.ledger.database import writing
+from worker.ledger.retention import Retention
+from worker.processes.sweep import Sweeper
 from worker.settings import DAY
-from worker.sweep import Sweeper
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from app.server import _listen
+from app.commands.serve import _listen
 from worker.settings import Settings
 
 

@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.errors import Problem
-from app.negotiation import choose
-from app.preview import block_means
-from app.renditions import artifact
+from app.api.preview import block_means
+from app.api.renditions import artifact
+from app.http.negotiation import choose
+from app.http.problems import Problem
 from tests.app.inprocess import Api, npy, running
-from worker.refusals import NotFoundError
+from worker.ledger.refusals import NotFoundError
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 

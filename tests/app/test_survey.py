@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reucid_core.training.survey_files import load_survey
+from reucid_core.training.labels.survey_files import load_survey
 from tests.app.test_cli import reucid
 
 

@@ -6,9 +6,9 @@ import pytest
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.exact import Transform, decompose_all
 from reucid_core.features import FEATURES, features, noise_level
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.examples import decompose_whole
-from reucid_core.training.simulate import View, simulate
+from reucid_core.training.labels.examples import decompose_whole
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.simulate import View, simulate
 
 SIGMA = 0.3
 

@@ -7,11 +7,11 @@ from sqlalchemy import select
 
 from tests.faults.history import TERMINAL, History, Submission
 from worker.contract import Event, EventType, JobRecord, State
-from worker.database import reading
-from worker.ledger import Ledger
-from worker.refusals import NotFoundError
+from worker.ledger.database import reading
+from worker.ledger.jobs import Ledger
+from worker.ledger.refusals import NotFoundError
+from worker.ledger.tables import artifacts, jobs
 from worker.store import Store, sha256_of
-from worker.tables import artifacts, jobs
 
 OWNER = "local"
 

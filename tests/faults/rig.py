@@ -17,8 +17,8 @@ import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.ledger import Ledger
-from worker.process import die_with
+from worker.kernel import die_with
+from worker.ledger.jobs import Ledger
 from worker.settings import Settings
 from worker.store import Store
 
@@ -147,7 +147,7 @@ class Rig:
         command = process.cmdline()
         if process.name() == "valkey-server":
             return "valkey"
-        if "app.api" in command and process.ppid() == self.process.pid:
+        if "app.api.__main__" in command and process.ppid() == self.process.pid:
             return "api"
         if command[-1:] == ["dispatch"]:
             return "dispatcher"

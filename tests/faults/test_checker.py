@@ -10,13 +10,13 @@ from sqlalchemy import delete, insert, update
 from tests.faults.cases import Case
 from tests.faults.checker import OWNER, check
 from tests.faults.history import History, Submission
-from worker.attempt import Attempt
 from worker.contract import EventType, ImageInfo, JobRequest, Stage
-from worker.database import writing
-from worker.images import Images
-from worker.ledger import Ledger, write_event
+from worker.ledger.attempt import Attempt
+from worker.ledger.database import writing
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger, write_event
+from worker.ledger.tables import artifacts, events, jobs
 from worker.store import Store
-from worker.tables import artifacts, events, jobs
 
 Breaking = Callable[["World"], None]
 

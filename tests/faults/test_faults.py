@@ -18,7 +18,7 @@ from tests.faults.history import Client, History, Submission
 from tests.faults.rig import Rig, free_port, until
 from tests.postgres import Cluster
 from worker.contract import State
-from worker.presence import Workers
+from worker.ledger.workers import Workers
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
@@ -75,7 +75,7 @@ def test_fifty_submissions_with_one_key_are_one_job_even_at_two_apis(
 ) -> None:
     other = f"http://127.0.0.1:{free_port()}"
     api = rig.start_beside(
-        *("-m", "uvicorn", "app.main:create_app", "--factory", "--log-level", "warning"),
+        *("-m", "uvicorn", "app.api.main:create_app", "--factory", "--log-level", "warning"),
         *("--port", other.rsplit(":", 1)[1]),
     )
     rig.await_ready(other)

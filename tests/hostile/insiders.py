@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from tests.hostile.npys import Bomb
-from worker.decoder import ANSWER, Limits
-from worker.sandbox import Allowance, enter
+from worker.decoding.parent import ANSWER, Limits
+from worker.decoding.sandbox import Allowance, enter
 from worker.store import PIXELS
 
 MIB = 2**20

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from app.main import create_app
+from app.api.main import create_app
 from tests.hostile.cases import Case
 from worker.settings import Settings
 

@@ -11,7 +11,7 @@ import pytest
 from tests.hostile import insiders
 from tests.hostile.test_sandbox import in_child
 from tests.worker import files
-from worker import landlock
+from worker.decoding import landlock
 
 OPTIONAL = ("distributed", "hdf5plugin")  # tried by dask and RosettaSciIO as they read
 INSPECT = """

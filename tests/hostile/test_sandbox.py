@@ -17,9 +17,10 @@ from tests.hostile import insiders, tiffs
 from tests.hostile.cases import Canary
 from tests.hostile.conftest import hostile_files, plant
 from tests.hostile.insiders import MIB
-from worker import admission, decoder, landlock, sandbox
 from worker.contract import FileInfo
-from worker.decoder import Limits
+from worker.decoding import admission, landlock, sandbox
+from worker.decoding import parent as decoder
+from worker.decoding.terms import PRINTED, Limits
 from worker.formats import reading
 from worker.formats.errors import FormatError
 
@@ -32,7 +33,7 @@ def in_child(act: Callable[..., Any], folder: Path, *arguments: Any) -> Any:
     process = decoder._context.Process(target=insiders.act_inside, args=(act, folder, arguments))
     process.start()
     process.join(60)
-    assert process.exitcode == 0, (folder / decoder.PRINTED).read_text()
+    assert process.exitcode == 0, (folder / PRINTED).read_text()
     return json.loads((folder / "returned").read_text())
 
 
@@ -42,7 +43,7 @@ def test_a_child_has_no_secrets_and_no_files_of_the_server(
     monkeypatch.setenv(SECRET, "hunter2")
     environment, files, descriptors = in_child(insiders.environment, tmp_path / "own")
     assert environment == sandbox.ENVIRONMENT
-    assert files == [decoder.PRINTED]
+    assert files == [PRINTED]
     assert descriptors == [0, 1, 2]
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.exact import Transform, decompose_all
-from reucid_core.training import baselines
-from reucid_core.training.contenders import Judged
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.examples import make_example
-from reucid_core.training.labels import Components
-from reucid_core.training.recipes import Recipe
-from reucid_core.training.simulate import View, simulate
+from reucid_core.training.judging import baselines
+from reucid_core.training.judging.contenders import Judged
+from reucid_core.training.labels.examples import make_example
+from reucid_core.training.labels.oracle import Components
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe
+from reucid_core.training.micrographs.simulate import View, simulate
 
 SIGMA = 0.3
 
@@ -145,7 +145,7 @@ def test_steins_subset_is_near_the_oracle() -> None:
     noisy = truth + np.random.default_rng(2).normal(0, SIGMA, truth.shape)
     found = decompose(noisy, 7, 49)
     error = Components.of(found, noisy).error(truth)
-    from reucid_core.training.labels import image_oracle
+    from reucid_core.training.labels.oracle import image_oracle
 
     best = error.psnr(image_oracle(error, baselines.noise_multiple(found)))
     kept = baselines.sure_subset(found, noisy, gram=error.gram)

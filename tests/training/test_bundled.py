@@ -19,17 +19,17 @@ from reucid_core.classifier import (
 )
 from reucid_core.metrics import psnr
 from reucid_core.params import ScanNoise
-from reucid_core.training import baselines
-from reucid_core.training.card import readable
-from reucid_core.training.case import Case, restore
-from reucid_core.training.contenders import Contender, Network
-from reucid_core.training.crystals import Crystal
-from reucid_core.training.evaluate import Score, score
-from reucid_core.training.examples import Example, make_example
-from reucid_core.training.fit import DECISIONS
-from reucid_core.training.micrograph import demonstration, write_demonstration
-from reucid_core.training.recipes import Recipe
-from reucid_core.training.simulate import RowNoise, View
+from reucid_core.training.judging import baselines
+from reucid_core.training.judging.case import Case, restore
+from reucid_core.training.judging.contenders import Contender, Network
+from reucid_core.training.judging.evaluate import Score, score
+from reucid_core.training.labels.examples import Example, make_example
+from reucid_core.training.micrographs.crystals import Crystal
+from reucid_core.training.micrographs.micrograph import demonstration, write_demonstration
+from reucid_core.training.micrographs.recipes import Recipe
+from reucid_core.training.micrographs.simulate import RowNoise, View
+from reucid_core.training.networks.card import readable
+from reucid_core.training.networks.fit import DECISIONS
 
 # In no list of crystals, so in no training, and like none of them.
 UNSEEN = Crystal("unseen", "unseen", (4.6, 2.7), ((0, 0, "W"), (0.5, 0.5, "W"), (0.2, 0.4, "Ti")))

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from reucid_core.features import FEATURES
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.dataset import UPRIGHT, across, augment, datapoints, labelled
-from reucid_core.training.examples import (
+from reucid_core.training.labels.examples import (
     Example,
     decompose_whole,
     kept_examples,
@@ -17,14 +15,16 @@ from reucid_core.training.examples import (
     split,
     without,
 )
-from reucid_core.training.recipes import (
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import (
     Recipe,
     draw_recipe,
     draw_recipes,
     micrograph,
     paper_recipes,
 )
-from reucid_core.training.simulate import RowNoise, View
+from reucid_core.training.micrographs.simulate import RowNoise, View
+from reucid_core.training.networks.dataset import UPRIGHT, across, augment, datapoints, labelled
 
 
 def small(recipe: Recipe) -> Recipe:

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 
 from reucid_core.metrics import psnr
-from reucid_core.training import gallery, tables
-from reucid_core.training.case import ORACLE, Case, Restoration, restore
-from reucid_core.training.contenders import Contender, Network, contenders_without
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.evaluate import (
+from reucid_core.training.judging.case import ORACLE, Case, Restoration, restore
+from reucid_core.training.judging.contenders import Contender, Network, contenders_without
+from reucid_core.training.judging.evaluate import (
     ROWS,
     Exhibit,
     Found,
@@ -21,11 +19,13 @@ from reucid_core.training.evaluate import (
     judgements,
     score,
 )
-from reucid_core.training.examples import Example, make_examples
-from reucid_core.training.fit import DECISIONS, FitOptions
-from reucid_core.training.recipes import Recipe
-from reucid_core.training.rivals import RIVALS
-from reucid_core.training.simulate import RowNoise, View
+from reucid_core.training.judging.rivals import RIVALS
+from reucid_core.training.labels.examples import Example, make_examples
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe
+from reucid_core.training.micrographs.simulate import RowNoise, View
+from reucid_core.training.networks.fit import DECISIONS, FitOptions
+from reucid_core.training.showing import gallery, tables
 
 GAUSSIAN = next(each for each in RIVALS if each.name == "Gaussian")
 QUICK = FitOptions(epochs=2, epoch_size=256, batch_size=64)

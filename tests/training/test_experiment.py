@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reucid_core.training import experiment
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.experiment import Experiment
-from reucid_core.training.recipes import Recipe, micrograph
-from reucid_core.training.simulate import RowNoise, View
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe, micrograph
+from reucid_core.training.micrographs.simulate import RowNoise, View
+from reucid_core.training.showing import experiment
+from reucid_core.training.showing.experiment import Experiment
 
 
 @pytest.fixture(scope="module")

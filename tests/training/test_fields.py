@@ -8,11 +8,11 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reucid_core.training import fields
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.fields import DEFECTS, DOPED, PERFECT
-from reucid_core.training.materials import MATERIALS
-from reucid_core.training.recipes import (
+from reucid_core.training.micrographs import fields
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.fields import DEFECTS, DOPED, PERFECT
+from reucid_core.training.micrographs.materials import MATERIALS
+from reucid_core.training.micrographs.recipes import (
     PointDefect,
     Recipe,
     draw_recipes,
@@ -20,9 +20,9 @@ from reucid_core.training.recipes import (
     paper_recipes,
     pristine,
 )
-from reucid_core.training.rendering import nearest_change, render, sample
-from reucid_core.training.simulate import FloatImage, View, simulate
-from reucid_core.training.structures import projected_sites, rms_displacement
+from reucid_core.training.micrographs.rendering import nearest_change, render, sample
+from reucid_core.training.micrographs.simulate import FloatImage, View, simulate
+from reucid_core.training.micrographs.structures import projected_sites, rms_displacement
 
 EVERY = [(name, variant) for name in fields.materials() for variant in fields.variants(name)]
 SHARP = 0.1  # angstrom: a view that adds nothing to the simulated probe

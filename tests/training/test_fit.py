@@ -9,11 +9,15 @@ from safetensors.torch import load_file, save_file
 from reucid_core.classifier import FORMAT, PAPER, Architecture, EigenpatchNet, load_classifier
 from reucid_core.errors import ModelError
 from reucid_core.features import FEATURES
-from reucid_core.training.card import model_card, readable, survey_card
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.dataset import datapoints, surveyed_datapoints
-from reucid_core.training.examples import Example, make_examples
-from reucid_core.training.fit import (
+from reucid_core.training.labels.examples import Example, make_examples
+from reucid_core.training.labels.survey import SurveyImage
+from reucid_core.training.labels.survey_files import load_survey, survey_bytes
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe
+from reucid_core.training.micrographs.simulate import RowNoise, View
+from reucid_core.training.networks.card import model_card, readable, survey_card
+from reucid_core.training.networks.dataset import datapoints, surveyed_datapoints
+from reucid_core.training.networks.fit import (
     DECISIONS,
     Fit,
     FitOptions,
@@ -22,10 +26,6 @@ from reucid_core.training.fit import (
     fit,
     write,
 )
-from reucid_core.training.recipes import Recipe
-from reucid_core.training.simulate import RowNoise, View
-from reucid_core.training.survey import SurveyImage
-from reucid_core.training.survey_files import load_survey, survey_bytes
 
 SEEING = Architecture(channels=(4, 5), widths=(8, 6), inputs=FEATURES)
 OPTIONS = {

@@ -5,12 +5,12 @@ import pytest
 
 from reucid_core.fir import project_and_fuse
 from reucid_core.metrics import ief
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.examples import decompose_whole
-from reucid_core.training.ief import best_alpha, edited, edited_ief_labels, first, ief_curve
-from reucid_core.training.ief_table import Case, cases_of, table
-from reucid_core.training.recipes import Recipe, micrograph
-from reucid_core.training.simulate import View
+from reucid_core.training.labels.examples import decompose_whole
+from reucid_core.training.labels.ief import best_alpha, edited, edited_ief_labels, first, ief_curve
+from reucid_core.training.labels.ief_table import Case, cases_of, table
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe, micrograph
+from reucid_core.training.micrographs.simulate import View
 
 PAPER = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 

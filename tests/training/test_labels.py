@@ -6,11 +6,11 @@ import pytest
 from reucid_core import DenoiseParams, denoise
 from reucid_core.metrics import psnr
 from reucid_core.patches import gather, origin_grid, origins_of
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.examples import Example, make_example
-from reucid_core.training.labels import Components, image_oracle
-from reucid_core.training.recipes import Recipe, micrograph
-from reucid_core.training.simulate import View
+from reucid_core.training.labels.examples import Example, make_example
+from reucid_core.training.labels.oracle import Components, image_oracle
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe, micrograph
+from reucid_core.training.micrographs.simulate import View
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from reucid_core.training import interfaces
-from reucid_core.training.materials import MATERIALS
-from reucid_core.training.structures import (
+from reucid_core.training.micrographs import interfaces
+from reucid_core.training.micrographs.materials import MATERIALS
+from reucid_core.training.micrographs.structures import (
     Structure,
     changed_atoms,
     column,
@@ -70,8 +70,8 @@ def test_amorphous_matter_has_its_density_and_keeps_its_distance() -> None:
 
 def test_one_tiny_cell_by_multislice() -> None:
     pytest.importorskip("abtem")
-    from reucid_core.training.materials import Optics
-    from reucid_core.training.multislice import plan, scan
+    from reucid_core.training.micrographs.materials import Optics
+    from reucid_core.training.micrographs.multislice import plan, scan
 
     cell = tiled(MATERIALS["SrTiO3[100]"].cell, (1, 1, 1))
     optics = Optics(detector=(50.0, 90.0))

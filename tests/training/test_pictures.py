@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reucid_core.eigenpatches import Decomposition
-from reucid_core.training import charts, pictures
-from reucid_core.training.figures import DPI, WIDTH
-from reucid_core.training.pictures import Trial
+from reucid_core.training.showing import charts, pictures
+from reucid_core.training.showing.figures import DPI, WIDTH
+from reucid_core.training.showing.pictures import Trial
 
 pytest.importorskip("matplotlib")
 

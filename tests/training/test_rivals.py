@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from reucid_core.metrics import psnr
-from reucid_core.training import rivals
-from reucid_core.training.rivals import Noise, stabilise, unstabilise
+from reucid_core.training.judging import rivals
+from reucid_core.training.judging.rivals import Noise, stabilise, unstabilise
 from tests.core.strategies import blob_lattice
 
 NOISE = Noise(gain=0.1, read=0.03, offset=1.5)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.micrograph import demonstration
-from reucid_core.training.simulate import (
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.micrograph import demonstration
+from reucid_core.training.micrographs.simulate import (
     RowNoise,
     View,
     detect,

@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, denoise
 from reucid_core.errors import ParameterError, SurveyError
-from reucid_core.training.crystals import CRYSTALS
-from reucid_core.training.ief import first
-from reucid_core.training.recipes import Recipe, micrograph
-from reucid_core.training.simulate import View
-from reucid_core.training.survey import Choice, SurveyImage, blinded, label, options_of
-from reucid_core.training.survey_files import (
+from reucid_core.training.labels.ief import first
+from reucid_core.training.labels.survey import Choice, SurveyImage, blinded, label, options_of
+from reucid_core.training.labels.survey_files import (
     decomposition_bytes,
     load_decomposition,
     load_survey,
     survey_bytes,
 )
+from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.recipes import Recipe, micrograph
+from reucid_core.training.micrographs.simulate import View
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from worker import provenance
-from worker.bundle import CHECKSUMS, INPUT
+from worker.bundles import record as provenance
+from worker.bundles.bundle import CHECKSUMS, INPUT
 from worker.contract import Artifact
 
 Content = dict[str, bytes]

@@ -30,10 +30,10 @@ from worker.contract import (
     JobRequest,
     State,
 )
-from worker.images import Images
-from worker.ledger import Ledger
-from worker.presence import Workers
-from worker.selection import Selection
+from worker.denoising.selection import Selection
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
+from worker.ledger.workers import Workers
 from worker.settings import Settings
 from worker.store import Store
 

@@ -9,10 +9,10 @@ import pytest
 
 from reucid_core import DenoiseParams, Progress, denoise
 from tests.core.strategies import keep_first
-from worker.artifacts import COVERAGE, ResultFiles, names, whole_coverage
-from worker.choice import ModelChoice
 from worker.contract import FileInfo, ImageInfo
-from worker.selection import Selection
+from worker.denoising.artifacts import COVERAGE, ResultFiles, names, whole_coverage
+from worker.denoising.choice import ModelChoice
+from worker.denoising.selection import Selection
 
 PARAMS = DenoiseParams(patch_size=5, stacks=3)
 

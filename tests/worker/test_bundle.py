@@ -18,12 +18,13 @@ from rocrate.rocrate import ROCrate
 from reucid_core import DenoiseParams
 from tests.worker.bundles import contents
 from tests.worker.conftest import BUNDLED
-from worker import bundle, formats, local
+from worker import formats, local
+from worker.bundles import bundle
+from worker.bundles.record import CONTEXT, PROFILE, Run
+from worker.bundles.verification import verify
 from worker.contract import ImageInfo
-from worker.model import DEFAULT
-from worker.provenance import CONTEXT, PROFILE, Run
-from worker.selection import Selection
-from worker.verification import verify
+from worker.denoising.models import DEFAULT
+from worker.denoising.selection import Selection
 
 FILES = [
     "ro-crate-metadata.json",

@@ -7,13 +7,13 @@ from sqlalchemy import MetaData, Table, create_engine, insert, text
 
 from tests.postgres import Cluster
 from tests.worker.conftest import OWNER, add_image
-from worker import mounts
-from worker.attempt import Attempt
-from worker.backlog import Backlog
 from worker.contract import Artifact, JobRequest, State
-from worker.database import UnusableLedgerError, check_place, migrate, open_engine, writing
-from worker.ledger import Ledger
-from worker.presence import Workers
+from worker.ledger import mounts
+from worker.ledger.attempt import Attempt
+from worker.ledger.backlog import Backlog
+from worker.ledger.database import UnusableLedgerError, check_place, migrate, open_engine, writing
+from worker.ledger.jobs import Ledger
+from worker.ledger.workers import Workers
 
 JOB = {
     "owner": OWNER,
@@ -172,7 +172,7 @@ def test_the_ledger_outlives_a_crash_of_its_database(postgres: Cluster) -> None:
 def test_a_process_stopped_within_a_write_holds_nobody_up_for_ever(
     postgres: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.database.STUCK_TIMEOUT", 0.2)
+    monkeypatch.setattr("worker.ledger.database.STUCK_TIMEOUT", 0.2)
     url = postgres.create()
     stuck, ledger = Ledger.open(url), Ledger(url)
     with stuck.engine.connect().execution_options(writes=True) as connection:

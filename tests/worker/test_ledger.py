@@ -18,15 +18,20 @@ from hypothesis.stateful import (
 from sqlalchemy import inspect
 
 from tests.worker.conftest import OWNER, add_image, until
-from worker.attempt import Attempt
-from worker.backlog import Backlog
 from worker.contract import Artifact, Failure, JobRequest, Priority, Stage, State
-from worker.images import Images
-from worker.ledger import Ledger
-from worker.presence import Workers
-from worker.refusals import ConflictError, ExpiredError, IdempotencyMismatchError, NotFoundError
-from worker.retention import Retention
-from worker.tables import metadata
+from worker.ledger.attempt import Attempt
+from worker.ledger.backlog import Backlog
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
+from worker.ledger.refusals import (
+    ConflictError,
+    ExpiredError,
+    IdempotencyMismatchError,
+    NotFoundError,
+)
+from worker.ledger.retention import Retention
+from worker.ledger.tables import metadata
+from worker.ledger.workers import Workers
 
 MADE = [Artifact("result.npy", "0" * 64, 1)]
 

@@ -10,9 +10,9 @@ from reucid_core import ModelError, ParameterError
 from reucid_core.classifier import load_classifier
 from reucid_core.params import ScanNoise
 from tests.models import BUNDLED, spoil, write_model
-from worker.choice import ModelChoice
-from worker.classifiers import chosen_classifier
-from worker.model import DEFAULT, LARGEST, Models, describe
+from worker.denoising.choice import ModelChoice
+from worker.denoising.classifiers import chosen_classifier
+from worker.denoising.models import DEFAULT, LARGEST, Models, describe
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from worker.database import CACHE
-from worker.ledger import Ledger
+from worker.ledger.database import CACHE
+from worker.ledger.jobs import Ledger
 
 ALLOCATE = """
 import ctypes, os, re, sys, tempfile, threading

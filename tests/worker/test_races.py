@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from tests.worker.conftest import OWNER, add_image
-from worker.attempt import Attempt
-from worker.backlog import Backlog
 from worker.contract import Artifact, JobRequest, Stage, State
-from worker.images import Images
-from worker.ledger import Ledger
-from worker.presence import Workers
-from worker.refusals import ConflictError, NotFoundError
-from worker.retention import Retention
+from worker.ledger.attempt import Attempt
+from worker.ledger.backlog import Backlog
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
+from worker.ledger.refusals import ConflictError, NotFoundError
+from worker.ledger.retention import Retention
+from worker.ledger.workers import Workers
 
 AT_ONCE = 6
 MADE = [Artifact("result.npy", "0" * 64, 1)]

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from reucid_core import DenoiseParams, ParameterError
 from tests.worker import files
 from worker.contract import FileInfo, ImageInfo
+from worker.denoising.selection import Selection
 from worker.formats import FormatError, LimitError, reading
 from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.units import in_nanometres
-from worker.selection import Selection
 
 LIMIT = 2**20
 Writer = Callable[[Path, NDArray[Any]], None]

@@ -8,9 +8,9 @@ import pytest
 from reucid_core import DenoiseParams, denoise
 from reucid_core.classifier import load_classifier
 from tests import formats_table
+from worker.decoding.inspection import companions_of, inspect_file
 from worker.formats import reading
 from worker.formats.units import in_nanometres
-from worker.inspection import companions_of, inspect_file
 
 NOISY = Path(__file__).parents[2] / "app" / "demo" / "si110_low_dose.tif"
 MEAN_KEPT = 2e-4  # of the mean intensity; docs/formats.md says so

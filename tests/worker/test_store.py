@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from worker.ledger import Ledger
+from worker.ledger.jobs import Ledger
 from worker.store import Store, sha256_of, write_atomic
 
 

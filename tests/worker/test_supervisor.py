@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.worker.conftest import until
-from worker.supervisor import Service
+from worker.processes.supervisor import Service
 
 
 def test_a_process_that_cannot_be_started_now_is_started_later(tmp_path: Path) -> None:

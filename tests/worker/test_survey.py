@@ -12,8 +12,8 @@ from PIL import Image
 
 from reucid_core import DenoiseParams, denoise
 from reucid_core.errors import ImageError, SurveyError
-from reucid_core.training.survey_files import load_decomposition, load_survey
-from worker.selection import Selection
+from reucid_core.training.labels.survey_files import load_decomposition, load_survey
+from worker.denoising.selection import Selection
 from worker.store import sha256_of
 from worker.survey import manifest
 from worker.survey.answers import read_answers

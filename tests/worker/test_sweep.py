@@ -13,13 +13,13 @@ from redis import Redis
 from sqlalchemy import Engine, event
 
 from tests.worker.conftest import OWNER, add_image, until, valkey_server
-from worker import sweep
 from worker.contract import JobRequest
-from worker.dispatch import Dispatcher
-from worker.ledger import Ledger
+from worker.ledger.jobs import Ledger
+from worker.processes import sweep
+from worker.processes.dispatch import Dispatcher
+from worker.processes.sweep import Sweeper
 from worker.settings import Settings
 from worker.store import Store
-from worker.sweep import Sweeper
 
 MANY = 300
 

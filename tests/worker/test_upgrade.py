@@ -8,10 +8,17 @@ from alembic.config import Config
 from sqlalchemy import text
 
 from worker.contract import JobRequest, State
-from worker.database import MIGRATIONS, UnusableLedgerError, head, open_engine, revision, writing
-from worker.images import Images
-from worker.ledger import Ledger
-from worker.tally import tally
+from worker.ledger.database import (
+    MIGRATIONS,
+    UnusableLedgerError,
+    head,
+    open_engine,
+    revision,
+    writing,
+)
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
+from worker.ledger.tally import tally
 
 IMAGE, JOB = "1" * 32, "2" * 32
 ROWS = (

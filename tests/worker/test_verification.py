@@ -33,12 +33,13 @@ from tests.worker.bundles import (
     pack,
 )
 from tests.worker.conftest import BUNDLED
-from worker import archive, local
-from worker.archive import ArchiveError
-from worker.choice import ModelChoice
-from worker.model import Models
-from worker.selection import Selection
-from worker.verification import Verification, verify
+from worker import local
+from worker.bundles import archive
+from worker.bundles.archive import ArchiveError
+from worker.bundles.verification import Verification, verify
+from worker.denoising.choice import ModelChoice
+from worker.denoising.models import Models
+from worker.denoising.selection import Selection
 
 KINDS = [*BUNDLED]
 

@@ -1,17 +1,10 @@
 """Files of images: what can be read and written, and how a written image looks.
 
 Reading (`worker.formats.reading`) is not imported here: it loads the readers, and nothing but the
-child process of `worker.decoder` has a use for them.
+child process of `worker.decoding.parent` has a use for them.
 """
 
-from worker.formats.catalogue import (
-    FORMATS,
-    MEDIA_TYPES,
-    SUFFIXES,
-    WRITABLE,
-    format_of,
-    suffix_of,
-)
+from worker.formats.catalogue import FORMATS, MEDIA_TYPES, SUFFIXES, WRITABLE, format_of, suffix_of
 from worker.formats.conversion import clipped_pixels, to_dtype
 from worker.formats.errors import FormatError, LimitError
 from worker.formats.picture import COLORMAPS, Look, display, parse_percentiles, picture

@@ -1,7 +1,7 @@
 """Any file in: its image signals checked, decoded, and what is known of each.
 
 The format of a file is told by its content, never by its name. Nothing here is called on a client's
-file but in the child process of `worker.decoder`.
+file but in the child process of `worker.decoding.parent`.
 """
 
 import re

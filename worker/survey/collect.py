@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reucid_core.errors import SurveyError
-from reucid_core.training.survey import Choice, label
-from reucid_core.training.survey_files import load_decomposition, survey_bytes
+from reucid_core.training.labels.survey import Choice, label
+from reucid_core.training.labels.survey_files import load_decomposition, survey_bytes
 from worker.store import sha256_of, write_atomic
 from worker.survey import manifest
 from worker.survey.answers import Answer, read_answers

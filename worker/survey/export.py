@@ -13,13 +13,13 @@ from PIL import Image
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import SurveyError
 from reucid_core.report import library_versions
-from reucid_core.training.survey import Options, blinded, options_of
-from reucid_core.training.survey_files import decomposition_bytes
+from reucid_core.training.labels.survey import Options, blinded, options_of
+from reucid_core.training.labels.survey_files import decomposition_bytes
 from worker import formats
 from worker.contract import ImageInfo
+from worker.decoding.inspection import companions_of
+from worker.denoising.selection import Chosen, Selection, read_image
 from worker.formats.picture import DISPLAY_PERCENTILES, grays
-from worker.inspection import companions_of, read_image
-from worker.selection import Chosen, Selection
 from worker.store import sha256_of
 from worker.survey import manifest, page
 from worker.survey.manifest import ImageEntry, Manifest

@@ -1,0 +1,133 @@
+"""The web application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi_offline import FastAPIOffline
+from pydantic.json_schema import models_json_schema
+from redis import Redis
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from app.api import errors
+from app.api.events import Wakes
+from app.api.inflight import InFlight
+from app.api.rates import RateLimiter
+from app.api.renditions import CLIPPED
+from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
+from app.api.schemas import JobSpec
+from app.api.services import Services
+from app.http.access import AccessMiddleware
+from app.http.bodies import BodyMiddleware
+from app.http.head import HeadMiddleware
+from app.http.headers import SecurityHeadersMiddleware
+from app.http.prefix import PrefixMiddleware
+from app.http.problems import problems
+from app.http.requestid import RequestIdMiddleware
+from worker import logs
+from worker.decoding import parent as decoder
+from worker.ledger.jobs import open_ledger
+from worker.settings import Settings
+from worker.store import Store
+
+EXPOSED = [
+    CLIPPED,
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "Repr-Digest",
+    "Retry-After",
+    "X-Request-ID",
+]
+REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
+
+DESCRIPTION = """\
+Denoises low-dose STEM/HAADF micrographs by REUCID: the image is cut into patches of the size of the
+point-spread function, an SVD finds the eigenpatches they share, a small network says which of them
+are worth keeping, and the image is rebuilt from those. The result is a linear filter of what was
+measured.
+
+Submit a job with `POST /v1/jobs`, follow it with `GET /v1/jobs/{id}?wait=30` or its events, and
+fetch `/result`, `/residual`, `/report`.
+"""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application on a ledger, a store and a queue as set."""
+    settings = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logs.configure(as_json=settings.log_json, level=settings.log_level)
+        redis_url = settings.redis_url or "redis://127.0.0.1:6379"
+        await run_in_threadpool(decoder.warm_up)
+        async with Wakes(redis_url).listening() as wakes:
+            redis = Redis.from_url(
+                redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
+            )
+            app.state.services = services = Services(
+                settings=settings,
+                ledger=await run_in_threadpool(open_ledger, settings),
+                store=Store(settings.data_dir),
+                redis=redis,
+                wakes=wakes,
+                rates=RateLimiter(redis, settings.rate_limit),
+                in_flight=InFlight(redis),
+            )
+            yield
+            services.redis.close()
+            services.ledger.close()
+
+    app = FastAPIOffline(
+        title="REUCID",
+        version=version("reucid"),
+        description=DESCRIPTION,
+        license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+        lifespan=lifespan,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
+    )
+    app.add_middleware(BodyMiddleware, settings=settings)
+    app.add_middleware(AccessMiddleware)
+    app.add_middleware(
+        RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
+    )
+    app.add_middleware(HeadMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins.split(),
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(SecurityHeadersMiddleware)
+    if settings.root_path:
+        app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
+    errors.install(app)
+    for module in (images, jobs, results, capabilities, models, keys):
+        app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 429))
+    (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
+    app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)
+    for module in (health, metrics):  # also where orchestrators and Prometheus look
+        app.include_router(module.router, prefix="/v1")
+        app.include_router(module.router, include_in_schema=False)
+    app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
+    return app
+
+
+def _with_request_schemas(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the bodies that routes read from the stream themselves."""
+    document = FastAPI.openapi(app)
+    _, definitions = models_json_schema(
+        [(JobSpec, "validation")], ref_template="#/components/schemas/{model}"
+    )
+    document["components"]["schemas"] |= definitions["$defs"]
+    return document

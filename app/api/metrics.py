@@ -1,0 +1,91 @@
+"""Figures for Prometheus.
+
+What jobs do is read from the ledger when it is asked for, so that every API process says the same.
+What HTTP does is counted by each process, and labelled with it.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.api.services import Services
+from app.http.access import registry
+from worker.contract import WORKER_SILENCE, Priority, State
+from worker.ledger.tally import Histograms, tally
+from worker.ledger.workers import Workers
+
+KINDS = {
+    "wait": ("reucid_job_wait_seconds", "From entering the queue to being started.", "priority"),
+    "stage": ("reucid_job_stage_seconds", "What a running job spends its time on.", "stage"),
+    "job": ("reucid_job_seconds", "From submission to the end.", "state"),
+}
+
+
+def exposition(services: Services) -> bytes:
+    """Everything, in Prometheus's text format."""
+    jobs = CollectorRegistry()
+    jobs.register(_Jobs(services))
+    return generate_latest(registry) + generate_latest(jobs)
+
+
+class _Jobs(Collector):
+    """Ledger, queue and store as they are now."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        yield _gauge("reucid_store_free_bytes", "Free space.", self._services.store.free())
+        yield _gauge("reucid_queue_up", "Whether the queue answers.", self._queue_answers())
+        try:
+            figures = list(self._of_the_ledger())
+        except SQLAlchemyError:
+            figures = []
+        yield _gauge("reucid_ledger_up", "Whether the ledger can be read.", bool(figures))
+        yield from figures
+
+    def _of_the_ledger(self) -> Iterator[Metric]:
+        ledger = self._services.ledger
+        counts = ledger.counts()
+        by_state = GaugeMetricFamily("reucid_jobs", "Jobs in the ledger.", labels=["state"])
+        for state in State:
+            number = sum(n for (found, _), n in counts.items() if found == state)
+            by_state.add_metric([state], number)
+        yield by_state
+        depth = GaugeMetricFamily("reucid_queue_depth", "Queued jobs.", labels=["priority"])
+        for priority in Priority:
+            depth.add_metric([priority], counts.get((State.QUEUED, priority), 0))
+        yield depth
+        yield _gauge(
+            "reucid_longest_wait_seconds", "Of the jobs queued now.", ledger.longest_wait()
+        )
+        alive = Workers(ledger).alive(within_s=WORKER_SILENCE)
+        yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
+        yield from _histograms(tally(ledger))
+
+    def _queue_answers(self) -> bool:
+        try:
+            return bool(self._services.redis.ping())
+        except (RedisError, OSError):
+            return False
+
+
+def _histograms(histograms: Histograms) -> Iterator[Metric]:
+    for kind, (name, documentation, label) in KINDS.items():
+        family = HistogramMetricFamily(name, documentation, labels=[label])
+        for (found, value), histogram in sorted(histograms.items()):
+            if found == kind:
+                family.add_metric([value], histogram.cumulative(), histogram.total)
+        yield family
+
+
+def _gauge(name: str, documentation: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, documentation, value=value)

@@ -1,0 +1,149 @@
+"""Images: uploaded once, denoised as often as wanted."""
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.auth import ReaderDep, SubmitterDep
+from app.api.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
+from app.api.quotas import check_upload
+from app.api.renditions import render_preview
+from app.api.schemas import Image, ImageList
+from app.api.uploads import (
+    accept,
+    media_type,
+    receive_body,
+    receive_form,
+    unsupported,
+    upload_folder,
+)
+from app.http.files import send_file, sends
+from app.http.paging import Cursor, decode, encode, link
+from app.http.problems import problems
+from worker.store import sha256_of
+
+router = APIRouter(prefix="/images", tags=["images"])
+
+FILE: dict[str, Any] = {"type": "string", "format": "binary"}
+ORIGINAL = sends("The file", "application/octet-stream")
+PNG = sends("The picture", "image/png")
+RAW = re.compile(r"|application/(octet-stream|x-[a-z0-9.+-]+)|image/[a-z0-9.+-]+")
+FILES: dict[str, Any] = {
+    "type": "array",
+    "items": FILE,
+    "minItems": 1,
+    "description": "One file; an EMI file with its SER files.",
+}
+UPLOAD: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": FILES}}
+            },
+            "application/octet-stream": {"schema": FILE},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Image,
+    openapi_extra=UPLOAD,
+    responses=problems(
+        400,
+        408,
+        413,
+        415,
+        422,
+        500,
+        507,
+        also={200: {"model": Image, "description": "Uploaded before"}},
+    ),
+)
+async def upload(
+    request: Request, response: Response, services: ServicesDep, caller: SubmitterDep
+) -> Image:
+    """Upload an image: a multipart form with `file`, or the file itself as the body.
+
+    The format is told by the content. `file` is repeated for an EMI file and its SER files.
+    """
+    await run_in_threadpool(check_upload, services, request, caller.owner)
+    kind = media_type(request)
+    async with upload_folder(services) as folder:
+        if kind == "multipart/form-data":
+            form = await receive_form(request, folder, services)
+            file = await run_in_threadpool(form.received)
+        elif not RAW.fullmatch(kind):
+            raise unsupported(kind, "multipart/form-data, application/octet-stream or image/...")
+        else:
+            file = await receive_body(request, folder, services)
+        record, created = await accept(services, file, owner=caller.owner)
+    response.status_code = 201 if created else 200
+    response.headers["Location"] = f"{services.settings.root_path}/v1/images/{record.id}"
+    return Image.of(record)
+
+
+@router.get("", responses=problems(422, 500))
+def index(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    caller: ReaderDep,
+    cursor: Cursor | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> ImageList:
+    """Images, newest first."""
+    before = None if cursor is None else decode(cursor, float, str)
+    records = services.images.page(owner=caller.sees, before=before, limit=limit + 1)
+    page, more = records[:limit], len(records) > limit
+    after = encode(page[-1].created_at, page[-1].id) if more else None
+    if after is not None:
+        response.headers["Link"] = link(request, services.settings.root_path, after)
+    return ImageList(images=[Image.of(record) for record in page], next=after)
+
+
+@router.get("/{image_id}", responses=problems(404, 410, 422, 500))
+def show(image: ImageDep) -> Image:
+    """What is known of an image."""
+    return Image.of(image)
+
+
+@router.get(
+    "/{image_id}/content",
+    response_class=Response,
+    responses=problems(404, 410, 416, 422, 500, also=ORIGINAL),
+)
+def content(request: Request, image: ImageContentDep, services: ServicesDep) -> Response:
+    """The file as it was sent; of several, the EMI file."""
+    path, *others = services.store.sent_files(image)
+    sha256 = sha256_of(path) if others else image.sha256
+    return send_file(
+        request, path, sha256, media_type="application/octet-stream", filename=image.name
+    )
+
+
+@router.get(
+    "/{image_id}/preview.png",
+    response_class=Response,
+    responses=problems(404, 410, 416, 422, 500, also=PNG),
+)
+def preview(
+    request: Request,
+    image: ImageContentDep,
+    services: ServicesDep,
+    side: Annotated[int, Query(ge=16, le=2048, description="Longest side in px.")] = 512,
+) -> Response:
+    """A small picture of the image, stretched to black and white."""
+    return render_preview(services, image, side).response(request)
+
+
+@router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
+def delete(image: ImageToChangeDep, services: ServicesDep) -> None:
+    """Remove an image that no job refers to."""
+    services.images.delete(image.id, owner=image.owner)
+    services.store.remove_image(image.id)

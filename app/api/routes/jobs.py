@@ -1,0 +1,358 @@
+"""Jobs: submitted, watched, stopped, repeated, removed."""
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, TypeVar
+
+import structlog
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ValidationError
+
+from app.api.auth import Caller, ReaderDep, SubmitterDep
+from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
+from app.api.events import event_data, job_events, until_terminal
+from app.api.quotas import check_size, check_space, room
+from app.api.routes.images import FILES
+from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
+from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
+from app.http.conditional import has_it
+from app.http.paging import Cursor, decode, encode, link
+from app.http.problems import FieldError, Problem, Responses, invalid, invalid_fields, problems
+from app.http.requestid import request_id
+from worker.contract import ImageRecord, JobRecord, JobRequest, State
+from worker.faultpoints import reached
+from worker.wake import wake
+
+log = structlog.get_logger()
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+LONGEST_WAIT = 60.0  # s
+LAST_EVENT_ID = 2**63 - 1  # what a database can hold
+TEXT: dict[str, Any] = {"type": "string"}
+SUBMISSION: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": FILES,
+                        "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
+                        "priority": {"$ref": "#/components/schemas/Priority"},
+                        "external_id": TEXT,
+                        "sample_id": TEXT,
+                        "batch": TEXT,
+                        "labels": {"type": "object", "additionalProperties": TEXT},
+                        "metadata": {"type": "object"},
+                    },
+                }
+            },
+        },
+    }
+}
+
+Wait = Annotated[
+    float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the job to end.")
+]
+Schema = TypeVar("Schema", bound=BaseModel)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Repeating a submission with its key makes no second job: it gets the first "
+        "one, or 409 while that is being received.",
+    ),
+]
+Prefer = Annotated[
+    str | None, Header(description="`wait=N`: answer when the job is done, or after N seconds.")
+]
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Job,
+    openapi_extra=SUBMISSION,
+    responses=problems(
+        400,
+        404,
+        408,
+        409,
+        410,
+        413,
+        415,
+        422,
+        500,
+        507,
+        also={200: {"model": Job, "description": "Done within `Prefer: wait`"}},
+    ),
+)
+async def submit(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    caller: SubmitterDep,
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Job:
+    """Submit a job: a multipart form with `file`, or JSON with the id of an uploaded image."""
+    wait = _preferred_wait(prefer)
+    match media_type(request):
+        case "application/json":
+            job = await _submit_image(request, services, caller, idempotency_key)
+        case "multipart/form-data":
+            job = await _submit_file(request, services, caller, idempotency_key)
+        case other:
+            raise unsupported(other, "multipart/form-data or application/json")
+    if wait:
+        job = await until_terminal(
+            services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
+        )
+    response.status_code = 200 if job.state.terminal and wait else 202
+    response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{job.id}"
+    if wait:
+        response.headers["Preference-Applied"] = f"wait={wait:g}"
+    return await run_in_threadpool(_view, services, job)
+
+
+@router.get("", responses=problems(422, 500))
+def index(
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    caller: ReaderDep,
+    state: State | None = None,
+    external_id: ShortText | None = None,
+    batch: ShortText | None = None,
+    label: Annotated[
+        str | None,
+        Query(pattern=r"^[^=\x00]+=[^\x00]*$", description="name=value", examples=["a=b"]),
+    ] = None,
+    cursor: Cursor | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> JobList:
+    """Jobs, newest first."""
+    name, _, value = (label or "").partition("=")
+    records = services.ledger.jobs(
+        owner=caller.sees,
+        state=state,
+        external_id=external_id,
+        batch=batch,
+        label=(name, value) if label else None,
+        before=None if cursor is None else decode(cursor, int)[0],
+        limit=limit + 1,
+    )
+    page, more = records[:limit], len(records) > limit
+    after = encode(page[-1].serial) if more else None
+    if after is not None:
+        response.headers["Link"] = link(request, services.settings.root_path, after)
+    return JobList(jobs=[_view(services, record) for record in page], next=after)
+
+
+@router.get(
+    "/{job_id}",
+    response_model=Job,
+    responses=problems(404, 410, 422, 500, also={304: {"description": "Nothing changed"}}),
+)
+async def show(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    wait: Wait = 0.0,
+) -> Any:
+    """A job; with `wait`, once it is terminal or the time is up."""
+    if wait:
+        job = await until_terminal(
+            services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
+        )
+    view = await run_in_threadpool(_view, services, job)
+    etag = _etag(view)
+    if has_it(request, etag):
+        return Response(
+            status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
+        )
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    # As it is: FastAPI would validate it once more, and clients ask for little else.
+    return Response(view.model_dump_json(), headers=headers, media_type="application/json")
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses=problems(404, 410, 422, 500),
+)
+async def events(
+    job: JobDep,
+    services: ServicesDep,
+    last_event_id: Annotated[int, Header(ge=0, le=LAST_EVENT_ID)] = 0,
+) -> AsyncIterator[ServerSentEvent]:
+    """The job's history and what happens to it from now on, as server-sent events."""
+    async for event in job_events(services.ledger, services.wakes, job.id, last_event_id):
+        yield ServerSentEvent(id=str(event.id), event=event.type, data=event_data(event))
+
+
+ENDED: Responses = {200: {"model": Job, "description": "It had ended before"}}
+
+
+@router.post(
+    "/{job_id}/cancel", status_code=202, responses=problems(404, 410, 422, 500, also=ENDED)
+)
+def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
+    """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
+    response.status_code = 200 if job.state.terminal else 202
+    return _changed(services, services.ledger.cancel(job.id, owner=job.request.owner))
+
+
+@router.post(
+    "/{job_id}/finish", status_code=202, responses=problems(404, 410, 422, 500, also=ENDED)
+)
+def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
+    """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
+    response.status_code = 200 if job.state.terminal else 202
+    return _changed(services, services.ledger.request_finish(job.id, owner=job.request.owner))
+
+
+@router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500, 507))
+def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
+    """Submit the job again, as a new one."""
+    if not job.state.terminal:
+        raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
+    check_space(services, job.request.owner, 0)
+    services.models.expect(job.request.params.get("model"))
+    again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
+    new, _ = services.ledger.submit(again, room=room(services))
+    response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
+    return _changed(services, new)
+
+
+@router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
+def delete(job: JobToChangeDep, services: ServicesDep) -> None:
+    """Remove an ended job and all its files."""
+    services.ledger.delete_job(job.id, owner=job.request.owner)
+    services.store.remove_job(job.id)
+
+
+async def _submit_image(
+    request: Request, services: Services, caller: Caller, key: str | None
+) -> JobRecord:
+    """A job on an uploaded image; it is the image's owner's, also where an admin submits it."""
+    spec = _validate(JobSpec, await read_json(request))
+    spec.params.checked()
+    await run_in_threadpool(services.models.expect, spec.params.model)
+    image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
+    async with _place(services, image.owner, key):
+        spec.params.check(image.contents)
+        await run_in_threadpool(_check_space, services, image.owner, key, 0)
+        return await run_in_threadpool(_submit, services, image, spec, key)
+
+
+async def _submit_file(
+    request: Request, services: Services, caller: Caller, key: str | None
+) -> JobRecord:
+    """A job on a file that comes with it."""
+    async with _place(services, caller.owner, key):
+        size = check_size(services, request)
+        await run_in_threadpool(_check_space, services, caller.owner, key, size)
+        async with upload_folder(services) as folder:
+            form = await receive_form(request, folder, services)
+            fields = _form_fields(form.fields)
+            fields.params.checked()
+            await run_in_threadpool(services.models.expect, fields.params.model)
+            file = await run_in_threadpool(form.received)
+            image, _ = await accept(services, file, owner=caller.owner, check=fields.params.check)
+        return await run_in_threadpool(_submit, services, image, fields, key)
+
+
+@asynccontextmanager
+async def _place(services: Services, owner: str, key: str | None) -> AsyncIterator[None]:
+    """A place in an owner's part of the queue and the use of a key, while a job is received."""
+    if key is None:  # with one, the job may be there already
+        await run_in_threadpool(services.ledger.check_room, owner, room(services))
+    async with services.in_flight.taken(owner, key):
+        yield
+
+
+def _check_space(services: Services, owner: str, key: str | None, more: int) -> None:
+    """Refuse what does not fit; what repeats a submission takes no more than that has taken."""
+    try:
+        check_space(services, owner, more)
+    except Problem:
+        if key is None or not services.ledger.has_key(owner, key):
+            raise
+
+
+def _form_fields(fields: dict[str, str]) -> JobForm:
+    """The text fields of a form; those that hold objects are JSON."""
+    values: dict[str, Any] = dict(fields)
+    for name in {"params", "labels", "metadata"} & fields.keys():
+        try:
+            values[name] = json.loads(fields[name])
+        except (ValueError, RecursionError) as error:
+            message = f"got {fields[name][:80]!r}, expected a JSON object ({error})"
+            raise invalid([FieldError(field=name, message=message)]) from error
+    return _validate(JobForm, json.dumps(values).encode())
+
+
+def _validate(schema: type[Schema], body: bytes) -> Schema:
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid_fields(error.errors()) from error
+
+
+def _submit(
+    services: Services, image: ImageRecord, fields: JobFields, key: str | None
+) -> JobRecord:
+    """Enter a job, which belongs to its image's owner."""
+    wish = fields.model_dump(mode="json", exclude={"image_id"})
+    stated = fields.model_dump(mode="json", exclude={"image_id"}, exclude_defaults=True)
+    identity = json.dumps([image.owner, image.sha256, stated], sort_keys=True)
+    job, _ = services.ledger.submit(
+        JobRequest(
+            owner=image.owner,
+            image_id=image.id,
+            request_id=request_id(),
+            **wish | {"priority": fields.priority},
+        ),
+        idempotency_key=key,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
+        room=room(services),
+    )
+    reached("submit.committed")
+    log.info("accepted", job_id=job.id, owner=image.owner)
+    wake(services.redis, job.id)
+    return job
+
+
+def _changed(services: Services, job: JobRecord) -> Job:
+    wake(services.redis, job.id)
+    return _view(services, job)
+
+
+def _view(services: Services, job: JobRecord) -> Job:
+    queued = job.state is State.QUEUED
+    position = services.ledger.queue_position(job.id) if queued else None
+    return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
+
+
+def _etag(job: Job) -> str:
+    """Of everything that is news; the estimates would make every answer a new one."""
+    lasting = job.model_dump_json(exclude={"eta_s", "queue_position"})
+    return f'"{hashlib.sha256(lasting.encode()).hexdigest()[:32]}"'
+
+
+def _preferred_wait(prefer: str | None) -> float:
+    stated = re.search(r"\bwait=(\d+)", prefer or "")
+    return min(LONGEST_WAIT, float(stated.group(1))) if stated else 0.0

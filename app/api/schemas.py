@@ -1,0 +1,477 @@
+"""What the API takes and gives, flat enough to generate clients from."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.api.examples import example
+from reucid_core import DenoiseParams
+from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
+from worker.contract import (
+    FileInfo,
+    ImageInfo,
+    ImageRecord,
+    JobRecord,
+    KeyRecord,
+    Priority,
+    Scope,
+    Stage,
+    State,
+)
+from worker.denoising.choice import ModelChoice
+from worker.denoising.models import ModelInfo
+from worker.denoising.selection import Selection
+
+Colormap = Literal["gray", "viridis", "inferno", "magma"]
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    """JSON as every database can hold it: no NaN, no infinity, no NUL."""
+    if "\\u0000" in json.dumps(value, allow_nan=False):
+        raise ValueError("got a NUL character, which a database cannot hold")
+    return value
+
+
+ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+class Strict(BaseModel):
+    """A body whose unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Params(Strict):
+    """Parameters of a denoising; every one may be left out."""
+
+    engine: Literal["auto", "exact", "stacked"] = Field(
+        "auto",
+        description="How the result is computed: `stacked` is Algorithm 1 of the paper, `exact` "
+        "its result with one stack at a fraction of the cost.",
+    )
+    patch_size: int | None = Field(
+        None,
+        ge=MIN_PATCH_SIZE,
+        description="Side of a patch in px, odd; by default the diameter of the point-spread "
+        "function, found in the image's autocorrelation.",
+        examples=[11],
+    )
+    stacks: int | None = Field(
+        None, ge=1, description="Number of patch stacks; by default as few as the memory allows."
+    )
+    components: int | None = Field(
+        None, ge=1, description="Eigenpatches per stack offered to the classifier."
+    )
+    threshold: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Utility from which an eigenpatch is kept; by default the one stored with the "
+        "classifier.",
+    )
+    seed: int = Field(
+        0, ge=0, le=MAX_SEED, description="Same image, parameters and seed: same result."
+    )
+    precision: Literal["auto", "float32", "float64"] = Field(
+        "auto", description="Floating-point type of the computation."
+    )
+    deadline: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_DEADLINE,
+        description="Seconds after which no further stack is begun.",
+    )
+
+    model: ShortText | None = Field(
+        None,
+        description="Classifier, by its name in `GET /v1/models`; by default the one that is "
+        "marked so there.",
+        examples=["paper"],
+    )
+    scan_noise: Literal["keep", "remove"] = Field(
+        "keep",
+        description="Whether row offsets and row jitter of the scan are data, to `keep`, or an "
+        "artefact, to `remove` as far as eigenpatches of their own hold it.",
+        examples=["remove"],
+    )
+
+    signal: Annotated[int, Field(ge=0)] | ShortText | None = Field(
+        None,
+        description="Image signal of the file, by its position from 0 or its title; by default "
+        "the one that the image's listing marks so.",
+    )
+    frame: int | None = Field(
+        None, ge=0, description="One frame of a stack, from 0; by default all of them."
+    )
+    frames: Literal["each", "joint"] = Field(
+        "each",
+        description="Of a stack: `each` frame by its own eigenpatches, or `joint`: one Gram "
+        "matrix, patch size and verdict for all frames (engine `exact` only).",
+    )
+
+    def checked(self) -> DenoiseParams:
+        """As the core takes them; raises its ParameterError for what a schema cannot say."""
+        return self._split()[1]
+
+    def check(self, contents: FileInfo) -> None:
+        """Raise the core's ParameterError for what does not fit the file."""
+        selection, params = self._split()
+        selection.check(contents, params)
+
+    def _split(self) -> tuple[Selection, DenoiseParams]:
+        selection, rest = Selection.split(self.model_dump())
+        _, params = ModelChoice.split(rest)
+        return selection, DenoiseParams(**params)
+
+
+class JobFields(Strict):
+    """What a client may attach to a job; echoed with it."""
+
+    priority: Priority = Priority.INTERACTIVE
+    external_id: ShortText | None = Field(
+        None, description="The job's name in the client's system.", examples=["LIMS-2025-0042"]
+    )
+    sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
+    batch: ShortText | None = Field(
+        None, description="What it belongs to with others.", examples=["series-7"]
+    )
+    labels: dict[ShortText, ShortText] = Field(
+        {}, max_length=32, examples=[{"instrument": "STEM 2"}]
+    )
+    metadata: Metadata = Field({}, max_length=64, examples=[{"beam_energy_kV": 300}])
+
+
+class JobSpec(JobFields):
+    """A job on an image that was uploaded before."""
+
+    image_id: str = Field(
+        pattern="^[0-9a-f]{32}$",
+        description="From `POST /v1/images`.",
+        examples=["0123456789abcdef0123456789abcdef"],
+    )
+    params: Params = Params()
+
+
+class JobForm(JobFields):
+    """The fields beside `file` in a multipart submission; `params` and objects are JSON."""
+
+    params: Params = Params()
+
+
+class Signal(BaseModel):
+    """An image signal of a file."""
+
+    model_config = example("Signal")
+
+    title: str
+    shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
+    frames: int
+    dtype: str
+    pixel_size: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        description="Height and width, in `unit`."
+    )
+    unit: str | None
+    frame_step: float | None = Field(description="From frame to frame, in `frame_unit`.")
+    frame_unit: str | None
+    detector: str | None
+    beam_energy: float | None = Field(description="keV.")
+    dwell_time: float | None = Field(description="Seconds per pixel.")
+    dose: float | None = Field(
+        description="Electrons per square ångström and frame, from the beam current in the file."
+    )
+    metadata: dict[str, Any] = Field(description="What else the file says, cut to about 64 KiB.")
+
+    @classmethod
+    def of(cls, info: ImageInfo) -> "Signal":
+        fields = {name: value for name, value in vars(info).items() if name != "format"}
+        return cls(**fields, frames=info.frames)
+
+
+class Skipped(BaseModel):
+    """A signal of a file that is no image."""
+
+    model_config = example("Skipped")
+
+    title: str
+    reason: str
+
+
+class Image(BaseModel):
+    """An uploaded file; shape, type and calibration are those of its default signal."""
+
+    model_config = example("Image")
+
+    id: str
+    owner: str
+    name: str
+    sha256: str = Field(
+        description="Of the bytes that were sent; of several files, one after another."
+    )
+    size: int = Field(description="Bytes.")
+    format: str
+    shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
+    dtype: str
+    pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
+    unit: str | None
+    signals: list[Signal]
+    skipped: list[Skipped]
+    default_signal: int = Field(description="What is denoised when a job names no signal.")
+    created_at: datetime
+    expired_at: datetime | None = Field(description="Since when its content is gone.")
+
+    @classmethod
+    def of(cls, record: ImageRecord) -> "Image":
+        info = record.info
+        return cls(
+            id=record.id,
+            owner=record.owner,
+            name=record.name,
+            sha256=record.sha256,
+            size=record.size,
+            format=info.format,
+            shape=list(info.shape),
+            dtype=info.dtype,
+            pixel_size=list(info.pixel_size) if info.pixel_size else None,
+            unit=info.unit,
+            signals=[Signal.of(each) for each in record.contents.signals],
+            skipped=[Skipped(**vars(each)) for each in record.contents.skipped],
+            default_signal=record.contents.default,
+            created_at=_time(record.created_at),
+            expired_at=_time(record.expired_at),
+        )
+
+
+class JobError(BaseModel):
+    """Why a job failed."""
+
+    model_config = example("JobError")
+
+    code: str
+    detail: str
+
+
+class Job(BaseModel):
+    """A job and where it stands."""
+
+    model_config = example("Job")
+
+    id: str
+    owner: str
+    state: State
+    stage: Stage | None = Field(description="What a running job is doing.")
+    progress: float = Field(ge=0, le=1)
+    stacks_done: int = Field(description="Patch stacks of an image; frames of a stack of images.")
+    stacks: int | None = Field(description="How many there are in all.")
+    eta_s: float | None = Field(description="Seconds until a running job is done, estimated.")
+    queue_position: int | None = Field(description="0 is next; null when not queued.")
+    attempt: int
+    image_id: str
+    params: dict[str, Any]
+    priority: Priority
+    external_id: str | None
+    sample_id: str | None
+    batch: str | None
+    labels: dict[str, str]
+    metadata: dict[str, Any]
+    retry_of: str | None
+    finish_requested: bool
+    error: JobError | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    links: dict[str, str]
+
+    @classmethod
+    def of(
+        cls, record: JobRecord, *, queue_position: int | None, now: float, root: str = ""
+    ) -> "Job":
+        request = record.request
+        return cls(
+            id=record.id,
+            owner=request.owner,
+            state=record.state,
+            stage=record.stage,
+            progress=_progress(record),
+            stacks_done=record.stacks_done,
+            stacks=record.stacks,
+            eta_s=_eta(record, now),
+            queue_position=queue_position,
+            attempt=record.attempt,
+            image_id=request.image_id,
+            params=dict(request.params),
+            priority=request.priority,
+            external_id=request.external_id,
+            sample_id=request.sample_id,
+            batch=request.batch,
+            labels=dict(request.labels),
+            metadata=dict(request.metadata),
+            retry_of=request.retry_of,
+            finish_requested=record.finish_requested,
+            error=JobError(code=record.failure.code, detail=record.failure.detail)
+            if record.failure
+            else None,
+            created_at=_time(record.created_at),
+            started_at=_time(record.started_at),
+            finished_at=_time(record.finished_at),
+            expires_at=_time(record.expires_at),
+            links=_links(record.id, root),
+        )
+
+
+class ImageList(BaseModel):
+    """A page of images, newest first."""
+
+    model_config = example("ImageList")
+
+    images: list[Image]
+    next: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+class Model(BaseModel):
+    """A classifier."""
+
+    model_config = example("Model")
+
+    name: str = Field(description="What a job's parameter `model` takes.")
+    identity: str = Field(description="As reports name it: name and SHA-256 of the weights.")
+    sha256: str
+    default: bool = Field(description="Taken where a job names none.")
+    card: dict[str, Any] = Field(description="What the weights' file says of their making.")
+
+    @classmethod
+    def of(cls, info: ModelInfo, *, default: bool) -> "Model":
+        return cls(
+            name=info.name,
+            identity=info.identity,
+            sha256=info.sha256,
+            default=default,
+            card=info.card,
+        )
+
+
+class ModelList(BaseModel):
+    """The classifiers of this server, the default first."""
+
+    model_config = example("ModelList")
+
+    models: list[Model]
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    model_config = example("JobList")
+
+    jobs: list[Job]
+    next: str | None = Field(description="Pass it as `cursor` to get the next page.")
+
+
+class KeySpec(Strict):
+    """A key to be made."""
+
+    owner: str = Field(
+        pattern="^[A-Za-z0-9._@-]{1,200}$",
+        description="Everything made with the key belongs to this owner.",
+        examples=["lab-3"],
+    )
+    scopes: list[Scope] = Field(min_length=1, examples=[["submit", "read"]])
+    name: ShortText = Field("", description="What it is for.", examples=["LIMS"])
+    expires_days: float | None = Field(
+        None, gt=0, le=36500, description="Days until it ends; never if left out."
+    )
+
+
+class Key(BaseModel):
+    """A key, without itself."""
+
+    model_config = example("Key")
+
+    id: str
+    owner: str
+    name: str
+    prefix: str = Field(description="The key's first characters.")
+    scopes: list[Scope]
+    state: Literal["valid", "expired", "revoked"]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+    @classmethod
+    def of(cls, record: KeyRecord) -> "Key":
+        return cls(
+            id=record.id,
+            owner=record.owner,
+            name=record.name,
+            prefix=record.prefix,
+            scopes=sorted(record.scopes),
+            state=record.state,
+            created_at=_time(record.created_at),
+            expires_at=_time(record.expires_at),
+            revoked_at=_time(record.revoked_at),
+            last_used_at=_time(record.last_used_at),
+        )
+
+
+class NewKey(Key):
+    """A key that was just made."""
+
+    model_config = example("NewKey")
+
+    key: str = Field(description="The key itself, shown this once.")
+
+
+class KeyList(BaseModel):
+    """All keys."""
+
+    model_config = example("KeyList")
+
+    keys: list[Key]
+
+
+class Version(BaseModel):
+    """What runs here."""
+
+    model_config = example("Version")
+
+    version: str
+
+
+class Health(BaseModel):
+    """Whether the server can serve."""
+
+    model_config = example("Health")
+
+    status: Literal["ok", "degraded", "down"]
+    problems: list[str] = []
+
+
+def _progress(record: JobRecord) -> float:
+    if record.state is State.SUCCEEDED:
+        return 1.0
+    # Saving is not counted: below 1 until the result is there.
+    return 0.99 * record.stacks_done / record.stacks if record.stacks else 0.0
+
+
+def _eta(record: JobRecord, now: float) -> float | None:
+    if record.state is not State.RUNNING or record.started_at is None:
+        return None
+    if not record.stacks_done or record.stacks is None:
+        return None
+    per_stack = (now - record.started_at) / record.stacks_done
+    return round(max(0.0, per_stack * (record.stacks - record.stacks_done)), 1)
+
+
+def _links(job_id: str, root: str) -> dict[str, str]:
+    here = f"{root}/v1/jobs/{job_id}"
+    images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
+    parts = ("events", *images, "report", "provenance", "bundle.zip")
+    return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}
+
+
+def _time(seconds: float | None) -> Any:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,53 @@
+"""The open parts of one API process."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from fastapi import Depends, Request
+from redis import Redis
+
+from app.api.events import Wakes
+from app.api.inflight import InFlight
+from app.api.rates import RateLimiter
+from worker.decoding.parent import PLACES
+from worker.denoising.models import Models
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
+from worker.ledger.keys import Keyring
+from worker.settings import Settings
+from worker.store import Store
+
+
+@dataclass(frozen=True)
+class Services:
+    """The open parts of one API process."""
+
+    settings: Settings
+    ledger: Ledger
+    store: Store
+    redis: Redis
+    wakes: Wakes
+    rates: RateLimiter
+    in_flight: InFlight
+    decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
+
+    @property
+    def images(self) -> Images:
+        return Images(self.ledger)
+
+    @property
+    def keyring(self) -> Keyring:
+        return Keyring(self.ledger)
+
+    @property
+    def models(self) -> Models:
+        return Models.of(self.settings)
+
+
+async def _services(request: Request) -> Services:  # not in a thread: it only looks
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(_services)]

@@ -1,0 +1,347 @@
+"""Files on their way in: streamed to the store and hashed as they come, then decoded in a child."""
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from anyio import CancelScope, to_thread
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.api.deps import Services
+from app.api.quotas import FORM_LINES, check_free, check_space, too_large
+from app.http.digests import checked_stream
+from app.http.problems import FieldError, Problem, invalid
+from worker.contract import FileInfo, ImageRecord
+from worker.decoding import parent as decoder
+from worker.decoding.terms import Limits
+from worker.faultpoints import reached
+from worker.settings import MIB
+from worker.store import ORIGINAL, companion_name
+
+LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
+MOST_FIELDS = 32
+MOST_FILES = 16  # an EMI file and its SER files
+LONGEST_NAME = 255
+PIECE = MIB // 4  # bytes of a body that are written at a time; kept of every slow one
+EMI_MAGIC = b"JK\x00\x02"
+
+
+@dataclass
+class ReceivedFile:
+    """A file that lies, whole, in an upload folder, with those that belong to it."""
+
+    folder: Path
+    name: str
+    sha256: str
+    size: int
+    companions: tuple[Path, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        return self.folder / ORIGINAL
+
+
+@dataclass
+class Form:
+    """A multipart body: files, and short text fields."""
+
+    files: list["_Sink"] = field(default_factory=list)
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def received(self) -> ReceivedFile | None:
+        """The file that was sent; of several, the EMI file with the others in order of name.
+
+        Several are hashed once more, as one: not a thing to do in the event loop.
+        """
+        if len(self.files) <= 1:
+            return self.files[0].received() if self.files else None
+        first, *others = sorted(self.files, key=lambda each: (not each.is_emi, each.name))
+        return _together(first, others)
+
+
+def media_type(request: Request) -> str:
+    """The content type without its parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def unsupported(got: str, expected: str) -> Problem:
+    """415 for a body of another kind than expected."""
+    return Problem(415, "unsupported_media_type", f"got Content-Type {got!r}, expected {expected}")
+
+
+async def receive_body(request: Request, folder: Path, services: Services) -> ReceivedFile:
+    """Store a raw request body."""
+    sink = _Sink(folder / ORIGINAL, "image", services.settings.max_upload)
+    try:
+        async for piece in _pieces(request):
+            await run_in_threadpool(_take, services, sink.write, piece)
+    finally:
+        sink.close()
+    return sink.received()
+
+
+async def receive_form(request: Request, folder: Path, services: Services) -> Form:
+    """Store a multipart body's file and collect its fields, in one pass and little memory."""
+    _, options = parse_options_header(request.headers["content-type"])
+    limit, size = services.settings.max_upload, 0
+    reader = _FormReader(folder, limit)
+    try:
+        parser = MultipartParser(options[b"boundary"], reader.callbacks())
+        async for piece in _pieces(request):
+            size += len(piece)
+            if size > limit + FORM_LINES:
+                raise too_large(size, limit)
+            await run_in_threadpool(_take, services, parser.write, piece)
+        if not reader.ended:
+            raise FormParserError("it ends before its last boundary")
+    except (KeyError, FormParserError) as error:
+        raise Problem(400, "malformed_form", f"the multipart form is malformed: {error}") from error
+    finally:
+        reader.close()
+    return reader.form
+
+
+def _take(services: Services, write: Callable[[bytes], object], piece: bytes) -> None:
+    """Write a piece, unless other uploads have filled the disk since this one began."""
+    check_free(services)
+    write(piece)
+
+
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body in pieces that are worth a thread's while."""
+    piece = bytearray()
+    async for chunk in checked_stream(request):
+        piece += chunk
+        if len(piece) >= PIECE:
+            yield bytes(piece)
+            piece.clear()
+    if piece:
+        yield bytes(piece)
+
+
+async def read_json(request: Request) -> bytes:
+    """A short body, for a schema to validate."""
+    body = b""
+    async for chunk in checked_stream(request):
+        body += chunk
+        if len(body) > MIB:
+            raise Problem(413, "too_large", f"got a JSON body of more than {MIB} bytes")
+    return body
+
+
+async def accept(
+    services: Services,
+    file: ReceivedFile | None,
+    *,
+    owner: str,
+    check: Callable[[FileInfo], None] = lambda _: None,
+) -> tuple[ImageRecord, bool]:
+    """Decode a received file and enter it into store and ledger; the bool says if it is new.
+
+    Nothing is entered when `check` raises.
+    """
+    if file is None:
+        raise invalid([FieldError(field="file", message="got no file, expected one image file")])
+    # In threads of its own: files that decode slowly must not hold up everything else.
+    return await to_thread.run_sync(
+        _accept, services, file, owner, check, limiter=services.decoding
+    )
+
+
+def _accept(
+    services: Services, file: ReceivedFile, owner: str, check: Callable[[FileInfo], None]
+) -> tuple[ImageRecord, bool]:
+    known = services.images.by_digest(file.sha256, owner=owner)
+    if known is not None:
+        check(known.contents)
+        if services.store.is_intact(known) and services.images.use(known.id):
+            return known, False
+    limits = Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
+    info = decoder.decode(file.path, file.folder, limits, file.companions)
+    check(info)
+    info = services.store.with_digests(file.folder, info)
+    image_id = uuid4().hex
+    check_space(services, owner, file.size)  # a body of undeclared length was not checked before
+    services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
+    if known is not None and _revive(services, file, known.id, info):
+        return services.images.get(known.id, owner=owner), False
+    services.store.accept(file.folder, image_id)
+    reached("accept.stored")
+    record, created = services.images.add(
+        owner=owner,
+        name=file.name,
+        sha256=file.sha256,
+        size=file.size,
+        info=info,
+        image_id=image_id,
+        stored=services.store.size_of_image(image_id),
+    )
+    reached("accept.entered")
+    if not created:  # the same file came twice at once
+        services.store.remove_image(image_id)
+    return record, created
+
+
+def _revive(services: Services, file: ReceivedFile, image_id: str, info: FileInfo) -> bool:
+    """Put a received file where an expired or damaged one was; False if its record is gone, too."""
+    old: list[Path] = []  # deleted when others may write to the ledger again
+
+    def place() -> int:
+        old.append(services.store.put_away(image_id))
+        services.store.accept(file.folder, image_id)
+        return services.store.size_of_image(image_id)
+
+    revived = services.images.revive(image_id, info, place)
+    for folder in old:
+        services.store.discard(folder)
+    return revived
+
+
+@asynccontextmanager
+async def upload_folder(services: Services) -> AsyncIterator[Path]:
+    """A folder for one request's file; what was not accepted goes with the request."""
+    folder = await run_in_threadpool(services.store.new_upload)
+    try:
+        yield folder
+    finally:
+        with CancelScope(shield=True):  # also where the request was given up
+            await run_in_threadpool(services.store.discard, folder)
+
+
+class _Sink:
+    """A file being written and hashed."""
+
+    def __init__(self, path: Path, name: str, limit: int, before: int = 0) -> None:
+        self.path = path
+        self.name = "".join(c for c in name if c.isprintable())[:LONGEST_NAME]
+        self.size = 0
+        self._limit = limit  # bytes of one upload
+        self._before = before  # bytes of its other files
+        self._head = b""
+        self._digest = hashlib.sha256()
+        self._file = path.open("xb")
+
+    @property
+    def is_emi(self) -> bool:
+        return self._head.startswith(EMI_MAGIC)
+
+    def write(self, data: bytes) -> None:
+        self.size += len(data)
+        if self._before + self.size > self._limit:
+            raise too_large(self._before + self.size, self._limit)
+        if len(self._head) < len(EMI_MAGIC):
+            self._head += data[: len(EMI_MAGIC)]
+        self._digest.update(data)
+        self._file.write(data)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def received(self) -> ReceivedFile:
+        self.close()
+        return ReceivedFile(self.path.parent, self.name, self._digest.hexdigest(), self.size)
+
+
+def _together(first: _Sink, others: Sequence[_Sink]) -> ReceivedFile:
+    """Several files as one image, under the names the store has for them."""
+    folder = first.path.parent
+    for each in (first, *others):
+        each.close()
+        each.path = each.path.rename(folder / f"sent-{each.path.name}")
+    first.path = first.path.rename(folder / ORIGINAL)
+    digest = hashlib.sha256()
+    companions = [
+        each.path.rename(folder / companion_name(n)) for n, each in enumerate(others, start=1)
+    ]
+    for path in (first.path, *companions):
+        with path.open("rb") as file:
+            while chunk := file.read(MIB):
+                digest.update(chunk)
+    size = first.size + sum(each.size for each in others)
+    return ReceivedFile(folder, first.name, digest.hexdigest(), size, tuple(companions))
+
+
+class _FormReader:
+    """Callbacks of the multipart parser: parts called `file` go to disk, others to memory."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self.form = Form()
+        self.ended = False
+        self._folder = folder
+        self._limit = limit
+        self._sink: _Sink | None = None
+        self._header = self._header_value = b""
+        self._disposition: dict[bytes, bytes] = {}
+        self._text = bytearray()
+
+    def callbacks(self) -> Any:  # a TypedDict that exists for type checkers only
+        return {
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+
+    def close(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            _, self._disposition = parse_options_header(self._header_value)
+        self._header = self._header_value = b""
+
+    def _on_headers_finished(self) -> None:
+        self._text.clear()
+        if self._part_name() != "file":
+            return
+        sent = len(self.form.files)
+        if sent == MOST_FILES:
+            message = f"got more than {MOST_FILES} files, expected one, or an EMI file with its SER"
+            raise invalid([FieldError(field="file", message=message)])
+        name = self._disposition.get(b"filename", b"image").decode("utf-8", "replace")
+        path = self._folder / (companion_name(sent) if sent else ORIGINAL)
+        before = sum(each.size for each in self.form.files)
+        self._sink = _Sink(path, name, self._limit, before)
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._sink is not None:
+            self._sink.write(data[start:end])
+            return
+        self._text += data[start:end]
+        if len(self._text) > LONGEST_FIELD:
+            message = f"got more than {LONGEST_FIELD} bytes"
+            raise invalid([FieldError(field=self._part_name(), message=message)])
+
+    def _on_part_end(self) -> None:
+        if self._sink is not None:
+            self._sink.close()
+            self.form.files.append(self._sink)
+            self._sink = None
+        elif len(self.form.fields) < MOST_FIELDS:
+            self.form.fields[self._part_name()] = self._text.decode("utf-8", "replace")
+        else:
+            raise Problem(422, "invalid_request", f"got more than {MOST_FIELDS} form fields")
+        self._disposition = {}
+
+    def _on_end(self) -> None:
+        self.ended = True
+
+    def _part_name(self) -> str:
+        return self._disposition.get(b"name", b"").decode("utf-8", "replace")

@@ -1,0 +1,81 @@
+"""The commands about bundles: `reucid bundle` fetches one, `reucid verify` checks it."""
+
+import json
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.client import Client
+from worker.settings import Settings
+
+REFUTED = 1  # exit status
+MOST_PROBLEMS = 12  # of a check that are printed
+MARKS = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
+
+BundleFile = Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")]
+
+
+def bundle(
+    job: Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle: .zip.")],
+    server: Annotated[
+        str, typer.Option("--server", help="The server's address.")
+    ] = "http://127.0.0.1:8000",
+    with_input: Annotated[
+        bool, typer.Option("--input/--no-input", help="Whether with the input or its hash only.")
+    ] = True,
+) -> None:
+    """Fetch everything of a job in one file that `reucid verify` can check.
+
+    With the key in REUCID_API_KEY if the server wants one.
+    """
+    if not output.resolve().parent.is_dir():
+        message = f"no folder {output.parent} to write {output.name} to"
+        raise typer.BadParameter(message, param_hint="--output")
+    with Client(server, Settings().key) as client:
+        typer.echo(client.fetch(job, "bundle.zip", output, input=with_input))
+
+
+def verify(
+    file: BundleFile,
+    image: Annotated[
+        Path | None,
+        typer.Option("--input", help="The image that was denoised, if the bundle is without it."),
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun/--no-rerun", help="Whether to denoise the input once more.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Recompute a bundle's result and say whether it is the same.
+
+    Exit status 0: it is; 1: something does not hold or could not be checked; 2: not a bundle.
+    """
+    for path, where in ((file, "BUNDLE"), (image, "--input")):
+        if path is not None and not path.is_file():
+            raise typer.BadParameter(f"no file at {path}", param_hint=where)
+    verification = import_module("worker.bundles.verification")  # by name: it loads torch
+    found = verification.verify(file, input_file=image, rerun=rerun)
+    if as_json:
+        typer.echo(json.dumps({"verified": found.verified} | asdict(found), indent=1))
+    else:
+        for check in found.checks:
+            _print(check)
+        typer.echo(f"{file}: {'verified' if found.verified else 'NOT VERIFIED'}")
+    if not found.verified:
+        raise typer.Exit(REFUTED)
+
+
+def _print(check: Any) -> None:
+    typer.echo(f"{MARKS[check.holds]:<11}  {check.name}: {check.claim}")
+    for name, deviation in check.deviations.items():
+        tolerance = check.tolerances[name]
+        typer.echo(f"{'':<11}  {name}: deviation {deviation:.3g}, tolerated {tolerance:.3g}")
+    for problem in check.problems[:MOST_PROBLEMS]:
+        typer.echo(f"{'':<11}  {problem}")
+    if len(check.problems) > MOST_PROBLEMS:
+        left = len(check.problems) - MOST_PROBLEMS
+        typer.echo(f"{'':<11}  and {left} more; --json lists them all")

@@ -1,0 +1,131 @@
+"""`reucid demo`: the bundled micrograph through a server of its own, from upload to pictures."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import tifffile
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.commands.client import Client, ClientError
+from app.commands.progress import follow
+from reucid_core.metrics import lattice_peak, psnr, whiteness
+
+HERE = Path(__file__).parent
+NOISY = HERE / "si110_low_dose.tif"  # simulated, see reucid_core/training/micrograph.py
+TRUTH = HERE / "si110_truth.tif"
+STACKS = 4
+PATIENCE = 60.0  # s to wait for the server to start, and to stop
+
+
+class DemoError(Exception):
+    """The demo did not do what it is there to show."""
+
+
+def run(folder: Path) -> None:
+    """Make everything in `folder`, print a table, leave nothing running."""
+    from app.commands.demo.figures import (  # matplotlib: an optional extra
+        draw_comparison,
+        draw_scree,
+    )
+
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with _server() as url, Client(url) as client:
+        job_id = client.submit([NOISY], {"stacks": STACKS})
+        follow(client, job_id, NOISY.name)
+        job = client.job(job_id)
+        if job["state"] != "succeeded":
+            raise DemoError(f"the job {job['state']}: {job['error']}")
+        client.fetch_all(job_id, folder)
+    seconds = time.monotonic() - started
+
+    noisy, truth = tifffile.imread(NOISY), tifffile.imread(TRUTH)
+    result = tifffile.imread(folder / "result.tif")
+    report = json.loads((folder / "report.json").read_text())
+    draw_scree(report, folder / "scree.png")
+    draw_comparison(truth, noisy, result, folder / "comparison.png")
+    _print_table(report, seconds, noisy, truth, result)
+    typer.echo(f"Look at {folder / 'comparison.png'}; everything else is beside it.")
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """A server on a free loopback port with data of its own; no process of it survives."""
+    with tempfile.TemporaryDirectory(prefix="reucid-demo-") as data:
+        command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", data]
+        process = subprocess.Popen(  # noqa: S603  (ourselves)
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            yield _await_ready(process)
+        finally:
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGTERM)
+            _, log = process.communicate(timeout=PATIENCE)
+            _, alive = psutil.wait_procs(family, timeout=5)
+            if alive:
+                raise DemoError(f"processes were left running: {alive}")
+            if sys.exc_info()[0] is not None:
+                sys.stderr.write(log)
+
+
+def _await_ready(process: subprocess.Popen[str]) -> str:
+    """The server's address, once it has a worker."""
+    if process.stdout is None:
+        raise DemoError("the server has no standard output")
+    announcement = process.stdout.readline()
+    address = [word for word in announcement.split() if word.startswith("http://")]
+    if not address:
+        raise DemoError("the server did not start")
+    deadline = time.monotonic() + PATIENCE
+    with Client(address[0]) as client:
+        while not client.ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise DemoError(f"the server was not ready within {PATIENCE:g} s")
+            time.sleep(0.1)
+    return address[0]
+
+
+def _print_table(
+    report: dict[str, Any],
+    seconds: float,
+    noisy: np.ndarray[Any, Any],
+    truth: np.ndarray[Any, Any],
+    result: np.ndarray[Any, Any],
+) -> None:
+    residual = noisy - result
+    white, peak = whiteness(residual), lattice_peak(residual, noisy)
+    kept = ", ".join(str(sum(stack["kept"])) for stack in report["stack_reports"])
+    before, after = psnr(noisy, truth), psnr(result, truth)
+    table = Table(title="Simulated Si[110], low dose", show_header=False)
+    rows = {
+        "patch size": f"{report['patch_size']} px ({report['patch_size_origin']} of the "
+        "autocorrelation)",
+        "stacks": str(report["stacks"]),
+        "eigenpatches kept / offered": f"{kept} / {report['components']} per stack",
+        "PSNR before -> after": f"{before:.2f} dB -> {after:.2f} dB",
+        "residual white": f"{'yes' if white.is_white else 'no'} ({white.largest:.4f}, white noise "
+        f"stays below {white.bound:.4f})",
+        "lattice peak in residual": f"{'yes' if peak.stands_out else 'none'} ({peak.height:.1f}, "
+        f"white noise stays below {peak.bound:.1f}): {peak.share:.1%} of the input's amplitude",
+        "seconds of denoising": f"{sum(report['seconds'].values()):.2f}",
+        "seconds in all": f"{seconds:.1f}, the server's start and stop included",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console().print(table)
+
+
+__all__ = ["ClientError", "DemoError", "run"]

@@ -1,0 +1,48 @@
+"""What the command line says of an error, in one line, and its exit status."""
+
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from app.commands.client import ClientError
+
+OUR_FAULT, BAD_INPUT = 1, 2
+# Typer exports only some of its exceptions, and not all versions take them from click.
+USAGE_ERROR: Any = typer.BadParameter.__base__
+
+
+def end(error: Exception) -> NoReturn:
+    """Say on stderr what is wrong and exit; an error that nobody foresaw is raised again."""
+    message, status = explain(error)
+    print(f"reucid: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    sys.exit(status)
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and whose fault it is."""
+    if isinstance(error, USAGE_ERROR):
+        return error.format_message(), BAD_INPUT
+    if isinstance(error, typer.Abort):
+        return "interrupted", OUR_FAULT
+    if isinstance(error, ClientError):
+        return str(error), OUR_FAULT if error.ours else BAD_INPUT
+    errors = import_module("reucid_core.errors")
+    formats = import_module("worker.formats")
+    database = import_module("worker.ledger.database")
+    archive = import_module("worker.bundles.archive")
+    if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"])
+        return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
+    if isinstance(error, errors.ModelError | database.UnusableLedgerError):
+        return str(error), OUR_FAULT
+    if isinstance(error, errors.ParameterError):
+        return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT
+    if isinstance(error, errors.ReucidError | formats.FormatError | archive.ArchiveError):
+        return str(error), BAD_INPUT
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}", OUR_FAULT
+    raise error

@@ -1,0 +1,100 @@
+"""`reucid keys`: made and revoked on the host, by whoever may write its data folder."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.api.schemas import KeySpec
+from app.commands.progress import console
+from worker.contract import KeyRecord, Scope
+from worker.ledger.jobs import Ledger, open_ledger
+from worker.ledger.keys import Keyring
+from worker.ledger.refusals import NotFoundError
+from worker.settings import DAY, Settings
+
+app = typer.Typer(help="Keys: who may use the server.", no_args_is_help=True)
+
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the ledger.")]
+
+
+@app.command()
+def create(
+    owner: Annotated[str, typer.Option(help="Who owns what is made with it.")],
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="May be repeated; submit and read if left out.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires_days: Annotated[
+        float | None, typer.Option(help="Days until it ends; never if left out.")
+    ] = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key. It alone goes to standard output, this once."""
+    scopes = set(scope or (Scope.SUBMIT, Scope.READ))
+    spec = KeySpec(owner=owner, scopes=list(scopes), name=name, expires_days=expires_days)
+    with closing(_ledger(data_dir)) as ledger:
+        record, key = Keyring(ledger).create(
+            owner=spec.owner,
+            scopes=spec.scopes,
+            name=spec.name,
+            expires_in_s=expires_days * DAY if expires_days else None,
+        )
+    console.print(
+        f"key {record.id} of {record.owner}: {', '.join(sorted(record.scopes))}; "
+        f"ends {_day(record.expires_at)}; it is not kept here and cannot be shown again",
+        highlight=False,
+    )
+    typer.echo(key)
+
+
+@app.command("list")
+def list_(data_dir: DataDir = None) -> None:
+    """Show all keys, without themselves."""
+    with closing(_ledger(data_dir)) as ledger:
+        records = Keyring(ledger).all()
+    if not records:
+        typer.echo("no keys: the server serves this machine alone, without one")
+        return
+    for record in records:
+        typer.echo(_line(record))
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id that `list` shows.")],
+    data_dir: DataDir = None,
+) -> None:
+    """End a key at once."""
+    with closing(_ledger(data_dir)) as ledger:
+        try:
+            record = Keyring(ledger).revoke(key_id)
+        except NotFoundError as error:
+            raise typer.BadParameter(f"{error}; see `reucid keys list`") from error
+    typer.echo(_line(record))
+
+
+def _ledger(data_dir: Path | None) -> Ledger:
+    stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
+    return open_ledger(Settings(**stated))
+
+
+def _line(record: KeyRecord) -> str:
+    return "  ".join(
+        (
+            record.id,
+            f"{record.prefix}...",
+            record.state,
+            record.owner,
+            ",".join(sorted(record.scopes)),
+            f"ends {_day(record.expires_at)}",
+            f"used {_day(record.last_used_at)}",
+            record.name,
+        )
+    ).rstrip()
+
+
+def _day(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}Z"

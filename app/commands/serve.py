@@ -1,0 +1,61 @@
+"""`reucid serve`: the whole server in one supervised group of processes."""
+
+import socket
+import sys
+from contextlib import closing
+from typing import Any
+
+import typer
+
+from app.api.auth import is_loopback
+from worker import logs
+from worker.denoising.models import Models
+from worker.ledger.jobs import open_ledger
+from worker.ledger.keys import Keyring
+from worker.processes.supervisor import Supervisor
+from worker.settings import Settings
+
+BACKLOG = 128  # connections waiting to be accepted
+
+
+def serve(stated: dict[str, Any]) -> None:
+    """Run until told to stop; what is stated goes before the environment."""
+    settings = Settings(**stated)
+    logs.configure(as_json=settings.log_json, level=settings.log_level)
+    Models.of(settings).check()
+    listener = _listen(settings)
+    host, port = listener.getsockname()[:2]
+    host = f"[{host}]" if ":" in host else host
+    command = [sys.executable, "-m", "app.api.__main__", str(listener.fileno())]
+
+    def announce() -> None:
+        typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")
+
+    # The supervisor holds the socket, so a restarted API loses no connection that waits.
+    Supervisor(settings, command, [listener.fileno()]).run(announce)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    if not is_loopback(settings.host) and not _has_valid_key(settings):
+        raise typer.BadParameter(
+            f"got {settings.host}, expected a loopback address such as 127.0.0.1: there is no "
+            "valid key, so nobody else may reach the server; make one with `reucid keys create`",
+            param_hint="--host",
+        )
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        address = (settings.host, settings.port)
+        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        message = f"cannot listen on {settings.host}:{settings.port}: {error}"
+        raise typer.BadParameter(message, param_hint="--port") from error
+    # Connections inherit it. uvicorn takes a descriptor for a Unix socket and does not set it, and
+    # an answer in two parts then waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.set_inheritable(True)
+    return listener
+
+
+def _has_valid_key(settings: Settings) -> bool:
+    with closing(open_ledger(settings)) as ledger:
+        return any(key.state == "valid" for key in Keyring(ledger).all())

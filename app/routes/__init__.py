@@ -1,1 +1,0 @@
-"""The REST surface, one noun a file."""

@@ -1,0 +1,4 @@
+"""Which eigenpatches are worth keeping: by a known truth, by a metric, by people's answers.
+
+May import `micrographs`.
+"""

@@ -1,0 +1,1 @@
+"""Data set, training, search and card of a classifier. May import `labels` and `micrographs`."""

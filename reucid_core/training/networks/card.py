@@ -1,0 +1,140 @@
+"""The model card: what the weights were made of, for programs and for people."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from reucid_core.classifier import PAPER
+from reucid_core.report import library_versions
+from reucid_core.training.labels.examples import Example
+from reucid_core.training.labels.survey import SurveyImage
+from reucid_core.training.networks.fit import Fit, FitOptions
+
+LIMITS = (
+    "Simulated micrographs of crystals at atomic resolution; "
+    "no experimental image has taken part. Patch sizes 5 to 63 px. See docs/classifier.md."
+)
+
+FOOTNOTE = """
+The losses are of specimens seen in training. On specimens never seen, on the limits and on how
+they were trained: [docs/classifier.md](../../docs/classifier.md).
+"""
+
+
+def model_card(
+    name: str,
+    fits: Sequence[Fit],
+    training: Sequence[Example],
+    validation: Sequence[Example],
+    *,
+    options: FitOptions,
+    command: str,
+    survey: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a reader of the weights wants to know of their making, ready for JSON.
+
+    `reucid_core.training.networks.fit.write` adds the format, the architecture and the thresholds.
+    """
+    everything = [*training, *validation]
+    architecture = options.architecture
+    return {
+        "name": name,
+        "architecture": architecture.to_dict(),
+        "thresholds": {each.scan_noise: each.threshold for each in fits},
+        "paper_network": architecture == PAPER,
+        "data": "simulated HAADF micrographs, incoherent and by multislice, with Poisson and "
+        "Gaussian noise, row offsets and row jitter",
+        "specimens": sorted({example.recipe.specimen.name for example in everything}),
+        "labels": f"{options.oracle} oracle" + (" and a survey" if survey else ""),
+        "survey": dict(survey) if survey else None,
+        "images": {"training": len(training), "validation": len(validation)},
+        "datapoints": sum(len(each.decomposition.eigenpatches) for each in everything),
+        "options": asdict(options),
+        "seed": options.seed,
+        "command": command,
+        "epochs": {each.scan_noise: len(each.epochs) for each in fits},
+        "validation_loss_db": {each.scan_noise: _spread(each) for each in fits},
+        "limits": LIMITS,
+        "versions": {
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "reucid": library_versions()["reucid"],
+        },
+    }
+
+
+def survey_card(path: Path, images: Sequence[SurveyImage]) -> dict[str, Any]:
+    """What a card says of the survey whose labels were learned."""
+    return {
+        "file": path.name,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "images": len(images),
+        "answers": sum(each.respondents for each in images),
+        "datapoints": sum(len(each.labels) for each in images),
+    }
+
+
+def readable(digests: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]]) -> str:
+    """The cards of some models as one Markdown page.
+
+    Parameters
+    ----------
+    digests : mapping of str to str
+        SHA-256 of the files, by their names.
+    cards : mapping of str to mapping
+        Model cards, by the same names.
+    """
+    return (
+        "# Weights\n\n"
+        + "\n".join(_readable(name, digests[name], card) for name, card in cards.items())
+        + FOOTNOTE
+    )
+
+
+def _readable(name: str, digest: str, card: Mapping[str, Any]) -> str:
+    architecture, images = card["architecture"], card["images"]
+    kind = "the network of Fig. 3 of the paper" if card["paper_network"] else "found by search"
+    losses = "".join(
+        f"| loss on validation images, scan noise: {decision} | mean {loss['mean']:.2f} dB, "
+        f"95 % below {loss['p95']:.2f} dB, worst {loss['worst']:.2f} dB |\n"
+        for decision, loss in card["validation_loss_db"].items()
+    )
+    thresholds = ", ".join(f"{name} {value:g}" for name, value in card["thresholds"].items())
+    return f"""\
+## {name}
+
+Written by `{card["command"]}`; the card is in the file's metadata, too, key `card`.
+
+| | |
+|---|---|
+| SHA-256 | `{digest}` |
+| network | {kind}: channels {architecture["channels"]}, widths {architecture["widths"]} |
+| inputs beside the eigenpatch | {", ".join(architecture["inputs"])} |
+| output | calibrated probability of being useful, the mean over both signs of the eigenpatch |
+| thresholds | {thresholds} |
+| data | {card["data"]} |
+| specimens | {", ".join(card["specimens"])} |
+| labels | {card["labels"]} |
+| images | {images["training"]} for training, {images["validation"]} for validation |
+| eigenpatches | {card["datapoints"]}, each in 8 variants (4 where scan noise is removed) and \
+both signs |
+{losses}| seed | {card["seed"]} |
+| limits | {card["limits"]} |
+"""
+
+
+def _spread(fitted: Fit) -> dict[str, float]:
+    """PSNR lost against the image oracle on the validation images, in dB."""
+    losses = fitted.losses
+    values = {
+        "median": np.median(losses),
+        "mean": np.mean(losses),
+        "p95": np.percentile(losses, 95),
+        "worst": np.max(losses),
+    }
+    return {name: round(float(value), 3) for name, value in values.items()}

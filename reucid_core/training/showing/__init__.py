@@ -1,0 +1,1 @@
+"""What came of it, as tables, charts and pages of pictures. May import everything of training."""

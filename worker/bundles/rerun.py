@@ -1,0 +1,145 @@
+"""Whether denoising the input once more decides and yields the same."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames
+from reucid_core.eigenpatches import Classify
+from reucid_core.report import Report, StackReport
+from worker.bundles.account import Account
+from worker.bundles.evidence import Evidence, Pixels
+from worker.bundles.recomputation import Frame, check_input, frame_of, result_of, threads_of
+from worker.bundles.verdicts import Check, Unverifiable, refuting
+from worker.denoising.choice import ModelChoice
+from worker.denoising.classifiers import classifier_at
+from worker.denoising.models import Models
+from worker.denoising.selection import as_stack
+
+SINGULAR_VALUES = 1e-4  # relative to the largest
+UTILITIES = {"float64": 1e-3, "float32": 2e-2}  # by the precision of the eigenpatches
+SAME = (  # of the report, beside the numbers
+    "engine",
+    "shape",
+    "input_dtype",
+    "precision",
+    "patch_size",
+    "patch_size_origin",
+    "psf_radius",
+    "stacks",
+    "stacks_done",
+    "uncovered_pixels",
+    "components",
+    "threshold",
+    "scan_noise",
+    "seed",
+)
+
+
+def check_rerun(evidence: Evidence, found: Check) -> None:
+    told, pixels = evidence.told, evidence.input[0]
+    check_input(told, pixels)
+    classify = _classifier(told, Models.of(evidence.settings))
+    result = as_stack(result_of(evidence))
+    with refuting():
+        for n, again in enumerate(_again(told, pixels, classify)):
+            here = frame_of(evidence, found, n)
+            _compare_reports(here, again)
+            here.compare("result.npy", result[n], again.image, "what the re-run gives")
+
+
+def _classifier(told: Account, models: Models) -> Classify:
+    """The one that made it, by the hash of its weights, with the decision as given."""
+    with refuting():
+        choice, _ = ModelChoice.split(told.parameters)
+    model = told.reports[0].model
+    path = models.with_digest((model or "").rpartition("sha256:")[2])
+    if path is None:
+        here = ", ".join(info.identity for info in models.offered().values()) or "none"
+        raise Unverifiable(
+            f"it was made with the weights {model}, these are here: {here}; name its weights with "
+            "REUCID_MODEL, or lay them into REUCID_MODEL_DIR"
+        )
+    return classifier_at(path, choice.scan_noise)
+
+
+def _again(told: Account, pixels: Pixels, classify: Classify) -> Iterator[Result]:
+    """Every frame that was denoised, once more."""
+    if told.joint:
+        params = _same_parameters(told, told.reports[0])
+        frames = denoise_frames(as_stack(pixels), params, classify=classify, joint=True)
+        yield from islice(frames, len(told.reports))
+        return
+    for frame, report in zip(as_stack(pixels), told.reports, strict=False):
+        yield denoise(
+            frame,
+            _same_parameters(told, report),
+            classify=classify,
+            on_stack=partial(_unfinished, stacks=report.stacks_done),
+        )
+
+
+def _unfinished(progress: Progress, *, stacks: int) -> bool:
+    return progress.stack < stacks
+
+
+def _compare_reports(here: Frame, again: Result) -> None:
+    problems, report = here.found.problems, here.report
+    for name in SAME:
+        told, got = getattr(report, name), getattr(again.report, name)
+        if told != got and (name, told) != ("scan_noise", None):  # of an older report
+            problems.append(
+                f"{here.label}{name}: the report says {told!r}, the re-run gives {got!r}"
+            )
+    stacks = zip(report.stack_reports, again.report.stack_reports, strict=False)
+    for told_stack, got_stack in stacks:
+        _compare_stacks(here, told_stack, got_stack, again.eigenpatches[0].dtype)
+
+
+def _compare_stacks(
+    frame: Frame, told: StackReport, got: StackReport, dtype: np.dtype[Any]
+) -> None:
+    found, here = frame.found, f"{frame.label}stack {told.stack}"
+    if told.n_patches != got.n_patches or len(told.kept) != len(got.kept):
+        found.problems.append(
+            f"{here}: the report says {told.n_patches} patches and {len(told.kept)} eigenpatches, "
+            f"the re-run gives {got.n_patches} and {len(got.kept)}"
+        )
+        return
+    for index in np.flatnonzero(np.not_equal(told.kept, got.kept)):
+        found.problems.append(
+            f"{here}: eigenpatch {index + 1} was {'kept' if told.kept[index] else 'left out'} with "
+            f"a utility of {told.utilities[index]:.4f}, the re-run "
+            f"{'keeps' if got.kept[index] else 'leaves out'} it with {got.utilities[index]:.4f}"
+        )
+    largest = max(got.singular_values[0], np.finfo(float).tiny)
+    singular = np.subtract(told.singular_values, got.singular_values) / largest
+    utilities = np.subtract(told.utilities, got.utilities)
+    for name, deviations, tolerance in (
+        ("singular values", singular, SINGULAR_VALUES),
+        ("utilities", utilities, UTILITIES[dtype.name]),
+    ):
+        deviation = float(np.abs(deviations).max())
+        if not found.measure(name, deviation, tolerance):
+            found.problems.append(
+                f"{here}: the {name} of the report and of the re-run differ by up to "
+                f"{deviation:.2g}, tolerated is {tolerance:g}"
+            )
+
+
+def _same_parameters(told: Account, report: Report) -> DenoiseParams:
+    """As they were given, but for what the memory and the clock of another machine decided."""
+    known = {each.name for each in fields(DenoiseParams)}
+    given = {name: value for name, value in told.parameters.items() if name in known}
+    pinned: dict[str, Any] = {
+        "engine": report.engine,
+        "stacks": report.stacks if report.engine == "stacked" else None,
+        "deadline": None,
+        "memory_budget": None,
+        "threads": threads_of(told),
+    }
+    return DenoiseParams(**given | pinned)

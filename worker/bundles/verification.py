@@ -1,0 +1,70 @@
+"""Whether a bundle is what it says: intact, the filter of its input, found again by a re-run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from worker.bundles.evidence import Evidence
+from worker.bundles.integrity import check_checksums
+from worker.bundles.recomputation import check_filter
+from worker.bundles.rerun import check_rerun
+from worker.bundles.verdicts import Check, Refuted, Unverifiable
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found."""
+
+    bundle: str
+    checks: list[Check]
+
+    @property
+    def verified(self) -> bool:
+        """Whether every claim was checked and holds."""
+        return all(check.holds is True for check in self.checks)
+
+
+CLAIMS = {
+    "checksums": "every file is the one that was written, and the record says what the files say",
+    "filter": "the result is what the kept eigenpatches make of the input",
+    "rerun": "denoising the input once more gives the same verdicts and the same result",
+}
+
+
+def verify(path: Path, *, input_file: Path | None = None, rerun: bool = True) -> Verification:
+    """Check a bundle's claims.
+
+    Parameters
+    ----------
+    path : Path
+    input_file : Path, optional
+        The image that was denoised, when the bundle holds but its hash.
+    rerun : bool
+        Whether to denoise the input once more, which takes as long as it took.
+
+    Raises
+    ------
+    ArchiveError
+        When the file is no bundle.
+    """
+    with TemporaryDirectory(prefix="reucid-") as folder:
+        evidence = Evidence(path, Path(folder), input_file)
+        made = {"checksums": check_checksums, "filter": check_filter, "rerun": check_rerun}
+        if not rerun:
+            del made["rerun"]
+        return Verification(path.name, [_run(name, each, evidence) for name, each in made.items()])
+
+
+def _run(name: str, check: Callable[[Evidence, Check], None], evidence: Evidence) -> Check:
+    found = Check(name, CLAIMS[name])
+    try:
+        check(evidence, found)
+        found.holds = not found.problems
+    except Unverifiable as reason:
+        found.problems.append(f"not checked: {reason}")
+        found.holds = None
+    except Refuted as reason:
+        found.problems.append(str(reason))
+        found.holds = False
+    return found

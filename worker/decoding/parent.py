@@ -1,0 +1,196 @@
+"""Decoding of files that nobody vouches for, in a child process with limits.
+
+A child is forked from a server that has the readers loaded and nothing else in it, so it costs
+milliseconds. It may use so much memory and time and no more (`worker.decoding.sandbox`), and
+leaves arrays and a JSON file, which are checked here like a stranger's: nothing is unpickled.
+"""
+
+import errno
+import json
+import math
+import multiprocessing
+import os
+import shutil
+import signal
+import stat
+import threading
+from collections.abc import Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import structlog
+from pydantic import TypeAdapter
+
+from worker.contract import FileInfo, ImageInfo
+from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, Limits
+from worker.formats.errors import FormatError
+from worker.store import pixels_name
+
+PLACES = os.cpu_count() or 1  # children at a time
+LONGEST_ANSWER = 16 * 2**20  # bytes
+LONGEST_TEXT = 2**16  # characters of one text in an answer
+LONGEST_PRINTED = 2000  # bytes that go to the log
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["__main__", "worker.decoding.parent", "worker.decoding.child"])
+_places = threading.BoundedSemaphore(PLACES)
+_children = threading.Lock()  # starting a child looks at how all others ended, and takes it away
+_file_info = TypeAdapter(FileInfo)
+
+log = structlog.get_logger()
+
+
+def warm_up() -> None:
+    """Start the server of children, so that the first upload need not wait for it."""
+    process = _context.Process(target=os.getpid)
+    process.start()
+    process.join()
+
+
+def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path] = ()) -> FileInfo:
+    """Decode every image signal of a file into `folder / pixels_name(n)`.
+
+    Raises
+    ------
+    FormatError
+        When it is not an image that can be denoised, or takes too long or too much memory.
+    """
+    own = folder / "decoding"  # all that the child may write to
+    own.mkdir(mode=0o700)
+    try:
+        with _places:
+            exit_code = _run([source, *companions], own, limits)
+        info = _read_answer(own, exit_code, limits)
+        for index, image in enumerate(info.signals):
+            _check_pixels(own / pixels_name(index), image)
+        for index in range(len(info.signals)):
+            (own / pixels_name(index)).rename(folder / pixels_name(index))
+    finally:
+        shutil.rmtree(own)
+    return info
+
+
+def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:
+    process = _context.Process(target=_in_child, args=(files, folder, limits))
+    with _children:
+        process.start()
+    if not wait([process.sentinel], limits.seconds):
+        process.kill()
+        wait([process.sentinel])
+        raise _too_slow(limits)
+    with _children:
+        process.join()
+        return process.exitcode
+
+
+def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:
+    from worker.decoding import (
+        child,  # the server of children has it; nobody else needs the readers
+    )
+
+    child.decode(files, folder, limits)
+
+
+def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInfo:
+    """What the child found.
+
+    Raises
+    ------
+    FormatError
+    OSError
+        When the disk is full.
+    """
+    if exit_code == DISK_FULL:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+        raise _too_slow(limits)
+    if exit_code != 0:
+        log.warning("decoder_died", exit_code=exit_code, printed=_printed(folder))
+        raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
+    try:
+        with _open_regular(folder / ANSWER) as file:
+            answer = _plain(json.loads(file.read(LONGEST_ANSWER)))
+        found = _refusal(answer) or _file_info.validate_python(answer["file"])
+        if isinstance(found, FileInfo) and not 0 <= found.default < len(found.signals):
+            raise ValueError(f"got signal {found.default} of {len(found.signals)}")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _nonsense(error) from error
+    if isinstance(found, FormatError):
+        raise found
+    return found
+
+
+def _refusal(answer: dict[str, Any]) -> FormatError | None:
+    """The reason why the child has no image."""
+    if "refusal" not in answer:
+        return None
+    error = FormatError.from_dict(answer["refusal"])
+    numbers = [getattr(error, name, 0) for name in ("most", "got")]
+    if not str(error.code).isidentifier() or not all(type(n) in (int, float) for n in numbers):
+        raise ValueError(f"got the refusal {answer['refusal']}")
+    return error
+
+
+def _check_pixels(path: Path, info: ImageInfo) -> None:
+    """The array has to be what the child says it is, down to its last byte."""
+    try:
+        with _open_regular(path) as file:
+            np.lib.format.read_magic(file)
+            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
+            size = file.tell() + math.prod(shape) * dtype.itemsize
+            found = (shape, fortran, dtype.kind in "iuf", dtype.name, _size(file))
+    except (OSError, ValueError) as error:
+        raise _nonsense(error) from error
+    if found != (info.shape, False, True, info.dtype, size) or len(shape) not in (2, 3):
+        raise _nonsense(f"got pixels {found}, expected {info.shape} of {info.dtype}")
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """Open what a child has left, if it is a file and not a way to another."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    file = os.fdopen(descriptor, "rb")
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        file.close()
+        raise ValueError(f"got something other than a file at {path.name}")
+    return file
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _plain(value: Any) -> Any:
+    """Without what JSON or a database cannot hold: NaN, infinities, NUL and broken characters."""
+    match value:
+        case str():
+            text = value[:LONGEST_TEXT].replace("\0", "\ufffd")
+            return text.encode("utf-8", "replace").decode("utf-8")
+        case float():
+            return value if math.isfinite(value) else None
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _printed(folder: Path) -> str:
+    """The end of what the child printed, for the log."""
+    try:
+        with _open_regular(folder / PRINTED) as file:
+            file.seek(max(0, _size(file) - LONGEST_PRINTED))
+            return file.read(LONGEST_PRINTED).decode("utf-8", "backslashreplace")
+    except (OSError, ValueError):
+        return ""
+
+
+def _too_slow(limits: Limits) -> FormatError:
+    return FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
+
+
+def _nonsense(reason: object) -> FormatError:
+    log.warning("decoder_answered_nonsense", reason=str(reason))
+    return FormatError("damaged_file", "the file could not be decoded: its decoder broke down")

@@ -1,0 +1,180 @@
+"""The files of a result, written frame by frame as they come."""
+
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reucid_core import DenoiseParams, Result
+from reucid_core.terrain import full_terrain
+from worker.denoising.choice import ModelChoice
+from worker.denoising.places import eigenpatches_key
+from worker.denoising.selection import Chosen, Selection, as_stack
+
+RESULT, COVERAGE = "result.npy", "coverage.npy"
+REPORT, EIGENPATCHES = "report.json", "eigenpatches.npz"
+ARTIFACTS = (RESULT, COVERAGE, REPORT, EIGENPATCHES)
+
+
+def is_whole(report: Mapping[str, Any]) -> bool:
+    """Whether all patches of all frames are in; then the coverage follows from the patch size."""
+    frames = report.get("frame_reports", ())
+    return bool(report["complete"] and all(each["complete"] for each in frames))
+
+
+def names(report: Mapping[str, Any]) -> tuple[str, ...]:
+    """The artifacts of a result."""
+    return tuple(name for name in ARTIFACTS if name != COVERAGE or not is_whole(report))
+
+
+def whole_coverage(report: Mapping[str, Any]) -> NDArray[np.int32]:
+    """How many patches overlap each pixel of a whole result, shape (m, n) or (frames, m, n)."""
+    frames = [
+        full_terrain(tuple(each["shape"]), each["patch_size"])
+        for each in report.get("frame_reports", [report])
+    ]
+    return np.stack(frames) if "frame_reports" in report else frames[0]
+
+
+class ResultFiles:
+    """Result, coverage, report and eigenpatches of an image or of a stack, in a folder.
+
+    Frames are appended as they are finished, so that no more than one is held. Those that never are
+    hold the raw values, with coverage 0. There is a coverage only where patches are missing.
+
+    Parameters
+    ----------
+    folder : Path
+    noisy : ndarray, shape (m, n) or (frames, m, n)
+        What is denoised; the result has its shape.
+    chosen : Chosen
+    selection : Selection
+    choice : ModelChoice
+    params : DenoiseParams
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        noisy: NDArray[Any],
+        chosen: Chosen,
+        selection: Selection,
+        choice: ModelChoice,
+        params: DenoiseParams,
+    ) -> None:
+        self._folder = folder
+        self._noisy = noisy
+        self._chosen = chosen
+        self._selection = selection
+        self._given = asdict(selection) | asdict(choice) | asdict(params)
+        self._reports: list[dict[str, Any]] = []
+        self._image: _Npy | None = None
+        self._coverage: _Npy | None = None
+        self._eigenpatches = zipfile.ZipFile(folder / EIGENPATCHES, "w")
+
+    def __enter__(self) -> "ResultFiles":
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._eigenpatches.close()
+        for file in (self._image, self._coverage):
+            if file is not None:
+                file.close()
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are in all."""
+        return len(as_stack(self._noisy))
+
+    @property
+    def done(self) -> int:
+        """How many of them are finished."""
+        return len(self._reports)
+
+    def add(self, result: Result) -> None:
+        """Append the next frame."""
+        if self._image is None:
+            self._image = _Npy(self._folder / RESULT, self._noisy.shape, result.image.dtype)
+        self._image.append(result.image)
+        if result.partial_coverage is not None or self._coverage is not None:
+            self._cover(result.coverage)
+        if not (self._selection.frames == "joint" and self._reports):  # else the same once more
+            for n, patches in enumerate(result.eigenpatches, start=1):
+                self._keep(eigenpatches_key(self.done, n), patches)
+        self._reports.append(result.report.to_dict())
+
+    def finish(self, stopped_by: str | None = None) -> dict[str, Any]:
+        """Fill what was not done and write the report; returns it."""
+        assert self._image is not None, "no frame was finished"  # noqa: S101
+        for frame in as_stack(self._noisy)[self.done :]:
+            self._image.append(frame.astype(self._image.dtype))
+            self._cover(np.zeros(frame.shape, np.int32))
+        report = self._report(stopped_by)
+        (self._folder / REPORT).write_text(json.dumps(report, indent=1, allow_nan=False))
+        return report
+
+    def _cover(self, coverage: NDArray[np.int32]) -> None:
+        """Append to the coverage; before the first that says something, all frames are whole."""
+        if self._coverage is None:
+            self._coverage = _Npy(self._folder / COVERAGE, self._noisy.shape, np.dtype(np.int32))
+            for report in self._reports:
+                self._coverage.append(full_terrain(tuple(report["shape"]), report["patch_size"]))
+        self._coverage.append(coverage)
+
+    def _keep(self, name: str, patches: NDArray[Any]) -> None:
+        with self._eigenpatches.open(f"{name}.npy", "w") as file:
+            np.lib.format.write_array(file, patches, allow_pickle=False)
+
+    def _report(self, stopped_by: str | None) -> dict[str, Any]:
+        """Of an image, that of its denoising; of a stack, one for each frame under one head."""
+        told = {"input": self._chosen.to_dict(), "parameters": self._given}
+        if self._noisy.ndim == 2:
+            return self._reports[0] | told
+        warnings = Counter(text for report in self._reports for text in report["warnings"])
+        return told | {
+            "shape": list(self._noisy.shape),
+            "frames": self._selection.frames,
+            "frames_done": self.done,
+            "complete": self.done == self.frames,
+            "stopped_by": stopped_by if self.done < self.frames else None,
+            "seconds": _summed([report["seconds"] for report in self._reports]),
+            "warnings": [f"{n} of {self.done} frames: {text}" for text, n in warnings.items()],
+            "frame_reports": [{"frame": n} | report for n, report in enumerate(self._reports)],
+        }
+
+
+def _summed(seconds: list[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for each in seconds for name in each)
+    return {name: sum(each.get(name, 0.0) for each in seconds) for name in names}
+
+
+class _Npy:
+    """An .npy file that is appended to.
+
+    Not a memory map: on a full disk, writing to one ends the process instead of raising an error.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._file: BinaryIO = path.open("wb")
+        descr = np.lib.format.dtype_to_descr(dtype)
+        header = {"descr": descr, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def append(self, frame: NDArray[Any]) -> None:
+        self._file.write(np.ascontiguousarray(frame, dtype=self.dtype).data)
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,55 @@
+"""Loads the classifiers that jobs choose, each once; with torch, so for workers alone."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from reucid_core.classifier import Classifier, load_classifier
+from reucid_core.errors import ModelError, ParameterError
+from reucid_core.params import ScanNoise
+from worker.denoising.choice import ModelChoice
+from worker.denoising.models import Models
+
+MOST_LOADED = 32
+
+
+def chosen_classifier(models: Models, choice: ModelChoice) -> Classifier:
+    """The classifier that a job chose, loaded when it first is.
+
+    Raises
+    ------
+    ModelError
+        When it is not there, or not any more, or damaged. The message has no path in it.
+    """
+    try:
+        return classifier_at(models.find(choice.model), choice.scan_noise)
+    except ParameterError as error:  # it was there when the job was accepted
+        raise ModelError(f"the classifier is gone: {error.reason}") from error
+    except ModelError as error:
+        name = models.default if choice.model is None else choice.model
+        raise ModelError(f"the classifier {name!r} cannot be used: {error}") from error
+
+
+def classifier_at(path: Path, scan_noise: ScanNoise) -> Classifier:
+    """The classifier in a file, for a decision about scan noise; read again when the file changes.
+
+    Raises
+    ------
+    ModelError
+        Its message has no path in it.
+    """
+    try:
+        found = path.stat()
+        return _load(path, scan_noise, found.st_mtime_ns, found.st_size)
+    except OSError as error:
+        raise ModelError(f"no classifier weights {path.stem}") from error
+    except ModelError as error:
+        raise ModelError(str(error).replace(str(path), path.name)) from error
+
+
+@lru_cache(maxsize=MOST_LOADED)
+def _load(path: Path, scan_noise: ScanNoise, _changed: int, _size: int) -> Classifier:
+    """One thread: a torch whose thread pool was started before a fork hangs in the child."""
+    torch.set_num_threads(1)
+    return load_classifier(path, scan_noise=scan_noise)

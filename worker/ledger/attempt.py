@@ -1,0 +1,180 @@
+"""One attempt at a job, as the worker that makes it writes it down.
+
+Every write is fenced: it changes the ledger only while the job is running in this very attempt, and
+says so. A worker that was given up for dead and comes back changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from worker.contract import Artifact, EventType, Failure, JobRecord, Stage, State
+from worker.ledger.database import reading, writing
+from worker.ledger.jobs import Ledger, write_event
+from worker.ledger.tables import Now, artifacts, jobs
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The n-th attempt at a job, by one worker."""
+
+    ledger: Ledger
+    job_id: str
+    number: int
+    worker: str
+
+    def claim(self, lease_s: float) -> JobRecord | None:
+        """Take the job if it is still queued for this attempt; None if somebody else has it."""
+        values = {
+            "state": State.RUNNING,
+            "stage": Stage.LOADING,
+            "worker": self.worker,
+            "started_at": Now(),
+            "lease_until": Now() + lease_s,
+            "stacks_done": 0,
+            "stacks": None,
+        }
+        claimable = (
+            jobs.c.id == self.job_id,
+            jobs.c.attempt == self.number,
+            jobs.c.state == State.QUEUED,
+        )
+        with writing(self.ledger.engine) as connection:
+            if not connection.execute(update(jobs).where(*claimable).values(values)).rowcount:
+                return None
+            self._event(connection, EventType.STARTED)
+            self._event(connection, EventType.STAGE, {"stage": Stage.LOADING})
+        return self.ledger.job(self.job_id)
+
+    def renew(self, lease_s: float) -> bool:
+        """Renew the lease. False when the attempt is over and its process must end."""
+        if self._unclaimed():  # asked first: a claim in between leaves a lease to be renewed
+            return True
+        with writing(self.ledger.engine) as connection:
+            renewed = connection.execute(
+                update(jobs).where(*self._mine()).values(lease_until=Now() + lease_s)
+            ).rowcount
+        return bool(renewed)
+
+    def enter(self, stage: Stage) -> bool:
+        """Note what the attempt is doing now."""
+        return self._write({"stage": stage}, EventType.STAGE, {"stage": stage})
+
+    def stack_done(self, done: int, stacks: int, data: Mapping[str, Any]) -> bool:
+        """Note a finished stack and the interim result it left."""
+        return self._write(
+            {"stacks_done": done, "stacks": stacks},
+            EventType.INTERIM,
+            {"n": done, "stacks": stacks} | dict(data),
+        )
+
+    def warn(self, message: str) -> bool:
+        """Tell the client something it should know."""
+        return self._write({}, EventType.WARNING, {"message": message})
+
+    def finish_requested(self) -> bool:
+        """Whether the client wants no further stack."""
+        with reading(self.ledger.engine) as connection:
+            return bool(
+                connection.execute(
+                    select(jobs.c.finish_requested).where(*self._mine())
+                ).scalar_one_or_none()
+            )
+
+    def commit(self, made: Sequence[Artifact], *, expires_in_s: float) -> bool:
+        """The job has succeeded with these artifacts: all become visible at once, or none."""
+        values = {
+            "state": State.SUCCEEDED,
+            "stage": None,
+            "finished_at": Now(),
+            "expires_at": Now() + expires_in_s,
+        }
+        with writing(self.ledger.engine) as connection:
+            if not connection.execute(update(jobs).where(*self._mine()).values(values)).rowcount:
+                return False
+            rows = [
+                {"job_id": self.job_id, "name": a.name, "sha256": a.sha256, "size": a.size}
+                for a in made
+            ]
+            connection.execute(insert(artifacts), rows)
+            self._event(connection, EventType.SUCCEEDED)
+        return True
+
+    def fail(self, failure: Failure) -> bool:
+        """The job has failed, for good."""
+        values = {
+            "state": State.FAILED,
+            "stage": None,
+            "finished_at": Now(),
+            "failure_code": failure.code,
+            "failure_detail": failure.detail,
+        }
+        return self._write(
+            values, EventType.FAILED, {"code": failure.code, "detail": failure.detail}
+        )
+
+    def hand_back(self) -> bool:
+        """Return the job to the queue, for another attempt, without counting this one as lost."""
+        return self._write(BACK_TO_QUEUE, EventType.QUEUED, {"reason": "the worker was stopped"})
+
+    def rehearse(self) -> None:
+        """Try every write on a job that does not exist, which changes nothing.
+
+        Its statements are compiled then, in the worker, and need not be in each of its horses.
+        """
+        self.claim(0.0)
+        self.enter(Stage.SAVING)
+        self.stack_done(0, 0, {})
+        self.finish_requested()
+        self.commit([], expires_in_s=0.0)
+        self.fail(Failure("", ""))
+
+    def _write(self, values: Mapping[str, Any], event: EventType, data: Mapping[str, Any]) -> bool:
+        with writing(self.ledger.engine) as connection:
+            # Every write is a sign of life, and never an empty UPDATE.
+            changes = {"worker": self.worker} | dict(values)
+            if not connection.execute(update(jobs).where(*self._mine()).values(changes)).rowcount:
+                return False
+            self._event(connection, event, data)
+        return True
+
+    def _event(
+        self, connection: Connection, type_: EventType, data: Mapping[str, Any] | None = None
+    ) -> None:
+        write_event(connection, self.job_id, self.number, type_, data)
+
+    def _mine(self) -> tuple[Any, ...]:
+        return (
+            jobs.c.id == self.job_id,
+            jobs.c.attempt == self.number,
+            jobs.c.state == State.RUNNING,
+            jobs.c.worker == self.worker,
+        )
+
+    def _unclaimed(self) -> bool:
+        """Whether this attempt's process has yet to claim the job."""
+        with reading(self.ledger.engine) as connection:
+            return bool(
+                connection.execute(
+                    select(jobs.c.id).where(
+                        jobs.c.id == self.job_id,
+                        jobs.c.attempt == self.number,
+                        jobs.c.state == State.QUEUED,
+                    )
+                ).scalar_one_or_none()
+            )
+
+
+BACK_TO_QUEUE: dict[str, Any] = {
+    "state": State.QUEUED,
+    "stage": None,
+    "attempt": jobs.c.attempt + 1,
+    "worker": None,
+    "lease_until": None,
+    "dispatched_at": None,
+    "started_at": None,
+    "stacks_done": 0,
+    "stacks": None,
+}

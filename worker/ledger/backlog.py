@@ -1,0 +1,105 @@
+"""What the dispatcher asks of the ledger: which job is next, whose lease has run out."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from worker.contract import EventType, Failure, State
+from worker.ledger.attempt import BACK_TO_QUEUE
+from worker.ledger.database import reading, writing
+from worker.ledger.fairness import in_fair_order
+from worker.ledger.jobs import Ledger, write_event
+from worker.ledger.tables import Now, jobs
+
+WORKER_LOST = "worker_lost"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued job and how often it was handed to the queue."""
+
+    job_id: str
+    attempt: int
+    dispatch: int
+    dispatched_ago: float | None  # s; None if it was not, in this attempt
+    request_id: str | None = None
+
+    @property
+    def queue_id(self) -> str:
+        """Its id in the queue; RQ allows letters, digits, underscores and dashes only."""
+        return f"{self.job_id}-{self.attempt}-{self.dispatch}"
+
+
+class Backlog:
+    """The queued jobs of a ledger, and the abandoned ones."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._engine = ledger.engine
+
+    def waiting(self, limit: int) -> list[Waiting]:
+        """The next jobs in fair order, whether dispatched already or not."""
+        ago = (Now() - jobs.c.dispatched_at).label("ago")
+        query = in_fair_order(
+            jobs.c.id, jobs.c.attempt, jobs.c.dispatch, jobs.c.request_id, ago
+        ).limit(limit)
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return [Waiting(row.id, row.attempt, row.dispatch, row.ago, row.request_id) for row in rows]
+
+    def dispatch(self, job: Waiting) -> Waiting | None:
+        """Count up a job's dispatches, before it goes into the queue; None if it is gone."""
+        with writing(self._engine) as connection:
+            dispatch = connection.execute(
+                update(jobs)
+                .where(
+                    jobs.c.id == job.job_id,
+                    jobs.c.attempt == job.attempt,
+                    jobs.c.state == State.QUEUED,
+                    jobs.c.dispatch == job.dispatch,
+                )
+                .values(dispatch=jobs.c.dispatch + 1, dispatched_at=Now())
+                .returning(jobs.c.dispatch)
+            ).scalar_one_or_none()
+        return None if dispatch is None else replace(job, dispatch=dispatch, dispatched_ago=0.0)
+
+    def recover(self, max_lost: int) -> list[str]:
+        """Take jobs from workers that stopped renewing their lease; the ids of those changed."""
+        overdue = (jobs.c.state == State.RUNNING, jobs.c.lease_until < Now())
+        with reading(self._engine) as connection:
+            found = connection.execute(select(jobs).where(*overdue)).all()
+        return [row.id for row in found if self._lose(row, max_lost, overdue)]
+
+    def lose(self, job_id: str, worker: str, max_lost: int) -> bool:
+        """Take a job from a worker whose process has died, without waiting for the lease."""
+        mine = (jobs.c.state == State.RUNNING, jobs.c.worker == worker)
+        with reading(self._engine) as connection:
+            row = connection.execute(select(jobs).where(jobs.c.id == job_id, *mine)).one_or_none()
+        return row is not None and self._lose(row, max_lost, mine)
+
+    def _lose(self, row: Row[Any], max_lost: int, still: tuple[Any, ...]) -> bool:
+        """Give a lost job another attempt, or fail it when it has had enough."""
+        lost = row.lost + 1
+        failure = Failure(
+            WORKER_LOST, f"the worker died in {lost} attempts, at most {max_lost} are made"
+        )
+        if lost < max_lost:
+            values = BACK_TO_QUEUE | {"lost": lost}
+            event, attempt, data = EventType.QUEUED, row.attempt + 1, {"reason": WORKER_LOST}
+        else:
+            values = {
+                "state": State.FAILED,
+                "stage": None,
+                "lost": lost,
+                "finished_at": Now(),
+                "failure_code": failure.code,
+                "failure_detail": failure.detail,
+            }
+            event, attempt = EventType.FAILED, row.attempt
+            data = {"code": failure.code, "detail": failure.detail}
+        where = (jobs.c.id == row.id, jobs.c.attempt == row.attempt, *still)
+        with writing(self._engine) as connection:
+            if not connection.execute(update(jobs).where(*where).values(values)).rowcount:
+                return False
+            write_event(connection, row.id, attempt, event, data)
+        return True

@@ -1,0 +1,175 @@
+"""Opening the ledger's database: who may write when, what is read together, migrations.
+
+The ledger's promises rest on one writer at a time: SQLite has no other way, PostgreSQL is held to
+it by an advisory lock. So numbers are visible in the order in which they are given (a reader that
+resumes after an event or a job misses none), and what a transaction has counted stays true until
+it ends.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from worker.ledger import mounts
+
+MIGRATIONS = str(Path(__file__).parent / "migrations")
+BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
+STUCK_TIMEOUT = 5.0  # s after which PostgreSQL ends a transaction whose process says nothing
+CONNECT_TIMEOUT = 5  # s
+CACHE = 256  # KiB of pages that an SQLite connection keeps in memory; 2 MiB by default
+WRITER_LOCK = int.from_bytes(b"reucid")  # of PostgreSQL's advisory locks
+
+# A reading transaction sees one moment of the ledger; SQLite's does so by itself.
+READING: dict[str, dict[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+
+
+class UnusableLedgerError(Exception):
+    """The database cannot hold the ledger; the message says what to do."""
+
+
+def open_engine(url: str) -> Engine:
+    """An engine that loses nothing at a power cut and waits for other writers."""
+    parsed = make_url(url)
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _open_sqlite(parsed)
+        case "postgresql":
+            return _open_postgresql(parsed)
+        case other:
+            raise UnusableLedgerError(
+                f"got a ledger of kind {other!r}, expected sqlite:///... or "
+                "postgresql+psycopg://..."
+            )
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads, all of it at the same moment."""
+    options = READING[engine.dialect.name]
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes; it is the only one from its first statement."""
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        yield connection
+
+
+def check_place(url: str) -> None:
+    """Raise UnusableLedgerError for an SQLite file where other machines may hold it, too."""
+    database = make_url(url).database
+    if make_url(url).get_backend_name() != "sqlite" or not database:
+        return
+    kind = mounts.filesystem_of(Path(database))
+    if kind in mounts.NETWORK:
+        raise UnusableLedgerError(
+            f"got the ledger {database} on a network filesystem ({kind}), where SQLite's locks "
+            "and log are not safe: set REUCID_DATA_DIR or REUCID_DATABASE_URL to a local disk, use "
+            "PostgreSQL, or, if only this machine ever opens it, set "
+            "REUCID_LEDGER_ON_NETWORK=true"
+        )
+
+
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the schema up to date; several processes may do so at once."""
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    try:
+        with writing(engine) as connection:
+            _refuse_newer(connection, ScriptDirectory.from_config(config))
+            config.attributes["connection"] = connection
+            command.upgrade(config, to)
+    except OperationalError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        raise UnusableLedgerError(f"cannot open the ledger at {shown}: {error.orig}") from error
+
+
+def is_full(error: DBAPIError) -> bool:
+    """Whether the database had no space left to write."""
+    if isinstance(error.orig, sqlite3.Error):
+        return error.orig.sqlite_errorcode == sqlite3.SQLITE_FULL
+    return getattr(error.orig, "sqlstate", None) == "53100"
+
+
+def _refuse_newer(connection: Connection, known: ScriptDirectory) -> None:
+    revisions = {script.revision for script in known.walk_revisions()}
+    for revision in MigrationContext.configure(connection).get_current_heads():
+        if revision not in revisions:
+            raise UnusableLedgerError(
+                f"got a ledger of revision {revision}, expected at most "
+                f"{known.get_current_head()}: it was upgraded by a newer REUCID; install that "
+                "version, or restore the backup made before the upgrade"
+            )
+
+
+def _open_sqlite(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def head() -> str | None:
+    """The schema this version of the program works with."""
+    return ScriptDirectory(MIGRATIONS).get_current_head()
+
+
+def revision(engine: Engine) -> str | None:
+    """The schema a database has; None when it has none."""
+    with reading(engine) as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None  # transactions begin where we say, not before
+    # A small cache of each connection's own: every write by another one empties it anyway.
+    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"cache_size=-{CACHE}")
+    for pragma in pragmas:
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _open_postgresql(url: URL) -> Engine:
+    options = [
+        str(url.query.get("options", "")),
+        f"-c lock_timeout={1000 * BUSY_TIMEOUT:.0f}",
+        f"-c idle_in_transaction_session_timeout={1000 * STUCK_TIMEOUT:.0f}",
+    ]
+    try:
+        engine = create_engine(
+            url.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": " ".join(options)},
+        )
+    except ModuleNotFoundError as error:
+        raise UnusableLedgerError(
+            "a ledger in PostgreSQL needs its driver: pip install 'reucid[postgres]'"
+        ) from error
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")

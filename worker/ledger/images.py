@@ -1,0 +1,146 @@
+"""The uploaded images of a ledger, as clients see and change them."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from worker.contract import FileInfo, ImageRecord
+from worker.ledger.database import reading, writing
+from worker.ledger.jobs import Ledger
+from worker.ledger.refusals import ConflictError, missing
+from worker.ledger.tables import Now, images
+
+
+class Images:
+    """All images of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._engine = ledger.engine
+
+    def add(
+        self,
+        *,
+        image_id: str,
+        owner: str,
+        name: str,
+        sha256: str,
+        size: int,
+        info: FileInfo,
+        stored: int | None = None,
+    ) -> tuple[ImageRecord, bool]:
+        """Enter an image; the owner's known one and False if the same file was entered before."""
+        row = {
+            "id": image_id,
+            "owner": owner,
+            "name": name,
+            "sha256": sha256,
+            "size": size,
+            "stored": size if stored is None else stored,
+            "info": asdict(info),
+            "created_at": Now(),
+            "used_at": Now(),
+        }
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(insert(images).values(row))
+        except IntegrityError:
+            known = self.by_digest(sha256, owner=owner)
+            if known is None:
+                raise
+            return known, False
+        return self.get(image_id, owner=owner), True
+
+    def get(self, image_id: str, *, owner: str | None = None) -> ImageRecord:
+        """An image, of this owner if one is given."""
+        query = select(images).where(images.c.id == image_id)
+        if owner is not None:
+            query = query.where(images.c.owner == owner)
+        with reading(self._engine) as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                raise missing(connection, "image", image_id, owner)
+        return _image(row)
+
+    def page(
+        self,
+        *,
+        owner: str | None = None,
+        before: tuple[float, str] | None = None,
+        limit: int = 50,
+    ) -> list[ImageRecord]:
+        """Images, of this owner if one is given, newest first.
+
+        `before` are time and id of the last image already seen.
+        """
+        query = select(images)
+        if owner is not None:
+            query = query.where(images.c.owner == owner)
+        if before is not None:
+            created_at, id_ = before
+            query = query.where(
+                or_(
+                    images.c.created_at < created_at,
+                    and_(images.c.created_at == created_at, images.c.id < id_),
+                )
+            )
+        query = query.order_by(images.c.created_at.desc(), images.c.id.desc()).limit(limit)
+        with reading(self._engine) as connection:
+            return [_image(row) for row in connection.execute(query)]
+
+    def by_digest(self, sha256: str, *, owner: str) -> ImageRecord | None:
+        """The owner's image whose file has this SHA-256."""
+        with reading(self._engine) as connection:
+            row = connection.execute(
+                select(images).where(images.c.sha256 == sha256, images.c.owner == owner)
+            ).one_or_none()
+        return None if row is None else _image(row)
+
+    def use(self, image_id: str) -> bool:
+        """Note that an image was sent again; False if it has expired meanwhile."""
+        here = (images.c.id == image_id, images.c.expired_at.is_(None))
+        with writing(self._engine) as connection:
+            used = connection.execute(update(images).where(*here).values(used_at=Now()))
+        return bool(used.rowcount)
+
+    def revive(self, image_id: str, info: FileInfo, place: Callable[[], int]) -> bool:
+        """Give an expired or damaged image its files back, as they were decoded now.
+
+        `place` puts them there and says what they take.
+
+        False if the image's record is gone, too.
+        """
+        here = images.c.id == image_id
+        with writing(self._engine) as connection:
+            # Locked: no sweep may take the new files for the old ones.
+            if not connection.execute(select(images.c.id).where(here).with_for_update()).first():
+                return False
+            back = {"expired_at": None, "purged": False, "used_at": Now(), "info": asdict(info)}
+            connection.execute(update(images).where(here).values(back | {"stored": place()}))
+        return True
+
+    def delete(self, image_id: str, *, owner: str) -> None:
+        """Forget an image that no job refers to."""
+        self.get(image_id, owner=owner)
+        try:
+            with writing(self._engine) as connection:
+                connection.execute(delete(images).where(images.c.id == image_id))
+        except IntegrityError as error:
+            raise ConflictError(
+                f"image {image_id} is the input of at least one job: delete the jobs first"
+            ) from error
+
+
+def _image(row: Row[Any]) -> ImageRecord:
+    return ImageRecord(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        sha256=row.sha256,
+        size=row.size,
+        created_at=row.created_at,
+        contents=FileInfo.from_dict(row.info),
+        expired_at=row.expired_at,
+    )

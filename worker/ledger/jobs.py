@@ -1,0 +1,397 @@
+"""The truth about jobs, as clients see and change it.
+
+Uploads are in `worker.ledger.images`, what a running attempt writes is in `worker.ledger.attempt`,
+what the dispatcher does in `worker.ledger.backlog`.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from sqlalchemy import (
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from worker.contract import (
+    Artifact,
+    Event,
+    EventType,
+    Failure,
+    JobRecord,
+    JobRequest,
+    Priority,
+    Room,
+    Stage,
+    State,
+)
+from worker.ledger.database import (
+    UnusableLedgerError,
+    check_place,
+    migrate,
+    open_engine,
+    reading,
+    writing,
+)
+from worker.ledger.fairness import next_turn, position
+from worker.ledger.refusals import (
+    ConflictError,
+    ExpiredError,
+    IdempotencyMismatchError,
+    LedgerError,
+    NotFoundError,
+    QueueFullError,
+    missing,
+)
+from worker.ledger.tables import Now, artifacts, events, images, jobs, labels
+from worker.settings import Settings
+
+ACTIVE = (State.QUEUED, State.RUNNING)
+
+log = structlog.get_logger()
+
+
+class Ledger:
+    """Jobs in a database.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy's; the schema must be up to date, see `Ledger.open`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+
+    @classmethod
+    def open(cls, url: str, *, on_network: bool = False) -> "Ledger":
+        """Open a ledger, its schema brought up to date first.
+
+        `on_network` allows SQLite on a network filesystem.
+        """
+        if not on_network:
+            check_place(url)
+        ledger = cls(url)
+        try:
+            migrate(ledger.engine)
+        except UnusableLedgerError:
+            ledger.close()
+            raise
+        return ledger
+
+    def close(self) -> None:
+        """Close all connections; they open again when needed."""
+        self.engine.dispose()
+
+    def ping(self) -> None:
+        """Raise SQLAlchemy's error when the database cannot be read."""
+        with reading(self.engine) as connection:
+            connection.execute(select(func.max(jobs.c.serial)))
+
+    def submit(
+        self,
+        request: JobRequest,
+        *,
+        idempotency_key: str | None = None,
+        fingerprint: str | None = None,
+        room: Room | None = None,
+    ) -> tuple[JobRecord, bool]:
+        """Enter a job; the first one and False if its key was used for the same before."""
+        job_id = uuid4().hex
+        row = asdict(request) | {
+            "id": job_id,
+            "state": State.QUEUED,
+            "idempotency_key": idempotency_key,
+            "fingerprint": fingerprint,
+            "created_at": Now(),
+        }
+        named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
+        try:
+            with writing(self.engine) as connection:
+                _use(connection, request.image_id, request.owner)
+                turn = next_turn(connection, request)
+                connection.execute(insert(jobs).values(row | {"turn": turn}))
+                if named:
+                    connection.execute(insert(labels), named)
+                write_event(connection, job_id, 1, EventType.QUEUED)
+                if room is not None:  # now, so that a repeated submission is not refused for it
+                    _check_room(connection, request.owner, room)
+        except (IntegrityError, LedgerError) as error:
+            # Whatever the reason: of a repetition, the image may have expired since.
+            known = self._by_idempotency_key(request.owner, idempotency_key)
+            if known is not None:
+                return self._repeated(known, fingerprint), False
+            if isinstance(error, LedgerError):
+                raise
+            raise NotFoundError(f"no image {request.image_id}") from None
+        return self.job(job_id), True
+
+    def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:
+        """A job, of this owner if one is given."""
+        with reading(self.engine) as connection:
+            row = connection.execute(_JOB, {"id": job_id}).one_or_none()
+            if row is None or owner not in (None, row.owner):
+                raise missing(connection, "job", job_id, owner)
+            if row.state != State.SUCCEEDED:
+                return _job(row)
+            held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
+        return replace(_job(row), artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
+
+    def jobs(
+        self,
+        *,
+        owner: str | None = None,
+        state: State | None = None,
+        external_id: str | None = None,
+        batch: str | None = None,
+        label: tuple[str, str] | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[JobRecord]:
+        """Jobs, of this owner if one is given, newest first, without their artifacts.
+
+        `before` is the serial of the last job already seen.
+        """
+        query = select(jobs)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        if state is not None:
+            query = query.where(jobs.c.state == state)
+        if external_id is not None:
+            query = query.where(jobs.c.external_id == external_id)
+        if batch is not None:
+            query = query.where(jobs.c.batch == batch)
+        if label is not None:
+            name, value = label
+            query = query.where(
+                exists().where(
+                    labels.c.job_id == jobs.c.id, labels.c.name == name, labels.c.value == value
+                )
+            )
+        if before is not None:
+            query = query.where(jobs.c.serial < before)
+        query = query.order_by(jobs.c.serial.desc()).limit(limit)
+        with reading(self.engine) as connection:
+            return [_job(row) for row in connection.execute(query)]
+
+    def check_room(self, owner: str, room: Room) -> None:
+        """Refuse one more job where as many wait as may, before its file is received."""
+        with reading(self.engine) as connection:
+            _check_room(connection, owner, room, more=1)
+
+    def used(self, owner: str) -> int:
+        """Bytes that the files of an owner's images and jobs take."""
+        inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
+        own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
+        results = (
+            select(func.sum(artifacts.c.size))
+            .join(jobs, jobs.c.id == artifacts.c.job_id)
+            .where(*own)
+        )
+        interims = (
+            select(func.sum(events.c.data["size"].as_float()))
+            .join(jobs, jobs.c.id == events.c.job_id)
+            .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
+        )
+        with reading(self.engine) as connection:
+            sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
+            return sum(int(each or 0) for each in sums)
+
+    def queue_position(self, job_id: str) -> int | None:
+        """How many queued jobs are dispatched before this one; None if it is not queued."""
+        with reading(self.engine) as connection:
+            return position(connection, job_id)
+
+    def cancel(self, job_id: str, *, owner: str) -> JobRecord:
+        """End a queued or running job without a result; its running attempt is fenced off."""
+        with writing(self.engine) as connection:
+            changed = connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
+                .values(state=State.CANCELED, stage=None, finished_at=Now())
+                .returning(jobs.c.attempt)
+            ).scalar_one_or_none()
+            if changed is not None:
+                write_event(connection, job_id, changed, EventType.CANCELED)
+        return self.job(job_id, owner=owner)
+
+    def request_finish(self, job_id: str, *, owner: str) -> JobRecord:
+        """Ask for no further stack: the result is made of those that are done."""
+        with writing(self.engine) as connection:
+            connection.execute(
+                update(jobs)
+                .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
+                .values(finish_requested=True)
+            )
+        return self.job(job_id, owner=owner)
+
+    def delete_job(self, job_id: str, *, owner: str) -> None:
+        """Forget an ended job and its history."""
+        with writing(self.engine) as connection:
+            gone = connection.execute(
+                delete(jobs)
+                .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.not_in(ACTIVE))
+                .returning(jobs.c.id)
+            ).scalar_one_or_none()
+        if gone is None:
+            job = self.job(job_id, owner=owner)
+            raise ConflictError(f"job {job_id} is {job.state}: cancel it before deleting it")
+
+    def events(self, job_id: str, *, after: int = 0) -> list[Event]:
+        """The job's history after an event, oldest first."""
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id, events.c.id > after)
+            .order_by(events.c.id)
+        )
+        with reading(self.engine) as connection:
+            return [_event(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Number of jobs by state and priority."""
+        query = select(jobs.c.state, jobs.c.priority, func.count()).group_by(
+            jobs.c.state, jobs.c.priority
+        )
+        with reading(self.engine) as connection:
+            return {(state, priority): n for state, priority, n in connection.execute(query)}
+
+    def longest_wait(self) -> float:
+        """Seconds that the job queued first has waited; 0 when none is queued."""
+        oldest = select(Now() - func.min(jobs.c.created_at)).where(jobs.c.state == State.QUEUED)
+        with reading(self.engine) as connection:
+            return float(connection.execute(oldest).scalar_one() or 0.0)
+
+    def clock_offset(self) -> float:
+        """Seconds by which the database's clock is ahead of this machine's."""
+        with reading(self.engine) as connection:
+            return float(connection.execute(select(Now())).scalar_one()) - time.time()
+
+    def has_key(self, owner: str, key: str) -> bool:
+        """Whether an owner's idempotency key was used."""
+        return self._by_idempotency_key(owner, key) is not None
+
+    def _repeated(self, known: Any, fingerprint: str | None) -> JobRecord:
+        """The job that a key was used for, if it was for the same."""
+        if known.fingerprint != fingerprint:
+            raise IdempotencyMismatchError(
+                f"the Idempotency-Key {known.idempotency_key!r} was used for another submission"
+            )
+        return self.job(known.id)
+
+    def _by_idempotency_key(self, owner: str, key: str | None) -> Any:
+        if key is None:
+            return None
+        with reading(self.engine) as connection:
+            return connection.execute(
+                select(jobs.c.id, jobs.c.fingerprint, jobs.c.idempotency_key).where(
+                    jobs.c.owner == owner, jobs.c.idempotency_key == key
+                )
+            ).one_or_none()
+
+
+# Asked all the time, and most of the time goes into the making of a statement: so it is made once.
+_JOB = select(jobs).where(jobs.c.id == bindparam("id"))
+_ARTIFACTS = (
+    select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
+)
+
+
+@contextmanager
+def ledger_may_be_away() -> Iterator[None]:
+    """Go on when the database does not answer: what was to be done will be tried again."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        log.warning("ledger_away", error=type(error).__name__, detail=str(error)[:200])
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger of a server with these settings."""
+    return Ledger.open(settings.ledger_url, on_network=settings.ledger_on_network)
+
+
+def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
+    queued = jobs.c.state == State.QUEUED
+    count = func.count().filter(jobs.c.owner == owner)
+    own, everyone = connection.execute(select(count, func.count()).where(queued)).one()
+    for limit, value, got, whose in (
+        ("max_queued_per_owner", room.per_owner, own + more, owner),
+        ("max_queued", room.everyone, everyone + more, "all owners"),
+    ):
+        if got > value:
+            raise QueueFullError(limit, value, got, whose)
+
+
+def _use(connection: Connection, image_id: str, owner: str) -> None:
+    """Note that a job needs the owner's image, which therefore does not expire now."""
+    here = (images.c.id == image_id, images.c.owner == owner)
+    there = (*here, images.c.expired_at.is_(None))
+    if connection.execute(update(images).where(*there).values(used_at=Now())).rowcount:
+        return
+    expired_at = connection.execute(select(images.c.expired_at).where(*here)).scalar_one_or_none()
+    if expired_at is not None:
+        raise ExpiredError(f"image {image_id}", expired_at)
+    raise missing(connection, "image", image_id, owner)
+
+
+def write_event(
+    connection: Connection,
+    job_id: str,
+    attempt: int,
+    type_: EventType,
+    data: Mapping[str, Any] | None = None,
+) -> None:
+    """Add a line to a job's history, within the transaction that makes it true."""
+    connection.execute(
+        insert(events).values(
+            job_id=job_id, attempt=attempt, type=type_, data=dict(data or {}), created_at=Now()
+        )
+    )
+
+
+def _job(row: Row[Any]) -> JobRecord:
+    request = JobRequest(
+        owner=row.owner,
+        image_id=row.image_id,
+        params=row.params,
+        priority=Priority(row.priority),
+        external_id=row.external_id,
+        sample_id=row.sample_id,
+        labels=row.labels,
+        metadata=row.metadata,
+        retry_of=row.retry_of,
+        batch=row.batch,
+        request_id=row.request_id,
+    )
+    return JobRecord(
+        id=row.id,
+        serial=row.serial,
+        request=request,
+        state=State(row.state),
+        attempt=row.attempt,
+        created_at=row.created_at,
+        stage=Stage(row.stage) if row.stage else None,
+        stacks_done=row.stacks_done,
+        stacks=row.stacks,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        expires_at=row.expires_at,
+        finish_requested=row.finish_requested,
+        failure=Failure(row.failure_code, row.failure_detail) if row.failure_code else None,
+    )
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(row.id, row.job_id, row.attempt, EventType(row.type), row.data, row.created_at)

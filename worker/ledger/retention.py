@@ -1,0 +1,126 @@
+"""What expires, and when: inputs, results, records.
+
+The ledger says first that something is gone, then its files go; so a crash in between leaves files
+that the next sweep removes, and never a record without its files. No transaction waits for files to
+be deleted: at most they are moved out of the way in it.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
+
+from worker.ledger.database import reading, writing
+from worker.ledger.jobs import ACTIVE, Ledger
+from worker.ledger.tables import Now, images, jobs, tombstones
+
+AT_ONCE = 100  # objects that one step looks for
+
+
+class Retention:
+    """The expired parts of a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._engine = ledger.engine
+
+    def expire_images(self, *, unused_s: float) -> int:
+        """Mark some images that nobody has used for so long, and that no live job needs."""
+        needed = or_(
+            jobs.c.state.in_(ACTIVE), jobs.c.expires_at.is_not(None) & jobs.c.purged.is_(False)
+        )
+        stale = (
+            images.c.expired_at.is_(None),
+            images.c.used_at + unused_s < Now(),
+            ~exists().where(jobs.c.image_id == images.c.id, needed),
+        )
+        found = self._ids(images.c.id, *stale)
+        if found:
+            with writing(self._engine) as connection:
+                connection.execute(
+                    update(images).where(images.c.id.in_(found), *stale).values(expired_at=Now())
+                )
+        return len(found)
+
+    def purge_images(self, put_away: Callable[[str], object]) -> int:
+        """Give up the files of some expired images; `put_away` moves an image's out of the way.
+
+        That is all that is done to files while nobody else can write to the ledger.
+        """
+        found = self._ids(images.c.id, *GONE)
+        for image_id in found:
+            with writing(self._engine) as connection:
+                here = (images.c.id == image_id, *GONE)
+                # Locked: the same file, sent again at this moment, must not lose its files.
+                if connection.execute(select(images.c.id).where(*here).with_for_update()).first():
+                    put_away(image_id)
+                    connection.execute(update(images).where(*here).values(purged=True, stored=0))
+        return len(found)
+
+    def expired_results(self, *, remains_s: float) -> list[str]:
+        """Ended jobs whose files are to go: results expired, remains of others after a while."""
+        until = func.coalesce(jobs.c.expires_at, jobs.c.finished_at + remains_s)
+        ended = (jobs.c.state.not_in(ACTIVE), jobs.c.purged.is_(False))
+        return self._ids(jobs.c.id, *ended, until < Now())
+
+    def mark_purged(self, job_id: str) -> None:
+        """Note that a job's files are gone; its record stays."""
+        with writing(self._engine) as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(purged=True))
+
+    def expire_jobs(self, *, after_s: float) -> int:
+        """Forget some jobs that ended so long ago."""
+        old = (jobs.c.purged, jobs.c.finished_at + after_s < Now())
+        found = self._ids(jobs.c.id, *old)
+        for job_id in found:
+            self._bury(jobs, job_id, *old)
+        return len(found)
+
+    def expire_free_images(self) -> int:
+        """Forget some images that have expired and are no job's any more."""
+        free = (
+            images.c.expired_at.is_not(None),
+            images.c.purged,
+            ~exists().where(jobs.c.image_id == images.c.id),
+        )
+        found = self._ids(images.c.id, *free)
+        for image_id in found:
+            self._bury(images, image_id, *free)
+        return len(found)
+
+    def forget_expired(self, *, after_s: float) -> int:
+        """Forget also that some objects were ever here."""
+        long_gone = tombstones.c.expired_at + after_s < Now()
+        found = self._ids(tombstones.c.id, long_gone)
+        if found:
+            with writing(self._engine) as connection:
+                connection.execute(delete(tombstones).where(tombstones.c.id.in_(found), long_gone))
+        return len(found)
+
+    def images_with_files(self, ids: Collection[str]) -> set[str]:
+        """Which of these are images whose files are to stay."""
+        query = select(images.c.id).where(images.c.id.in_(ids), images.c.purged.is_(False))
+        with reading(self._engine) as connection:
+            return set(connection.execute(query).scalars())
+
+    def attempts_with_files(self, ids: Collection[str]) -> dict[str, int]:
+        """Which of these are jobs whose files are to stay, and their current attempts."""
+        query = select(jobs.c.id, jobs.c.attempt).where(
+            jobs.c.id.in_(ids), jobs.c.purged.is_(False)
+        )
+        with reading(self._engine) as connection:
+            return {row.id: row.attempt for row in connection.execute(query)}
+
+    def _bury(self, table: Any, id_: str, *still: ColumnElement[bool]) -> None:
+        with writing(self._engine) as connection:
+            gone = connection.execute(
+                delete(table).where(table.c.id == id_, *still).returning(table.c.owner)
+            ).scalar_one_or_none()
+            if gone is not None:
+                connection.execute(insert(tombstones).values(id=id_, owner=gone, expired_at=Now()))
+
+    def _ids(self, column: Any, *where: ColumnElement[bool]) -> list[str]:
+        with reading(self._engine) as connection:
+            return list(connection.execute(select(column).where(*where).limit(AT_ONCE)).scalars())
+
+
+GONE = (images.c.expired_at.is_not(None), images.c.purged.is_(False))

@@ -1,0 +1,37 @@
+"""Which workers are alive."""
+
+from sqlalchemy import delete, func, insert, select, update
+
+from worker.ledger.database import reading, writing
+from worker.ledger.jobs import Ledger
+from worker.ledger.tables import Now, workers
+from worker.settings import DAY
+
+
+class Workers:
+    """All workers that a ledger has heard of."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._engine = ledger.engine
+
+    def beat(self, worker: str) -> None:
+        """Note that a worker is alive; forget those silent for a day."""
+        with writing(self._engine) as connection:
+            seen = connection.execute(
+                update(workers).where(workers.c.name == worker).values(seen_at=Now())
+            )
+            if not seen.rowcount:
+                connection.execute(insert(workers).values(name=worker, seen_at=Now()))
+                connection.execute(delete(workers).where(workers.c.seen_at < Now() - DAY))
+
+    def leave(self, worker: str) -> None:
+        """Note that a worker has stopped."""
+        with writing(self._engine) as connection:
+            connection.execute(delete(workers).where(workers.c.name == worker))
+
+    def alive(self, *, within_s: float) -> int:
+        """Number of workers heard of within so many seconds."""
+        with reading(self._engine) as connection:
+            return connection.execute(
+                select(func.count()).where(workers.c.seen_at >= Now() - within_s)
+            ).scalar_one()

@@ -1,0 +1,109 @@
+"""From the ledger to the queue.
+
+Harmless to run many times over: the claim decides who works, the queue only says there is work.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from threading import Event
+
+import structlog
+from redis import Redis
+from redis.client import PubSub
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.exceptions import DuplicateJobError
+from rq.serializers import JSONSerializer
+
+from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
+from worker.faultpoints import reached
+from worker.ledger.backlog import Backlog, Waiting
+from worker.ledger.jobs import Ledger, ledger_may_be_away
+from worker.settings import Settings
+from worker.wake import wake
+
+MOST_WAKES = 1000  # answered by one look
+PER_WORKER = 1  # jobs in the queue beside the running one; the rest can still be overtaken
+GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
+IDLE = 0.5  # s between looks at the ledger without being woken
+FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Feeds the queue with as many jobs as the workers need."""
+
+    ledger: Ledger
+    redis: Redis
+    settings: Settings
+
+    def run(self, stop: Event) -> None:
+        """Dispatch until told to stop, whatever happens to Redis."""
+        while not stop.is_set():
+            try:
+                with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+                    pubsub.subscribe(WAKE_CHANNEL)
+                    while not stop.is_set():
+                        with ledger_may_be_away():
+                            self.step()
+                        if pubsub.get_message(timeout=IDLE):
+                            _drain(pubsub)
+            except (RedisError, OSError) as error:
+                log.warning("redis_away", error=type(error).__name__)
+                with ledger_may_be_away():
+                    self._recover()  # leases run out while Redis is away, too
+                stop.wait(IDLE)
+
+    def step(self) -> None:
+        """Recover lost jobs, then top up the queue."""
+        self._recover()
+        queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
+        limit = PER_WORKER * self.settings.workers
+        in_queue = set(queue.get_job_ids())
+        for job in Backlog(self.ledger).waiting(limit):
+            if self._is_on_its_way(job, in_queue):
+                continue
+            self._enqueue(queue, job)
+
+    def _recover(self) -> None:
+        for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):
+            log.warning("lease_lost", job_id=job_id)
+            wake(self.redis, job_id)
+
+    def _is_on_its_way(self, job: Waiting, in_queue: set[str]) -> bool:
+        if job.dispatched_ago is None:
+            return False
+        return job.queue_id in in_queue or job.dispatched_ago < GRACE
+
+    def _enqueue(self, queue: Queue, waiting: Waiting) -> None:
+        job = Backlog(self.ledger).dispatch(waiting)
+        if job is None:
+            return
+        reached("dispatch.counted")
+        with contextlib.suppress(DuplicateJobError):  # another dispatcher was faster
+            queue.enqueue(
+                JOB_FUNCTION,
+                args=(job.job_id, job.attempt),
+                job_id=job.queue_id,
+                unique=True,
+                job_timeout=self.settings.job_timeout_s,
+                result_ttl=0,
+                failure_ttl=FAILURE_TTL,
+            )
+        reached("dispatch.enqueued")
+        log.info(
+            "dispatched",
+            job_id=job.job_id,
+            attempt=job.attempt,
+            dispatch=job.dispatch,
+            request_id=job.request_id,
+        )
+
+
+def _drain(pubsub: PubSub) -> None:
+    """Take the other wakes that have come: one look answers them all."""
+    for _ in range(MOST_WAKES):
+        if not pubsub.get_message():
+            return

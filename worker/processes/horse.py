@@ -1,0 +1,180 @@
+"""RQ's worker, made to keep our promises.
+
+RQ forks a work horse for each job and its worker watches the horse. Ours also
+
+- renews the job's lease while it watches, in the parent, so that no native code can block it, and
+  kills the horse when the ledger says that the attempt is over;
+- takes the horse with it when it dies, by the parent-death signal;
+- survives Redis being away for any time: what RQ would tell Redis is of no importance to us;
+- gives the job back at once when the horse died or the worker was told to stop;
+- ends a horse that is too deep in native code to notice the time limit.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.utils import now
+
+from worker.contract import QUEUE, Failure
+from worker.faultpoints import reached
+from worker.kernel import die_with
+from worker.ledger.attempt import Attempt
+from worker.ledger.backlog import Backlog
+from worker.ledger.jobs import Ledger, ledger_may_be_away
+from worker.ledger.workers import Workers
+from worker.settings import Settings
+from worker.wake import wake
+
+MONITORING_INTERVAL = 1  # s
+BEAT_INTERVAL = 3.0  # s
+HANG_GRACE = 5.0  # s after the time limit
+
+log = structlog.get_logger()
+
+
+class ReucidWorker(Worker):
+    """A worker of the one queue, on one ledger."""
+
+    max_connection_wait_time = 2.0  # s between attempts to reach Redis
+
+    def __init__(self, ledger: Ledger, connection: Redis, settings: Settings) -> None:
+        super().__init__(
+            [Queue(QUEUE, connection=connection, serializer=JSONSerializer)],
+            connection=connection,
+            serializer=JSONSerializer,
+            job_monitoring_interval=MONITORING_INTERVAL,
+            log_job_description=False,
+        )
+        self._ledger = ledger
+        self._settings = settings
+        self._pid = os.getpid()
+        self._attempt: Attempt | None = None
+        self._late_at = 0.0
+        self._next_beat = 0.0
+        self._stop_at_once = False
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        job_id, number = job.args
+        reached("worker.popped")
+        self._attempt = Attempt(self._ledger, job_id, number, worker=self.name)
+        self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
+        self._ledger.close()  # no connection may be open across the fork
+        try:
+            with _redis_may_be_away():
+                super().execute_job(job, queue)
+        finally:
+            self._settle(self._attempt)
+            self._attempt = None
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        super().fork_work_horse(job, queue)
+        with contextlib.suppress(OSError):  # the horse does so too, but maybe not soon enough:
+            os.setpgid(self.horse_pid, self.horse_pid)  # killing its group must not kill ours
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        die_with(self._pid)
+        super().main_work_horse(job, queue)
+
+    def maintain_heartbeats(self, job: Job, execution: Any) -> None:
+        if self._attempt is not None and self._must_end(self._attempt):
+            self.kill_horse()
+            return
+        with _redis_may_be_away():
+            super().maintain_heartbeats(job, execution)
+
+    def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        """Asked again to stop: noted, because a handler may interrupt a write to the ledger."""
+        self._stop_at_once |= self._stopping_for() > 1.0  # sooner, it is the same request twice
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        if not self.is_horse and time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_INTERVAL
+            with ledger_may_be_away():
+                Workers(self._ledger).beat(self.name)
+        with _redis_may_be_away():
+            super().heartbeat(timeout, pipeline)
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        with _redis_may_be_away():
+            super().set_state(state, pipeline)
+
+    def run_maintenance_tasks(self) -> None:
+        with _redis_may_be_away():
+            super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
+
+    def set_shutdown_requested_date(self) -> None:
+        with _redis_may_be_away():
+            super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Suspension is not used, and asking Redis for it would end the worker when it is away."""
+
+    def teardown(self) -> None:
+        with _redis_may_be_away():
+            super().teardown()  # type: ignore[no-untyped-call]
+        with ledger_may_be_away():
+            Workers(self._ledger).leave(self.name)
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """Wake up often enough to be seen alive in the ledger."""
+        return 2
+
+    @property
+    def connection_timeout(self) -> int:
+        """A Redis that hangs may not keep us from renewing the lease."""
+        return self.dequeue_timeout + 2
+
+    def _must_end(self, attempt: Attempt) -> bool:
+        """Renew the lease; whether the horse has to be killed instead."""
+        if self._is_late:  # asked first: a hung horse may hold the ledger's lock
+            return True
+        with ledger_may_be_away():  # for as long as the lease lasts
+            if not attempt.renew(self._settings.lease_s):
+                log.info("attempt_over", job_id=attempt.job_id)
+                return True
+        return self._stop_at_once or self._stopping_for() > self._settings.stop_grace_s
+
+    def _settle(self, attempt: Attempt) -> None:
+        """The horse has ended: if the job has not, it goes back to the queue."""
+        reached("worker.settling")
+        with ledger_may_be_away():  # then it goes back when the lease has run out
+            if self._is_late:
+                limit = self._settings.job_timeout_s
+                changed = attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
+            elif self._stop_requested:
+                changed = attempt.hand_back()
+            else:
+                most = self._settings.max_attempts
+                changed = Backlog(self._ledger).lose(attempt.job_id, self.name, most)
+            if changed:
+                log.warning("horse_lost", job_id=attempt.job_id, attempt=attempt.number)
+        wake(self.connection, attempt.job_id)
+
+    @property
+    def _is_late(self) -> bool:
+        return time.monotonic() > self._late_at
+
+    def _stopping_for(self) -> float:
+        """Seconds since the worker was told to stop."""
+        if self._shutdown_requested_date is None:
+            return 0.0
+        return float((now() - self._shutdown_requested_date).total_seconds())
+
+
+@contextlib.contextmanager
+def _redis_may_be_away() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        log.warning("redis_away", error=type(error).__name__)

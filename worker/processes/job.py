@@ -1,0 +1,218 @@
+"""The function that RQ calls: load, denoise, save.
+
+Runs in a work horse, a process forked from a worker that holds the default classifier already.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any, get_args
+
+import numpy as np
+import scipy.signal  # noqa: F401  (the core loads it late: once here, not in each horse)
+import structlog
+from redis import Redis
+from rq.timeouts import JobTimeoutException
+from sqlalchemy.exc import SQLAlchemyError
+
+from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise_frames
+from reucid_core.params import ScanNoise
+from reucid_core.report import library_versions
+from reucid_core.threads import limited
+from worker.contract import Failure, JobRecord, Stage
+from worker.denoising.artifacts import ResultFiles, names
+from worker.denoising.choice import ModelChoice
+from worker.denoising.classifiers import chosen_classifier
+from worker.denoising.models import Models
+from worker.denoising.selection import Selection, as_stack
+from worker.faultpoints import reached
+from worker.ledger.attempt import Attempt
+from worker.ledger.images import Images
+from worker.ledger.jobs import Ledger
+from worker.settings import DAY, Settings
+from worker.store import DamagedError, Store, sha256_of, write_atomic
+from worker.wake import wake
+
+log = structlog.get_logger()
+
+
+class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the job now)
+    """The job was canceled or given to another worker while this one was at it."""
+
+
+@cache
+def ledger_at(url: str) -> Ledger:
+    """The ledger, with its statements compiled once; a worker opens it before it forks.
+
+    No connection stays open, so that none crosses the fork.
+    """
+    ledger = Ledger(url)
+    Attempt(ledger, "", 0, worker="").rehearse()
+    ledger.close()
+    return ledger
+
+
+def prepare(settings: Settings) -> None:
+    """Do what every job needs and none has to do again; to be called before the fork.
+
+    Classifiers other than the default are loaded by the horse whose job names them, in the time
+    that reading a small file takes.
+    """
+    for scan_noise in get_args(ScanNoise):
+        chosen_classifier(Models.of(settings), ModelChoice(scan_noise=scan_noise))
+    ledger_at(settings.ledger_url)
+    library_versions()
+    with limited(settings.threads):
+        pass
+
+
+def run(job_id: str, attempt: int) -> None:
+    """Make one attempt at a job, if it is still to be made."""
+    settings = Settings()
+    ledger = ledger_at(settings.ledger_url)
+    this = Attempt(ledger, job_id, attempt, worker=os.environ["RQ_WORKER_ID"])
+    with (
+        Redis.from_url(settings.redis_url or "", socket_timeout=0.5) as redis,
+        structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt),
+    ):
+        reached("job.forked")
+        job = this.claim(settings.lease_s)
+        reached("job.claimed")
+        if job is None:
+            log.info("not_claimed")
+            return
+        structlog.contextvars.bind_contextvars(request_id=job.request.request_id)
+        _Work(this, job, settings, Store(settings.data_dir), lambda: wake(redis, job_id)).do()
+    ledger.close()
+
+
+class _Work:
+    """A claimed attempt and everything it needs."""
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        job: JobRecord,
+        settings: Settings,
+        store: Store,
+        tell: Callable[[], None],
+    ) -> None:
+        self._attempt = attempt
+        self._job = job
+        self._settings = settings
+        self._store = store
+        self._tell = tell
+
+    def do(self) -> None:
+        """Bring the job to an end, whatever happens."""
+        try:
+            self._save(self._denoise())
+        except Overtaken:
+            log.info("overtaken")
+        except JobTimeoutException:
+            self._fail("timeout", f"the job took more than {self._settings.job_timeout_s} s")
+            raise  # RQ's own book-keeping
+        except ReucidError as error:
+            self._fail(error.code, str(error))
+        except DamagedError as error:
+            log.exception("job_failed")
+            self._fail("damaged_image", str(error))
+        except OSError as error:
+            log.exception("job_failed")
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._fail("insufficient_storage", "the server's disk is full")
+            else:
+                self._fail("internal", "a fault of the server; it was logged")
+        except SQLAlchemyError:
+            # Not the job's fault: its worker returns it to the queue when this process has ended.
+            log.exception("ledger_away")
+            raise
+        except MemoryError:
+            self._fail("out_of_memory", "the worker ran out of memory")
+        except Exception:
+            log.exception("job_failed")
+            self._fail("internal", "a fault of the server; it was logged")
+        self._tell()
+
+    def _denoise(self) -> dict[str, Any]:
+        """Write all artifacts; returns the report."""
+        request = self._job.request
+        selection, stated = Selection.split(request.params)
+        choice, stated = ModelChoice.split(stated)
+        params = DenoiseParams(
+            **stated,
+            memory_budget=self._settings.memory_budget,
+            threads=self._settings.threads,
+        )
+        classify = chosen_classifier(Models.of(self._settings), choice)
+        image = Images(self._attempt.ledger).get(request.image_id, owner=request.owner)
+        chosen = selection.of(image.contents)
+        noisy = chosen.pixels_of(self._store.load_pixels(image, chosen.index))
+        folder = self._store.attempt(self._job.id, self._attempt.number)
+        self._enter(Stage.DENOISING)
+        with ResultFiles(folder, noisy, chosen, selection, choice, params) as files:
+            is_stack = noisy.ndim == 3
+            stopped_by = "deadline"
+            for result in denoise_frames(
+                as_stack(noisy),
+                params,
+                classify=classify,
+                joint=is_stack and selection.frames == "joint",
+                on_stack=self._between_stacks if is_stack else self._on_stack,
+            ):
+                files.add(result)
+                if is_stack and not self._on_frame(files.done, files.frames, result):
+                    stopped_by = "request"
+                    break
+            report = files.finish(stopped_by)
+        reached("job.written")
+        return report
+
+    def _on_stack(self, progress: Progress) -> bool:
+        """Of a single image, each stack leaves an interim result; False to begin no other."""
+        if progress.stacks == 1:
+            return True  # the result itself follows at once
+        kept = progress.report.n_kept
+        return self._publish(progress.stack, progress.stacks, progress.image, {"kept": kept})
+
+    def _between_stacks(self, _progress: Progress) -> bool:
+        """Of a stack, only whole frames are shown."""
+        return not self._attempt.finish_requested()
+
+    def _on_frame(self, done: int, frames: int, result: Result) -> bool:
+        """Each frame of a stack is an interim result; False to begin no other."""
+        kept = sum(stack.n_kept for stack in result.report.stack_reports)
+        return self._publish(done, frames, result.image, {"kept": kept, "frame": done - 1})
+
+    def _publish(self, n: int, of: int, image: Any, data: dict[str, Any]) -> bool:
+        """Publish an interim result; False when the client wants no more."""
+        path = self._store.interim(self._job.id, self._attempt.number, n)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_atomic(path) as temporary, temporary.open("wb") as file:
+            np.save(file, image)
+        told = {"sha256": sha256_of(path), "size": path.stat().st_size}
+        if not self._attempt.stack_done(n, of, told | data):
+            raise Overtaken
+        self._tell()
+        return not self._attempt.finish_requested()
+
+    def _save(self, report: dict[str, Any]) -> None:
+        self._enter(Stage.SAVING)
+        for warning in report["warnings"]:
+            self._attempt.warn(warning)
+        made = self._store.seal(self._job.id, self._attempt.number, names(report))
+        reached("job.sealed")
+        expires_in_s = self._settings.result_days * DAY
+        if not self._attempt.commit(made, expires_in_s=expires_in_s):
+            raise Overtaken
+        reached("job.committed")
+        log.info("succeeded", seconds=round(sum(report["seconds"].values()), 3))
+
+    def _enter(self, stage: Stage) -> None:
+        if not self._attempt.enter(stage):
+            raise Overtaken
+        self._tell()
+
+    def _fail(self, code: str, detail: str) -> None:
+        self._attempt.fail(Failure(code, detail))
