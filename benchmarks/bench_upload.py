@@ -93,13 +93,13 @@ def parts(path: Path, count: int) -> None:
     from worker.contract import FileInfo, ImageInfo
     from worker.decoding import parent as decoder
     from worker.decoding.parent import Limits
+    from worker.ledger.database import Database
     from worker.ledger.images import Images
-    from worker.ledger.jobs import Ledger
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         files_, limits = store.Store(root / "store"), Limits(MOST_PIXELS, 30.0)
-        ledger = Ledger.open(f"sqlite:///{root}/ledger.sqlite")
+        database = Database.open(f"sqlite:///{root}/ledger.sqlite")
         uploads: list[Path] = []
         decoder.warm_up()
 
@@ -116,7 +116,7 @@ def parts(path: Path, count: int) -> None:
         def enter(_: int) -> None:
             id_ = uuid4().hex
             info = ImageInfo("tiff", (512, 512), "uint16")
-            Images(ledger).add(
+            Images(database).add(
                 image_id=id_,
                 owner="local",
                 name="image",
@@ -127,7 +127,7 @@ def parts(path: Path, count: int) -> None:
 
         for act in (receive, decode, accept, enter):
             print(f"  {act.__name__:<10}{shown(times_ms(act, count))}")
-        ledger.close()
+        database.close()
 
 
 def main() -> None:

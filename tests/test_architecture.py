@@ -39,7 +39,7 @@ def test_core_loads_no_torch_and_nothing_of_the_service() -> None:
 
 
 def test_decoding_loads_no_torch_and_no_server() -> None:
-    assert not {"torch", "fastapi", "rq"} & modules_after("import worker.decoder")
+    assert not {"torch", "fastapi", "rq"} & modules_after("import worker.decoding.parent")
 
 
 def test_the_main_module_of_the_api_is_light_for_the_children_that_import_it() -> None:

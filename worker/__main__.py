@@ -10,7 +10,7 @@ import structlog
 from redis import Redis
 
 from worker import logs
-from worker.ledger.jobs import open_ledger
+from worker.ledger.database import open_database
 from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
@@ -28,7 +28,7 @@ def work(settings: Settings) -> None:
     from reucid_core.errors import ModelError
     from worker.processes.job import prepare
 
-    ledger = open_ledger(settings)
+    database = open_database(settings)
     try:
         prepare(settings)
     except ModelError as error:
@@ -37,7 +37,7 @@ def work(settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")
-    ReucidWorker(ledger, connection, settings).work(logging_level="WARNING")
+    ReucidWorker(database, connection, settings).work(logging_level="WARNING")
 
 
 def dispatch(settings: Settings) -> None:
@@ -45,10 +45,10 @@ def dispatch(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    ledger = open_ledger(settings)
+    database = open_database(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
-    with Sweeper(ledger, Store(settings.data_dir), settings).beside():
-        Dispatcher(ledger, redis, settings).run(stop)
+    with Sweeper(database, Store(settings.data_dir), settings).beside():
+        Dispatcher(database, redis, settings).run(stop)
 
 
 def main() -> None:

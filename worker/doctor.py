@@ -26,8 +26,7 @@ from worker.decoding import parent as decoder
 from worker.decoding.terms import Limits
 from worker.denoising.models import Models
 from worker.formats import FormatError
-from worker.ledger.database import UnusableLedgerError, check_place, head, revision
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database, UnusableLedgerError, check_place, head, revision
 from worker.ledger.keys import Keyring
 from worker.ledger.workers import Workers
 from worker.processes.supervisor import run_time_folder
@@ -53,7 +52,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     checks: list[Callable[[Settings], Iterator[Finding]]] = [
         _data_folder,
         _free_space,
-        _ledger,
+        _database,
         _queue,
         _decoder,
         _sandbox,
@@ -96,7 +95,7 @@ def _free_space(settings: Settings) -> Iterator[Finding]:
         yield Finding("free space", "ok", f"{free} MiB, uploads are taken down to {least}")
 
 
-def _ledger(settings: Settings) -> Iterator[Finding]:
+def _database(settings: Settings) -> Iterator[Finding]:
     url = make_url(settings.ledger_url)
     if url.get_backend_name() == "sqlite":
         path = Path(url.database or "")
@@ -112,36 +111,36 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
                 "ledger", "warning", f"{path} is not there yet", "`reucid serve` makes it"
             )
             return
-    with closing(Ledger(settings.ledger_url)) as ledger:
+    with closing(Database(settings.ledger_url)) as database:
         try:
-            yield from _open_ledger(ledger)
+            yield from _open_ledger(database)
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
             advice = "is the database running, and REUCID_DATABASE_URL right?"
             yield Finding("ledger", "fault", f"cannot be read: {reason}", advice)
 
 
-def _open_ledger(ledger: Ledger) -> Iterator[Finding]:
-    found, expected = revision(ledger.engine), head()
+def _open_ledger(database: Database) -> Iterator[Finding]:
+    found, expected = revision(database.engine), head()
     if found != expected:
         advice = "`reucid serve` upgrades an older one; a newer one needs a newer REUCID"
         yield Finding("ledger", "fault", f"schema {found}, expected {expected}", advice)
         return
-    name = ledger.engine.url.get_backend_name()
+    name = database.engine.url.get_backend_name()
     yield Finding("ledger", "ok", f"{name}, schema {found}")
-    offset = ledger.clock_offset()
+    offset = database.clock_offset()
     if abs(offset) > LARGEST_OFFSET:
         found_offset = f"the database's is {offset:+.1f} s from this machine's"
         yield Finding("clock", "warning", found_offset, "keep both by NTP")
     else:
         yield Finding("clock", "ok", f"{offset:+.2f} s between the database and this machine")
-    workers = Workers(ledger).alive(within_s=WORKER_SILENCE)
+    workers = Workers(database).alive(within_s=WORKER_SILENCE)
     if not workers:
         advice = "start `reucid serve`; if it runs, its log says why its workers end"
         yield Finding("workers", "warning", "none is alive: jobs are accepted and wait", advice)
     else:
         yield Finding("workers", "ok", f"{workers} alive")
-    valid = [key for key in Keyring(ledger).all() if key.state == "valid"]
+    valid = [key for key in Keyring(database).all() if key.state == "valid"]
     if valid:
         yield Finding("keys", "ok", f"{len(valid)} valid")
     else:

@@ -25,11 +25,11 @@ Id = Annotated[str, Path(json_schema_extra={"pattern": PATTERN}), AfterValidator
 
 
 def _job_to_read(job_id: Id, services: ServicesDep, caller: ReaderDep) -> JobRecord:
-    return services.ledger.job(job_id, owner=caller.sees)
+    return services.jobs.get(job_id, owner=caller.sees)
 
 
 def _job_to_change(job_id: Id, services: ServicesDep, caller: SubmitterDep) -> JobRecord:
-    return services.ledger.job(job_id, owner=caller.sees)
+    return services.jobs.get(job_id, owner=caller.sees)
 
 
 def _image_to_read(image_id: Id, services: ServicesDep, caller: ReaderDep) -> ImageRecord:

@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from worker.contract import WAKE_CHANNEL, Event, JobRecord
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import NotFoundError
 
 POLL = 1.0  # s
@@ -71,13 +72,15 @@ class Wakes:
             news.set()
 
 
-async def job_events(ledger: Ledger, wakes: Wakes, job_id: str, after: int) -> AsyncIterator[Event]:
+async def job_events(
+    database: Database, wakes: Wakes, job_id: str, after: int
+) -> AsyncIterator[Event]:
     """Every event of a job after a given one, as they happen, up to its terminal one."""
     while True:
         news = wakes.news(job_id)
         # In this order: a job that ends in between leaves an event to be read.
-        ended = await run_in_threadpool(_has_ended, ledger, job_id)
-        events = await run_in_threadpool(ledger.events, job_id, after=after)
+        ended = await run_in_threadpool(_has_ended, database, job_id)
+        events = await run_in_threadpool(Jobs(database).events, job_id, after=after)
         for event in events:
             yield event
             after = event.id
@@ -93,21 +96,21 @@ async def _wait(news: asyncio.Event, timeout: float) -> None:
         await asyncio.wait_for(news.wait(), timeout)
 
 
-def _has_ended(ledger: Ledger, job_id: str) -> bool:
+def _has_ended(database: Database, job_id: str) -> bool:
     try:
-        return ledger.job(job_id).state.terminal
+        return Jobs(database).get(job_id).state.terminal
     except NotFoundError:  # deleted meanwhile
         return True
 
 
 async def until_terminal(
-    ledger: Ledger, wakes: Wakes, job_id: str, *, owner: str, seconds: float
+    database: Database, wakes: Wakes, job_id: str, *, owner: str, seconds: float
 ) -> JobRecord:
     """The job once it is terminal, or as it stands after so many seconds."""
     end = time.monotonic() + seconds
     while True:
         news = wakes.news(job_id)
-        job = await run_in_threadpool(ledger.job, job_id, owner=owner)
+        job = await run_in_threadpool(Jobs(database).get, job_id, owner=owner)
         left = end - time.monotonic()
         if job.state.terminal or left <= 0:
             return job

@@ -30,7 +30,7 @@ from app.http.problems import problems
 from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import parent as decoder
-from worker.ledger.jobs import open_ledger
+from worker.ledger.database import open_database
 from worker.settings import Settings
 from worker.store import Store
 
@@ -74,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             )
             app.state.services = services = Services(
                 settings=settings,
-                ledger=await run_in_threadpool(open_ledger, settings),
+                database=await run_in_threadpool(open_database, settings),
                 store=Store(settings.data_dir),
                 redis=redis,
                 wakes=wakes,
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             )
             yield
             services.redis.close()
-            services.ledger.close()
+            services.database.close()
 
     app = FastAPIOffline(
         title="REUCID",

@@ -53,8 +53,8 @@ class _Jobs(Collector):
         yield from figures
 
     def _of_the_ledger(self) -> Iterator[Metric]:
-        ledger = self._services.ledger
-        counts = ledger.counts()
+        database, jobs = self._services.database, self._services.jobs
+        counts = jobs.counts()
         by_state = GaugeMetricFamily("reucid_jobs", "Jobs in the ledger.", labels=["state"])
         for state in State:
             number = sum(n for (found, _), n in counts.items() if found == state)
@@ -65,11 +65,13 @@ class _Jobs(Collector):
             depth.add_metric([priority], counts.get((State.QUEUED, priority), 0))
         yield depth
         yield _gauge(
-            "reucid_longest_wait_seconds", "Of the jobs queued now.", ledger.longest_wait()
+            "reucid_longest_wait_seconds",
+            "Of the jobs queued now.",
+            jobs.longest_wait(),
         )
-        alive = Workers(ledger).alive(within_s=WORKER_SILENCE)
+        alive = Workers(database).alive(within_s=WORKER_SILENCE)
         yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
-        yield from _histograms(tally(ledger))
+        yield from _histograms(tally(database))
 
     def _queue_answers(self) -> bool:
         try:

@@ -35,7 +35,7 @@ def check_space(services: Services, owner: str, more: int) -> None:
     quota = services.settings.owner_quota
     if quota is None:
         return
-    used = services.ledger.used(owner) + more
+    used = services.jobs.used(owner) + more
     if used > quota:
         raise Problem(
             507,

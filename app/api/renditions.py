@@ -102,7 +102,7 @@ def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artif
     held = _require(job, name)
     path = services.store.artifact(job.id, job.attempt, name)
     if not path.exists() or sha256_of(path) != held.sha256:
-        services.ledger.job(job.id)  # deleted meanwhile: not found, instead of damaged
+        services.jobs.get(job.id)  # deleted meanwhile: not found, instead of damaged
         raise Problem(
             500, "damaged_artifact", f"{name} of this job is missing or damaged in the store"
         )
@@ -152,7 +152,7 @@ def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish
     _check_expiry(job)
     interims = {
         int(event.data["n"]): str(event.data["sha256"])
-        for event in services.ledger.events(job.id)
+        for event in services.jobs.events(job.id)
         if event.type is EventType.INTERIM and event.attempt == job.attempt
     }
     n = max(interims, default=0) if n is None else n

@@ -12,8 +12,9 @@ from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
 from worker.decoding.parent import PLACES
 from worker.denoising.models import Models
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
+from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
 from worker.store import Store
@@ -24,7 +25,7 @@ class Services:
     """The open parts of one API process."""
 
     settings: Settings
-    ledger: Ledger
+    database: Database
     store: Store
     redis: Redis
     wakes: Wakes
@@ -33,12 +34,16 @@ class Services:
     decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
 
     @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.database)
+
+    @property
     def images(self) -> Images:
-        return Images(self.ledger)
+        return Images(self.database)
 
     @property
     def keyring(self) -> Keyring:
-        return Keyring(self.ledger)
+        return Keyring(self.database)
 
     @property
     def models(self) -> Models:

@@ -10,7 +10,7 @@ import typer
 from app.api.schemas import KeySpec
 from app.commands.progress import console
 from worker.contract import KeyRecord, Scope
-from worker.ledger.jobs import Ledger, open_ledger
+from worker.ledger.database import Database, open_database
 from worker.ledger.keys import Keyring
 from worker.ledger.refusals import NotFoundError
 from worker.settings import DAY, Settings
@@ -35,8 +35,8 @@ def create(
     """Make a key. It alone goes to standard output, this once."""
     scopes = set(scope or (Scope.SUBMIT, Scope.READ))
     spec = KeySpec(owner=owner, scopes=list(scopes), name=name, expires_days=expires_days)
-    with closing(_ledger(data_dir)) as ledger:
-        record, key = Keyring(ledger).create(
+    with closing(_database(data_dir)) as database:
+        record, key = Keyring(database).create(
             owner=spec.owner,
             scopes=spec.scopes,
             name=spec.name,
@@ -53,8 +53,8 @@ def create(
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
     """Show all keys, without themselves."""
-    with closing(_ledger(data_dir)) as ledger:
-        records = Keyring(ledger).all()
+    with closing(_database(data_dir)) as database:
+        records = Keyring(database).all()
     if not records:
         typer.echo("no keys: the server serves this machine alone, without one")
         return
@@ -68,17 +68,17 @@ def revoke(
     data_dir: DataDir = None,
 ) -> None:
     """End a key at once."""
-    with closing(_ledger(data_dir)) as ledger:
+    with closing(_database(data_dir)) as database:
         try:
-            record = Keyring(ledger).revoke(key_id)
+            record = Keyring(database).revoke(key_id)
         except NotFoundError as error:
             raise typer.BadParameter(f"{error}; see `reucid keys list`") from error
     typer.echo(_line(record))
 
 
-def _ledger(data_dir: Path | None) -> Ledger:
+def _database(data_dir: Path | None) -> Database:
     stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
-    return open_ledger(Settings(**stated))
+    return open_database(Settings(**stated))
 
 
 def _line(record: KeyRecord) -> str:

@@ -10,7 +10,7 @@ import typer
 from app.api.auth import is_loopback
 from worker import logs
 from worker.denoising.models import Models
-from worker.ledger.jobs import open_ledger
+from worker.ledger.database import open_database
 from worker.ledger.keys import Keyring
 from worker.processes.supervisor import Supervisor
 from worker.settings import Settings
@@ -57,5 +57,5 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _has_valid_key(settings: Settings) -> bool:
-    with closing(open_ledger(settings)) as ledger:
-        return any(key.state == "valid" for key in Keyring(ledger).all())
+    with closing(open_database(settings)) as database:
+        return any(key.state == "valid" for key in Keyring(database).all())

@@ -1,4 +1,4 @@
-"""What goes wrong, as RFC 9457 problem documents; which error becomes which is the application's."""
+"""What goes wrong, as RFC 9457 problem documents; errors become them in the application."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus

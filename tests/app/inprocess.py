@@ -18,7 +18,8 @@ import uvicorn
 from app.api.main import create_app
 from app.http.connections import configured
 from worker.contract import Scope
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
 from worker.store import Store
@@ -39,11 +40,15 @@ class Api:
 
     url: str
     settings: Settings
-    ledger: Ledger
+    database: Database
     store: Store
 
+    @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.database)
+
     def key(self, owner: str, *scopes: Scope, **options: Any) -> str:
-        return Keyring(self.ledger).create(owner=owner, scopes=scopes, **options)[1]
+        return Keyring(self.database).create(owner=owner, scopes=scopes, **options)[1]
 
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -68,14 +73,14 @@ def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
-    ledger = Ledger.open(settings.ledger_url)
+    database = Database.open(settings.ledger_url)
     try:
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Api(f"http://127.0.0.1:{port}", settings, ledger, Store(data_dir))
+        yield Api(f"http://127.0.0.1:{port}", settings, database, Store(data_dir))
     finally:
         server.should_exit = True
         thread.join(20)
-        ledger.close()
+        database.close()

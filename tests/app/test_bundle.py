@@ -14,7 +14,7 @@ import tifffile
 
 from tests.app.test_cli import reucid
 from tests.app.test_jobs import finished, submit
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.settings import Settings
 
 PARAMS = {"patch_size": 7, "stacks": 2, "seed": 3}
@@ -95,10 +95,10 @@ def test_where_there_is_no_result_it_says_so(
     if ended.status_code != 200:
         assert (ended.status_code, ended.json()["code"]) == (409, "no_result")
     old = finished(api, submit(api, tiff, PARAMS)["id"])
-    ledger = Ledger(Settings(data_dir=data).ledger_url)
-    with ledger.engine.begin() as connection:
+    database = Database(Settings(data_dir=data).ledger_url)
+    with database.engine.begin() as connection:
         connection.exec_driver_sql(f"UPDATE jobs SET expires_at = 1 WHERE id = '{old['id']}'")  # noqa: S608
-    ledger.close()
+    database.close()
     assert api.get(f"/jobs/{old['id']}/{part}").status_code == 410
 
 

@@ -30,7 +30,7 @@ def working(api: Api) -> Iterator[None]:
 
     def work() -> None:
         while not stop.wait(0.05):
-            for job in api.ledger.jobs(state=State.QUEUED, limit=5):
+            for job in api.jobs.page(state=State.QUEUED, limit=5):
                 api.work(job.id)
 
     thread = threading.Thread(target=work)

@@ -11,8 +11,7 @@ from tests.app.test_cli import reucid
 from worker.contract import Scope
 from worker.denoising.models import DEFAULT
 from worker.ledger import mounts
-from worker.ledger.database import writing
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.workers import Workers
 
 
@@ -21,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o700)
     monkeypatch.setenv("REUCID_DATA_DIR", str(folder))
-    Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}").close()
+    Database.open(f"sqlite:///{folder / 'ledger.sqlite'}").close()
     return folder
 
 
@@ -35,25 +34,25 @@ def line(output: str, check: str) -> str:
 
 
 def test_a_deployment_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.sqlite'}")
-    Workers(ledger).beat("somebody")
+    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    Workers(database).beat("somebody")
     status, output = examined(capsys)
     assert (status, "no fault" in output) == (0, True), output
     for check in ("data folder", "free space", "ledger", "clock", "workers", "queue", "decoder"):
         assert line(output, check).startswith("ok"), output
     assert f"{DEFAULT}@sha256:" in line(output, "model")
     assert "reucid keys create" in line(output, "keys")
-    ledger.close()
+    database.close()
 
 
 def test_what_is_wrong_is_said(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.chmod(0o755)
-    ledger = Ledger(f"sqlite:///{folder / 'ledger.sqlite'}")
-    with writing(ledger.engine) as connection:
+    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
-    ledger.close()
+    database.close()
     (folder / "bad.safetensors").write_bytes(b"not weights")
     monkeypatch.setenv("REUCID_MODEL", str(folder / "bad.safetensors"))
     monkeypatch.setenv("REUCID_MIN_FREE_MIB", str(2**40))

@@ -20,12 +20,13 @@ from worker.contract import (
     State,
 )
 from worker.ledger.attempt import Attempt
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
+from worker.ledger.jobs import Jobs
 
 
-def running_job(ledger: Ledger) -> Attempt:
-    image, _ = Images(ledger).add(
+def running_job(database: Database) -> Attempt:
+    image, _ = Images(database).add(
         image_id=uuid4().hex,
         owner="someone",
         name="image",
@@ -33,21 +34,21 @@ def running_job(ledger: Ledger) -> Attempt:
         size=1,
         info=FileInfo("npy", (ImageInfo("npy", (9, 9), "uint8"),)),
     )
-    job, _ = ledger.submit(JobRequest("someone", image.id, {}))
-    attempt = Attempt(ledger, job.id, 1, "worker")
+    job, _ = Jobs(database).submit(JobRequest("someone", image.id, {}))
+    attempt = Attempt(database, job.id, 1, "worker")
     assert attempt.claim(60) is not None
     return attempt
 
 
-async def read(ledger: Ledger, job_id: str) -> list[EventType]:
+async def read(database: Database, job_id: str) -> list[EventType]:
     wakes = Wakes("redis://127.0.0.1:9")
-    return [event.type async for event in job_events(ledger, wakes, job_id, 0)]
+    return [event.type async for event in job_events(database, wakes, job_id, 0)]
 
 
 def test_a_job_that_ends_between_two_looks_is_not_missed(tmp_path: Path) -> None:
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    attempt = running_job(ledger)
-    look = ledger.events
+    database = Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    attempt = running_job(database)
+    look = Jobs(database).events
 
     def look_then_end(job_id: str, *, after: int = 0) -> list[Event]:
         seen = look(job_id, after=after)
@@ -55,18 +56,18 @@ def test_a_job_that_ends_between_two_looks_is_not_missed(tmp_path: Path) -> None
             attempt.commit([Artifact("result.npy", "0" * 64, 1)], expires_in_s=60)
         return seen
 
-    with patch.object(ledger, "events", look_then_end):
-        assert asyncio.run(read(ledger, attempt.job_id))[-1] is EventType.SUCCEEDED
-    ledger.close()
+    with patch.object(database, "events", look_then_end):
+        assert asyncio.run(read(database, attempt.job_id))[-1] is EventType.SUCCEEDED
+    database.close()
 
 
 def test_the_stream_of_a_deleted_job_ends(tmp_path: Path) -> None:
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    attempt = running_job(ledger)
-    ledger.cancel(attempt.job_id, owner="someone")
-    ledger.delete_job(attempt.job_id, owner="someone")
-    assert asyncio.run(read(ledger, attempt.job_id)) == []
-    ledger.close()
+    database = Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    attempt = running_job(database)
+    Jobs(database).cancel(attempt.job_id, owner="someone")
+    Jobs(database).delete(attempt.job_id, owner="someone")
+    assert asyncio.run(read(database, attempt.job_id)) == []
+    database.close()
 
 
 async def wait_for_two_jobs() -> tuple[bool, bool]:
@@ -88,9 +89,9 @@ def test_what_happens_while_a_waiter_looks_wakes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(events, "POLL", 3600.0)  # nobody looks again unless woken
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    job_id = running_job(ledger).job_id
-    look = ledger.job
+    database = Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    job_id = running_job(database).job_id
+    look = Jobs(database).get
 
     async def wait() -> JobRecord:
         wakes, loop = Wakes("redis://127.0.0.1:9"), asyncio.get_running_loop()
@@ -98,13 +99,13 @@ def test_what_happens_while_a_waiter_looks_wakes_it(
         def look_then_end(job_id: str, *, owner: str | None = None) -> JobRecord:
             seen = look(job_id, owner=owner)
             if not seen.state.terminal:
-                ledger.cancel(job_id, owner="someone")
+                Jobs(database).cancel(job_id, owner="someone")
                 loop.call_soon_threadsafe(wakes._tell, job_id)
             return seen
 
-        with patch.object(ledger, "job", look_then_end):
-            waiting = until_terminal(ledger, wakes, job_id, owner="someone", seconds=3600)
+        with patch.object(database, "job", look_then_end):
+            waiting = until_terminal(database, wakes, job_id, owner="someone", seconds=3600)
             return await asyncio.wait_for(waiting, 20)
 
     assert asyncio.run(wait()).state is State.CANCELED
-    ledger.close()
+    database.close()

@@ -76,7 +76,7 @@ def test_a_repetition_meanwhile_is_told_to_wait_at_every_api(
         assert accepted.status_code == 202
         again = repeat(other)
         assert (again.status_code, again.json()["id"]) == (202, accepted.json()["id"])
-        assert len(api.ledger.jobs(owner="local")) == 2
+        assert len(api.jobs.page(owner="local")) == 2
 
 
 def test_it_stays_taken_for_as_long_as_the_body_needs(

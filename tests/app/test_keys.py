@@ -15,7 +15,7 @@ import pytest
 from tests.app.inprocess import Api, npy, running
 from tests.app.test_cli import reucid
 from worker.contract import Scope
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.keys import MARK, SHOWN, Keyring
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
@@ -142,7 +142,7 @@ def test_a_key_by_either_header_but_not_two(api: Api) -> None:
 
 
 def test_an_ended_key_says_why_it_is_refused(api: Api) -> None:
-    keyring = Keyring(api.ledger)
+    keyring = Keyring(api.database)
     expired = api.key("ada", READ, expires_in_s=-1)
     record, revoked = keyring.create(owner="ada", scopes=[READ])
     with api.client(revoked) as client:
@@ -192,9 +192,9 @@ def lims_is_out(api: Api, key: str) -> bool:
 
 def test_the_ledger_does_not_hold_the_key(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
-    ledger = Ledger.open(f"sqlite:///{path}")
-    _, key = Keyring(ledger).create(owner="ada", scopes=[READ])
-    ledger.close()
+    database = Database.open(f"sqlite:///{path}")
+    _, key = Keyring(database).create(owner="ada", scopes=[READ])
+    database.close()
     everything = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert key[:SHOWN].encode() in everything
     assert key[SHOWN:].encode() not in everything
@@ -214,9 +214,9 @@ def test_without_any_key_only_this_machine_is_served(tmp_path: Path) -> None:
             assert response.status_code == 401, headers
         origin = {"Origin": api.url}
         assert client.post("/images", content=npy(3), headers=origin).status_code == 201
-        record, _ = Keyring(api.ledger).create(owner="ada", scopes=[READ])
+        record, _ = Keyring(api.database).create(owner="ada", scopes=[READ])
         assert client.get("/jobs").status_code == 401
-        Keyring(api.ledger).revoke(record.id)
+        Keyring(api.database).revoke(record.id)
         assert client.get("/jobs").status_code == 401, "revoking must not open the server"
 
 
@@ -274,9 +274,9 @@ def test_commands_show_the_key_of_the_environment(
 def test_no_key_is_ever_logged(tmp_path: Path) -> None:
     """A whole server on all addresses: what it prints and writes holds no key."""
     data = tmp_path / "data"
-    ledger = Ledger.open(f"sqlite:///{data / 'ledger.sqlite'}")
-    _, key = Keyring(ledger).create(owner="ada", scopes=[ADMIN])
-    ledger.close()
+    database = Database.open(f"sqlite:///{data / 'ledger.sqlite'}")
+    _, key = Keyring(database).create(owner="ada", scopes=[ADMIN])
+    database.close()
     command = [sys.executable, "-m", "app", "serve", "--host", "0.0.0.0"]  # noqa: S104
     log = tmp_path / "log"
     with log.open("wb") as errors:

@@ -14,7 +14,8 @@ from app.api.routes.capabilities import limits
 from tests.app.inprocess import Api, npy, running
 from tests.worker.conftest import until
 from worker.contract import Scope
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs
 from worker.settings import MIB, Settings
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
@@ -188,13 +189,13 @@ def test_quota_of_an_owner(tmp_path: Path) -> None:
         ada, bob = (api.client(api.key(name, SUBMIT, READ)) for name in ("ada", "bob"))
         with ada, bob:
             image = ada.post("/images", content=big).json()
-            used = api.ledger.used("ada")
+            used = api.jobs.used("ada")
             on_disk = sum(f.stat().st_size for f in tmp_path.glob("images/*/*"))
             assert used == on_disk > 2 * 600_000
             job = ada.post("/jobs", json={"image_id": image["id"], "params": {"patch_size": 5}})
             api.work(job.json()["id"])
             results = sum(f.stat().st_size for f in tmp_path.glob("jobs/*/attempts/1/*"))
-            assert api.ledger.used("ada") == used + results > 2 * MIB
+            assert api.jobs.used("ada") == used + results > 2 * MIB
             for options in ({"files": {"file": npy(2)}}, {"json": {"image_id": image["id"]}}):
                 refused(ada.post("/jobs", **options), 507, "quota_exceeded", "owner_quota")
             refused(
@@ -249,7 +250,7 @@ def test_all_files_of_a_job_are_counted(
         job = client.post("/jobs", files={"file": npy(4, shape)}, data=form).json()
         api.work(job["id"])
         files = [*tmp_path.glob("images/*/*"), *tmp_path.glob("jobs/*/attempts/1/*")]
-        assert api.ledger.used("local") == sum(file.stat().st_size for file in files)
+        assert api.jobs.used("local") == sum(file.stat().st_size for file in files)
 
 
 def test_headers_for_browsers(tmp_path: Path) -> None:
@@ -295,16 +296,16 @@ def test_room_is_exact_when_many_submit_at_once(tmp_path: Path) -> None:
     from worker.contract import JobRequest, Room
     from worker.ledger.refusals import QueueFullError
 
-    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
-    image = add_image(ledger, owner="ada")
+    database = Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    image = add_image(database, owner="ada")
 
     def submit(_: int) -> bool:
         try:
-            ledger.submit(JobRequest("ada", image.id, {}), room=Room(7, 100))
+            Jobs(database).submit(JobRequest("ada", image.id, {}), room=Room(7, 100))
         except QueueFullError:
             return False
         return True
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(submit, range(24))) == 7
-    ledger.close()
+    database.close()

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.app.inprocess import Api, npy, running
 from tests.worker.conftest import until
 from worker.contract import Scope, State
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.tally import tally
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
@@ -61,7 +61,7 @@ def test_jobs_in_the_figures(tmp_path: Path) -> None:
             scrape(api.url, stage=stage)["reucid_job_stage_seconds_sum"]
             for stage in ("loading", "denoising", "saving")
         )
-        jobs = [api.ledger.job(job_id) for job_id in (first, second)]
+        jobs = [api.jobs.get(job_id) for job_id in (first, second)]
         took = sum((job.finished_at or 0) - (job.started_at or 0) for job in jobs)
         assert stages == pytest.approx(took, abs=0.1)
         with api.client() as client:
@@ -159,9 +159,9 @@ def test_the_tally_counts_each_event_once_in_any_portions(
         for seed in range(2):
             api.work(submit(api, seed))
     monkeypatch.setattr("worker.ledger.tally.AT_ONCE", 3)
-    ledger = Ledger.open(api.settings.ledger_url)
-    first, again = tally(ledger), tally(ledger)
+    database = Database.open(api.settings.ledger_url)
+    first, again = tally(database), tally(database)
     assert first == again
     assert sum(first["stage", "saving"].counts) == 2
     assert first["job", "succeeded"].cumulative()[-1] == ("+Inf", 2.0)
-    ledger.close()
+    database.close()

@@ -189,7 +189,7 @@ def test_a_job_of_an_older_ledger_runs(
     api: Api, client: httpx.Client, params: dict[str, Any]
 ) -> None:
     image = client.post("/images", content=npy(3)).json()
-    job, _ = api.ledger.submit(JobRequest("local", image["id"], params))
+    job, _ = api.jobs.submit(JobRequest("local", image["id"], params))
     api.work(job.id)
     told = report(client, {"id": job.id})
     assert (told["scan_noise"], told["parameters"]["model"]) == ("keep", None)

@@ -14,7 +14,6 @@ from sqlalchemy import text
 from tests.app.inprocess import Api, npy, running
 from worker.contract import Artifact
 from worker.ledger.attempt import Attempt
-from worker.ledger.database import writing
 from worker.ledger.retention import Retention
 from worker.processes.sweep import Sweeper
 from worker.settings import DAY
@@ -50,7 +49,7 @@ def days_pass(api: Api, days: float) -> None:
         "jobs": ("created_at", "started_at", "finished_at", "expires_at"),
         "tombstones": ("expired_at",),
     }
-    with writing(api.ledger.engine) as connection:
+    with api.database.writing() as connection:
         for table, columns in times.items():
             changes = ", ".join(f"{name} = {name} - {days * DAY}" for name in columns)
             connection.execute(text(f"UPDATE {table} SET {changes}"))  # noqa: S608
@@ -58,7 +57,7 @@ def days_pass(api: Api, days: float) -> None:
         if not path.name.startswith("ledger"):
             changed = path.stat().st_mtime - days * DAY
             os.utime(path, (changed, changed))
-    Sweeper(api.ledger, api.store, api.settings).sweep()
+    Sweeper(api.database, api.store, api.settings).sweep()
 
 
 def size(api: Api) -> int:
@@ -96,7 +95,7 @@ def test_results_then_inputs_then_records(api: Api, client: httpx.Client) -> Non
     expired(client.post("/jobs", json={"image_id": job["image_id"]}))
     expired(client.post(f"{here}/retry"))
     assert size(api) == 0, "all space is freed"
-    assert api.ledger.used("local") == 0
+    assert api.jobs.used("local") == 0
     days_pass(api, 20)
     for path in (here, f"{here}/result", f"{here}/events", image):
         expired(client.get(path))
@@ -138,7 +137,7 @@ def test_the_same_file_brings_an_expired_input_back(api: Api, client: httpx.Clie
     back = client.post("/images", content=npy(4))
     assert (back.status_code, back.json()["id"]) == (200, job["image_id"])
     assert client.get(url).content == npy(4)
-    assert api.ledger.used("local") == size(api)
+    assert api.jobs.used("local") == size(api)
     days_pass(api, 1)
     assert client.get(url).status_code == 200
     again = client.post(f"/jobs/{job['id']}/retry").json()
@@ -160,11 +159,11 @@ def test_expired_is_the_owners_own_business(api: Api, client: httpx.Client) -> N
 
 def test_replaced_attempts_and_unwanted_renditions_go(api: Api, client: httpx.Client) -> None:
     job = submit(api, client, 6, work=False)
-    lost = Attempt(api.ledger, job["id"], 1, "worker")
+    lost = Attempt(api.database, job["id"], 1, "worker")
     assert lost.claim(60)
     (api.store.attempt(job["id"], 1) / "result.npy").write_bytes(bytes(10_000))
     assert lost.hand_back()
-    second = Attempt(api.ledger, job["id"], 2, "worker")
+    second = Attempt(api.database, job["id"], 2, "worker")
     assert second.claim(60)
     folder = api.store.attempt(job["id"], 2)
     (folder / "result.npy").write_bytes(b"x")
@@ -188,39 +187,39 @@ def test_a_crash_between_mark_and_removal_is_made_good(api: Api, client: httpx.C
     def crash(_: str) -> None:
         raise OSError("power cut")
 
-    retention = Retention(api.ledger)
+    retention = Retention(api.database)
     retention.expire_images(unused_s=-1)
     with pytest.raises(OSError, match="power cut"):
         retention.purge_images(crash)
     expired(client.get(f"/images/{image}/content"))
-    Sweeper(api.ledger, api.store, api.settings).sweep()
+    Sweeper(api.database, api.store, api.settings).sweep()
     assert size(api) == 0
 
 
 def test_files_are_deleted_while_others_may_write(api: Api, client: httpx.Client) -> None:
     """The same file may even come back between the moment it is put away and its deletion."""
     image = client.post("/images", content=npy(8)).json()["id"]
-    retention = Retention(api.ledger)
+    retention = Retention(api.database)
     assert retention.expire_images(unused_s=-1) == 1
     assert retention.purge_images(api.store.put_away) == 1
     (gone,) = api.store.trash()
     assert (gone / "original").read_bytes() == npy(8), "moved, not yet deleted"
     back = client.post("/images", content=npy(8))
     assert (back.status_code, back.json()["id"]) == (200, image)
-    Sweeper(api.ledger, api.store, api.settings).sweep()
+    Sweeper(api.database, api.store, api.settings).sweep()
     assert api.store.trash() == []
     assert client.get(f"/images/{image}/content").content == npy(8)
-    assert api.ledger.used("local") == size(api)
+    assert api.jobs.used("local") == size(api)
 
 
 def test_a_file_that_comes_back_before_the_old_one_is_put_away_stays(
     api: Api, client: httpx.Client
 ) -> None:
     image = client.post("/images", content=npy(9)).json()["id"]
-    Retention(api.ledger).expire_images(unused_s=-1)
+    Retention(api.database).expire_images(unused_s=-1)
     assert client.post("/images", content=npy(9)).json()["id"] == image
     assert api.store.trash() == []
-    Sweeper(api.ledger, api.store, api.settings).sweep()
+    Sweeper(api.database, api.store, api.settings).sweep()
     assert client.get(f"/images/{image}/content").content == npy(9)
 
 

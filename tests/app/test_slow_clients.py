@@ -184,7 +184,7 @@ def test_who_waits_for_the_server_has_all_the_time(api: Api) -> None:
         with client.stream("GET", f"/jobs/{job}/events") as stream:
             for line in stream.iter_lines():
                 if line == "event: queued":
-                    threading.Timer(3 * TIME, api.ledger.cancel, [job], {"owner": "local"}).start()
+                    threading.Timer(3 * TIME, api.jobs.cancel, [job], {"owner": "local"}).start()
                 if line == "event: canceled":
                     break
         assert time.monotonic() - begun > 2 * TIME

@@ -410,8 +410,8 @@ def test_a_job_without_a_result_has_no_interim_results_either(client: httpx.Clie
 
 
 def test_a_deleted_job_is_not_found_rather_than_damaged(api: Api, done: dict[str, Any]) -> None:
-    services: Any = SimpleNamespace(store=api.store, ledger=api.ledger)
-    job = replace(api.ledger.job(done["id"]), id="0" * 32)  # as it was looked up before
+    services: Any = SimpleNamespace(store=api.store, database=api.database)
+    job = replace(api.jobs.get(done["id"]), id="0" * 32)  # as it was looked up before
     with pytest.raises(NotFoundError):
         artifact(services, job, "result.npy")
 

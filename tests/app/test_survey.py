@@ -45,7 +45,7 @@ def test_mistakes_are_named(tiff: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_a_survey_loads_no_torch(tiff: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from app.laboratory import export; from pathlib import Path\n"
+        "import sys; from app.commands.laboratory import export; from pathlib import Path\n"
         f"export([Path({str(tiff)!r})], Path({str(tmp_path / 'survey')!r}), patch_size=5, most=2,"
         " blind=False, seed=0, signal=None, frame=None)\n"
         "assert 'torch' not in sys.modules"

@@ -48,7 +48,7 @@ class Report:
         print(f"{name:<44} {value}", flush=True)  # noqa: T201
 
     def judge(self, name: str, rig: Rig, history: History) -> None:
-        found = check(history, rig.ledger, rig.store)
+        found = check(history, rig.database, rig.store)
         self.broken += [f"{name}: {line}" for line in found]
         self.say(f"{name}: broken promises", len(found))
         for line in found[:20]:
@@ -147,7 +147,7 @@ def _storm(
     report.say("storm: jobs per second, faults included", round(len(history.accepted) / seconds, 2))
     report.say("storm: faults", dict(Counter(kill.role for kill in rig.kills)))
     until(lambda: all(_ended(rig, each.job_id) for each in history.accepted), "all have ended")
-    records = [rig.ledger.job(each.job_id) for each in history.accepted]
+    records = [rig.jobs.get(each.job_id) for each in history.accepted]
     report.say("storm: ended", dict(Counter(str(job.state) for job in records)))
     codes = Counter(job.failure.code for job in records if job.failure)
     report.say("storm: failures", dict(codes))
@@ -155,7 +155,7 @@ def _storm(
     report.say("storm: answers", dict(sorted(history.statuses.items())))
     slow = {kind: _spread(times) for kind, times in sorted(history.seconds.items())}
     report.say("storm: seconds to answer (p50 p95 p99 max)", slow)
-    histories = [rig.ledger.events(job.id) for job in records]
+    histories = [rig.jobs.events(job.id) for job in records]
     recovered = _recoveries(histories, rig)
     for role, times in recovered.items():
         report.say(
@@ -176,7 +176,7 @@ def _show(history: History, rig: Rig, over: threading.Event) -> None:
 
 
 def _ended(rig: Rig, job_id: str) -> bool:
-    return rig.ledger.job(job_id).state.terminal
+    return rig.jobs.get(job_id).state.terminal
 
 
 def _recoveries(histories: list[list[Event]], rig: Rig) -> dict[str, list[float]]:
@@ -267,7 +267,7 @@ def _flips(
     with Client(rig.url, history, options.seed * 1000 + 960) as client:
         wanted = client.submit(known[0])
         client.follow(wanted)
-        job = rig.ledger.job(wanted.job_id)
+        job = rig.jobs.get(wanted.job_id)
         for file, path in (
             (rig.store.artifact(job.id, job.attempt, "result.npy"), "result?format=tiff"),
             (rig.store.artifact(job.id, job.attempt, "report.json"), "report"),
@@ -320,7 +320,7 @@ def _full_disk(folder: Path, known: list[Case], report: Report) -> None:
                     for each in accepted:
                         client.follow(each)
             until(lambda: all(_ended(rig, each.job_id) for each in history.accepted), "the end")
-            states = Counter(str(rig.ledger.job(each.job_id).state) for each in history.accepted)
+            states = Counter(str(rig.jobs.get(each.job_id).state) for each in history.accepted)
             report.say("full disk: answers to submissions", dict(answers))
             report.say("full disk: accepted jobs ended", dict(states))
             report.judge("full disk", rig, history)

@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from tests.faults.history import TERMINAL, History, Submission
 from worker.contract import Event, EventType, JobRecord, State
-from worker.ledger.database import reading
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import NotFoundError
 from worker.ledger.tables import artifacts, jobs
 from worker.store import Store, sha256_of
@@ -16,19 +16,19 @@ from worker.store import Store, sha256_of
 OWNER = "local"
 
 
-def check(history: History, ledger: Ledger, store: Store) -> list[str]:
+def check(history: History, database: Database, store: Store) -> list[str]:
     """All broken promises."""
     found = [f"answer: {complaint}" for complaint in history.complaints]
-    found += _keys(history, ledger)
-    found += _stale_artifacts(ledger)
+    found += _keys(history, database)
+    found += _stale_artifacts(database)
     for wanted in history.accepted:
-        found += [f"job {min(wanted.ids)}: {fault}" for fault in _one(wanted, ledger, store)]
+        found += [f"job {min(wanted.ids)}: {fault}" for fault in _one(wanted, database, store)]
     return found
 
 
-def _keys(history: History, ledger: Ledger) -> Iterator[str]:
+def _keys(history: History, database: Database) -> Iterator[str]:
     """One key, one job; and no job that nobody wanted."""
-    with reading(ledger.engine) as connection:
+    with database.reading() as connection:
         rows = connection.execute(select(jobs.c.id, jobs.c.idempotency_key)).all()
     entered = Counter(row.idempotency_key for row in rows)
     wanted = {each.key: each for each in history.submissions}
@@ -43,29 +43,29 @@ def _keys(history: History, ledger: Ledger) -> Iterator[str]:
             yield f"key {row.idempotency_key}: answers named {known.ids}, the ledger has {row.id}"
 
 
-def _stale_artifacts(ledger: Ledger) -> Iterator[str]:
+def _stale_artifacts(database: Database) -> Iterator[str]:
     """Only what succeeded has files; the ledger itself looks for no others."""
     unsuccessful = select(jobs.c.id, jobs.c.state, artifacts.c.name).where(
         jobs.c.id == artifacts.c.job_id, jobs.c.state != State.SUCCEEDED
     )
-    with reading(ledger.engine) as connection:
+    with database.reading() as connection:
         for row in connection.execute(unsuccessful):
             yield f"job {row.id}: it {row.state} and has artifacts: {row.name}"
 
 
-def _one(wanted: Submission, ledger: Ledger, store: Store) -> Iterator[str]:
+def _one(wanted: Submission, database: Database, store: Store) -> Iterator[str]:
     if len(wanted.ids) != 1:
         yield f"one key was answered with {len(wanted.ids)} jobs"
         return
     try:
-        job = ledger.job(wanted.job_id, owner=OWNER)
+        job = Jobs(database).get(wanted.job_id, owner=OWNER)
     except NotFoundError:
         yield "accepted, and not in the ledger"
         return
     if not job.state.terminal:
         yield f"accepted, and still {job.state}"
         return
-    events = ledger.events(job.id)
+    events = Jobs(database).events(job.id)
     yield from _told(wanted, job, events)
     yield from _ended_once(job, events)
     yield from _attempts(job, events)

@@ -49,4 +49,4 @@ def history(rig: Rig) -> Iterator[History]:
     """What clients of the module's server have noted; every promise is checked at its end, too."""
     noted = History()
     yield noted
-    assert check(noted, rig.ledger, rig.store) == []
+    assert check(noted, rig.database, rig.store) == []

@@ -18,7 +18,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.kernel import die_with
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs
 from worker.settings import Settings
 from worker.store import Store
 
@@ -71,8 +72,12 @@ class Rig:
             **{name.removeprefix("REUCID_").lower(): v for name, v in self.environment.items()},
         )
         self.process: subprocess.Popen[bytes] | None = None
-        self.ledger = Ledger(self.settings.ledger_url)
+        self.database = Database(self.settings.ledger_url)
         self.store = Store(self.settings.data_dir)
+
+    @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.database)
 
     @property
     def url(self) -> str:
@@ -124,7 +129,7 @@ class Rig:
             process.kill()
             process.wait()
         _, alive = psutil.wait_procs(family, timeout=10)
-        self.ledger.close()
+        self.database.close()
         assert not alive, f"still alive: {alive}"
 
     # --- looking ---

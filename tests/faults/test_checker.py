@@ -12,9 +12,9 @@ from tests.faults.checker import OWNER, check
 from tests.faults.history import History, Submission
 from worker.contract import EventType, ImageInfo, JobRequest, Stage
 from worker.ledger.attempt import Attempt
-from worker.ledger.database import writing
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger, write_event
+from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import artifacts, events, jobs
 from worker.store import Store
 
@@ -25,9 +25,10 @@ class World:
     """One job that went as it should."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.sqlite'}")
+        self.database = Database.open(f"sqlite:///{folder / 'ledger.sqlite'}")
+        self.jobs = Jobs(self.database)
         self.store = Store(folder)
-        image, _ = Images(self.ledger).add(
+        image, _ = Images(self.database).add(
             image_id=uuid4().hex,
             owner=OWNER,
             name="x",
@@ -36,11 +37,11 @@ class World:
             info=ImageInfo("npy", (9, 9), "uint8"),
         )
         self.image_id = image.id
-        job, _ = self.ledger.submit(
+        job, _ = self.jobs.submit(
             JobRequest(OWNER, image.id, {}), idempotency_key="k", fingerprint="f"
         )
         self.id = job.id
-        self.attempt = Attempt(self.ledger, job.id, 1, "worker")
+        self.attempt = Attempt(self.database, job.id, 1, "worker")
         assert self.attempt.claim(60)
         self.attempt.enter(Stage.SAVING)
         self.path = self.store.attempt(job.id, 1) / "result.npy"
@@ -50,58 +51,58 @@ class World:
         self.attempt.commit([made], expires_in_s=60)
         self.wanted = Submission("k", Case(b"", "{}", made.sha256), {job.id})
         self.wanted.states = ["queued", "running", "succeeded"]
-        self.wanted.events = [(e.id, str(e.type)) for e in self.ledger.events(job.id)]
+        self.wanted.events = [(e.id, str(e.type)) for e in self.jobs.events(job.id)]
         self.wanted.read_to_the_end = True
         self.wanted.results = [made.sha256]
         self.history = History([self.wanted])
 
     def event(self, type_: EventType, attempt: int = 1) -> None:
-        with writing(self.ledger.engine) as connection:
+        with self.database.writing() as connection:
             write_event(connection, self.id, attempt, type_)
 
     def row(self, **values: object) -> None:
-        with writing(self.ledger.engine) as connection:
+        with self.database.writing() as connection:
             connection.execute(update(jobs).values(values))
 
     def check(self) -> list[str]:
-        return check(self.history, self.ledger, self.store)
+        return check(self.history, self.database, self.store)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path)
     yield world
-    world.ledger.close()
+    world.database.close()
 
 
 def lose(world: World) -> None:
-    with writing(world.ledger.engine) as connection:
+    with world.database.writing() as connection:
         connection.execute(delete(jobs))
 
 
 def forget_artifacts(world: World) -> None:
-    with writing(world.ledger.engine) as connection:
+    with world.database.writing() as connection:
         connection.execute(delete(artifacts))
 
 
 def forget_an_event(world: World) -> None:
-    with writing(world.ledger.engine) as connection:
+    with world.database.writing() as connection:
         connection.execute(delete(events).where(events.c.id == world.wanted.events[1][0]))
 
 
 def double(world: World) -> None:
-    world.ledger.submit(JobRequest(OWNER, world.image_id, {}))
+    world.jobs.submit(JobRequest(OWNER, world.image_id, {}))
 
 
 def turn_back_time(world: World) -> None:
-    with writing(world.ledger.engine) as connection:
+    with world.database.writing() as connection:
         first = world.wanted.events[0][0]
         connection.execute(update(events).where(events.c.id == first).values(created_at=4e9))
 
 
 def leave_a_stale_artifact(world: World) -> None:
     world.row(state="failed")
-    with writing(world.ledger.engine) as connection:
+    with world.database.writing() as connection:
         row = {"job_id": world.id, "name": "more", "sha256": "0" * 64, "size": 1}
         connection.execute(insert(artifacts).values(row))
 

@@ -24,8 +24,8 @@ FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 
 def ended(rig: Rig, wanted: Submission) -> State:
-    until(lambda: rig.ledger.job(wanted.job_id).state.terminal, f"{wanted.job_id} has ended")
-    return rig.ledger.job(wanted.job_id).state
+    until(lambda: rig.jobs.get(wanted.job_id).state.terminal, f"{wanted.job_id} has ended")
+    return rig.jobs.get(wanted.job_id).state
 
 
 def test_a_process_killed_at_any_point_costs_and_doubles_nothing(
@@ -37,7 +37,7 @@ def test_a_process_killed_at_any_point_costs_and_doubles_nothing(
         for wanted in history.accepted:
             assert ended(rig, wanted) is State.SUCCEEDED
             client.fetch(wanted)
-    assert check(history, rig.ledger, rig.store) == []
+    assert check(history, rig.database, rig.store) == []
 
 
 def test_nothing_is_lost_or_doubled_in_a_storm(
@@ -47,7 +47,7 @@ def test_nothing_is_lost_or_doubled_in_a_storm(
     scenarios.storm(rig, history, known, clients=3, jobs=9, kills=3, seed=2)
     assert len(history.accepted) - accepted >= 9
     assert rig.killed - killed >= 3
-    assert check(history, rig.ledger, rig.store) == []
+    assert check(history, rig.database, rig.store) == []
 
 
 def test_a_worker_that_comes_back_from_the_dead_changes_nothing(
@@ -61,12 +61,12 @@ def test_a_worker_that_comes_back_from_the_dead_changes_nothing(
         worker.suspend()
         rig.held |= {horse.pid, worker.pid}
         assert ended(rig, wanted) is State.SUCCEEDED
-        assert rig.ledger.job(wanted.job_id).attempt == 2
-        before = rig.ledger.events(wanted.job_id)
+        assert rig.jobs.get(wanted.job_id).attempt == 2
+        before = rig.jobs.events(wanted.job_id)
         worker.resume()
         horse.resume()
         until(lambda: not horse.is_running(), "the overtaken horse has ended")
-        assert rig.ledger.events(wanted.job_id) == before
+        assert rig.jobs.events(wanted.job_id) == before
         client.fetch(wanted)
 
 
@@ -151,7 +151,7 @@ def test_a_flipped_byte_is_reported_and_never_served(
     with Client(rig.url, history, 9) as client:
         wanted = client.submit(known[5])
         client.follow(wanted)
-        job = rig.ledger.job(wanted.job_id)
+        job = rig.jobs.get(wanted.job_id)
         path = rig.store.artifact(job.id, job.attempt, "result.npy")
         good = path.read_bytes()
         for place in (0, len(good) // 2, len(good) - 1):
@@ -183,7 +183,7 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
         )
         for skew in ("+3h", "-3h")
     ]
-    until(lambda: Workers(rig.ledger).alive(within_s=10) == 3, "the skewed workers are there")
+    until(lambda: Workers(rig.database).alive(within_s=10) == 3, "the skewed workers are there")
     with Client(rig.url, history, 10) as client:
         wanted = [client.submit(known[n % len(known)]) for n in range(6)]
         for each in wanted:
@@ -194,10 +194,10 @@ def test_a_worker_whose_clock_is_wrong_works_as_any_other(
             horse = find()
             rig.kill_process(horse, "horse")
             client.follow(lost)
-        assert Workers(rig.ledger).alive(within_s=10) == 3
+        assert Workers(rig.database).alive(within_s=10) == 3
     for process in skewed:
         assert process.poll() is None
-    assert check(history, rig.ledger, rig.store) == []
+    assert check(history, rig.database, rig.store) == []
     rig.stop()
 
 
@@ -265,7 +265,7 @@ def _fill_up(rig: Rig, folder: Path, known: list[Case]) -> None:
                 assert answer.json()["state"] == "succeeded"
                 time.sleep(1)
         if ended(rig, running) is State.FAILED:
-            failure = rig.ledger.job(running.job_id).failure
+            failure = rig.jobs.get(running.job_id).failure
             assert failure is not None
             assert failure.code in ("insufficient_storage", "worker_lost")
         client.follow(running)
@@ -273,5 +273,5 @@ def _fill_up(rig: Rig, folder: Path, known: list[Case]) -> None:
         client.follow(after)
         client.fetch(after)
         assert len(after.results) == 1
-    assert check(history, rig.ledger, rig.store) == []
+    assert check(history, rig.database, rig.store) == []
     rig.stop()

@@ -17,7 +17,7 @@ OPTIONAL = ("distributed", "hdf5plugin")  # tried by dask and RosettaSciIO as th
 INSPECT = """
 import sys
 from pathlib import Path
-from worker.inspection import inspect_file
+from worker.decoding.inspection import inspect_file
 for name in sys.argv[1:]:
     print(inspect_file(Path(name)).signals[0].format)
 """

@@ -121,7 +121,7 @@ def test_the_demonstration_gains_decibels(classify: Classifier) -> None:
 
 def test_the_bundled_micrograph_is_the_simulated_one(tmp_path: Path) -> None:
     for path in write_demonstration(tmp_path):
-        bundled = BUNDLED.parents[2] / "app" / "demo" / path.name
+        bundled = BUNDLED.parents[2] / "app" / "commands" / "demo" / path.name
         np.testing.assert_allclose(tifffile.imread(path), tifffile.imread(bundled), rtol=1e-6)
         with tifffile.TiffFile(bundled) as file:
             assert file.imagej_metadata is not None

@@ -31,8 +31,9 @@ from worker.contract import (
     State,
 )
 from worker.denoising.selection import Selection
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
+from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
 from worker.settings import Settings
 from worker.store import Store
@@ -40,7 +41,7 @@ from worker.store import Store
 DEADLINE = 40.0  # s; generous: it is only used up by a failure
 OWNER = "someone"
 SUPERVISE = (
-    "from worker.settings import Settings; from worker.supervisor import Supervisor; "
+    "from worker.settings import Settings; from worker.processes.supervisor import Supervisor; "
     "Supervisor(Settings()).run()"
 )
 LONG = {"patch_size": 7, "stacks": 1500, "components": 4}  # far longer than any test waits
@@ -55,7 +56,7 @@ def until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
         time.sleep(0.02)
 
 
-def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER) -> ImageRecord:
+def add_image(database: Database, store: Store | None = None, *, owner: str = OWNER) -> ImageRecord:
     """An accepted noisy lattice; without a store, its row alone."""
     image_id = uuid4().hex
     if store is not None:
@@ -65,7 +66,7 @@ def add_image(ledger: Ledger, store: Store | None = None, *, owner: str = OWNER)
         (upload / "original").write_bytes(image_id.encode())
         np.save(upload / "pixels.npy", np.random.default_rng(1).poisson(lattice).astype(np.uint16))
         store.accept(upload, image_id)
-    record, _ = Images(ledger).add(
+    record, _ = Images(database).add(
         owner=owner,
         name="lattice.tif",
         sha256=image_id * 2,
@@ -88,10 +89,15 @@ def valkey_server(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def ledger(database_url: str) -> Iterator[Ledger]:
-    ledger = Ledger.open(database_url)
-    yield ledger
-    ledger.close()
+def database(database_url: str) -> Iterator[Database]:
+    database = Database.open(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def jobs(database: Database) -> Jobs:
+    return Jobs(database)
 
 
 @pytest.fixture(scope="session")
@@ -123,16 +129,20 @@ class Server:
 
     process: subprocess.Popen[bytes]
     settings: Settings
-    ledger: Ledger
+    database: Database
     store: Store
     log: Path
 
+    @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.database)
+
     def submit(self, params: dict[str, object]) -> str:
-        image = add_image(self.ledger, self.store)
-        return self.ledger.submit(JobRequest(OWNER, image.id, params))[0].id
+        image = add_image(self.database, self.store)
+        return self.jobs.submit(JobRequest(OWNER, image.id, params))[0].id
 
     def job(self, job_id: str) -> JobRecord:
-        return self.ledger.job(job_id)
+        return self.jobs.get(job_id)
 
     def wait(self, job_id: str) -> JobRecord:
         until(lambda: self.job(job_id).state.terminal)
@@ -145,7 +155,7 @@ class Server:
 
     def events(self, job_id: str) -> list[str]:
         """What happened, but for warnings: random weights find nothing useful."""
-        events = self.ledger.events(job_id)
+        events = self.jobs.events(job_id)
         return [str(event.type) for event in events if event.type is not EventType.WARNING]
 
     def processes(self, role: str) -> list[psutil.Process]:
@@ -189,9 +199,9 @@ def serve(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cal
                 [sys.executable, "-c", SUPERVISE], env=environment, stdout=output, stderr=output
             )
         processes.append(process)
-        ledger = Ledger.open(settings.ledger_url)
-        server = Server(process, settings, ledger, Store(settings.data_dir), log)
-        until(lambda: Workers(ledger).alive(within_s=60) >= workers)
+        database = Database.open(settings.ledger_url)
+        server = Server(process, settings, database, Store(settings.data_dir), log)
+        until(lambda: Workers(database).alive(within_s=60) >= workers)
         return server
 
     yield start
@@ -211,7 +221,7 @@ def stop(server: Server, how: signal.Signals = signal.SIGTERM) -> None:
         _, alive = psutil.wait_procs(family, timeout=5)
         for process in alive:
             process.kill()
-    server.ledger.close()
+    server.database.close()
     assert not alive, f"still alive: {alive}"
 
 

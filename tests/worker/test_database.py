@@ -11,8 +11,15 @@ from worker.contract import Artifact, JobRequest, State
 from worker.ledger import mounts
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
-from worker.ledger.database import UnusableLedgerError, check_place, migrate, open_engine, writing
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import (
+    Database,
+    UnusableLedgerError,
+    check_place,
+    migrate,
+    open_engine,
+    writing,
+)
+from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
 
 JOB = {
@@ -74,42 +81,46 @@ def old_ledger(url: str) -> dict[str, str]:
 
 def test_an_older_ledger_is_upgraded_and_keeps_its_jobs(database_url: str) -> None:
     ids = old_ledger(database_url)
-    ledger = Ledger.open(database_url)
+    database = Database.open(database_url)
     for state, job_id in ids.items():
-        job = ledger.job(job_id, owner=OWNER)
+        job = Jobs(database).get(job_id, owner=OWNER)
         assert (job.state, job.request.params) == (State(state), {"patch_size": 11})
         assert job.request.metadata == {"deep": {"er": [1, None, "µ"]}}
         assert (len(job.artifacts), job.failure is not None) == (
             state == "succeeded",
             state == "failed",
         )
-        assert [event.type for event in ledger.events(job_id)] == ["queued"]
-    assert len(ledger.jobs(owner=OWNER, label=("a", "b"))) == len(LIVES)
+        assert [event.type for event in Jobs(database).events(job_id)] == ["queued"]
+    assert len(Jobs(database).page(owner=OWNER, label=("a", "b"))) == len(LIVES)
     # What was under way goes on: the lost one is recovered, both can be run and ended.
-    assert Backlog(ledger).recover(3) == [ids["running"]]
-    for waiting in Backlog(ledger).waiting(5):
-        attempt = Attempt(ledger, waiting.job_id, waiting.attempt, "worker")
+    assert Backlog(database).recover(3) == [ids["running"]]
+    for waiting in Backlog(database).waiting(5):
+        attempt = Attempt(database, waiting.job_id, waiting.attempt, "worker")
         assert attempt.claim(60)
         assert attempt.commit([Artifact("result.npy", "0" * 64, 1)], expires_in_s=60)
-    assert {job.state for job in ledger.jobs(owner=OWNER)} == {"succeeded", "failed", "canceled"}
-    new, _ = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))
-    assert new.serial > max(ledger.job(each).serial for each in ids.values())
-    ledger.close()
+    assert {job.state for job in Jobs(database).page(owner=OWNER)} == {
+        "succeeded",
+        "failed",
+        "canceled",
+    }
+    new, _ = Jobs(database).submit(JobRequest(OWNER, add_image(database).id, {}))
+    assert new.serial > max(Jobs(database).get(each).serial for each in ids.values())
+    database.close()
 
 
 def test_a_newer_ledger_is_refused(database_url: str) -> None:
-    Ledger.open(database_url).close()
+    Database.open(database_url).close()
     engine = open_engine(database_url)
     with writing(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     engine.dispose()
     with pytest.raises(UnusableLedgerError, match=r"revision 9999.*newer REUCID.*backup"):
-        Ledger.open(database_url)
+        Database.open(database_url)
 
 
 def test_a_database_that_is_away_is_named_without_its_password() -> None:
     with pytest.raises(UnusableLedgerError, match=r"cannot open the ledger") as caught:
-        Ledger.open("postgresql://user:secret@127.0.0.1:9/ledger")
+        Database.open("postgresql://user:secret@127.0.0.1:9/ledger")
     assert "secret" not in str(caught.value)
 
 
@@ -154,19 +165,19 @@ def test_sqlite_is_refused_on_a_network_filesystem(
     monkeypatch.setattr(mounts, "MOUNTS", table)
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     with pytest.raises(UnusableLedgerError, match=r"\(nfs\).*REUCID_LEDGER_ON_NETWORK=true"):
-        Ledger.open(url)
+        Database.open(url)
     check_place("postgresql://host/db")
-    Ledger.open(url, on_network=True).close()
+    Database.open(url, on_network=True).close()
 
 
 def test_the_ledger_outlives_a_crash_of_its_database(postgres: Cluster) -> None:
-    ledger = Ledger.open(postgres.create())
-    job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
+    database = Database.open(postgres.create())
+    job_id = Jobs(database).submit(JobRequest(OWNER, add_image(database).id, {}))[0].id
     postgres.stop()
     postgres.start()
-    assert ledger.job(job_id).state is State.QUEUED
-    assert Attempt(ledger, job_id, 1, "worker").claim(60)
-    ledger.close()
+    assert Jobs(database).get(job_id).state is State.QUEUED
+    assert Attempt(database, job_id, 1, "worker").claim(60)
+    database.close()
 
 
 def test_a_process_stopped_within_a_write_holds_nobody_up_for_ever(
@@ -174,22 +185,22 @@ def test_a_process_stopped_within_a_write_holds_nobody_up_for_ever(
 ) -> None:
     monkeypatch.setattr("worker.ledger.database.STUCK_TIMEOUT", 0.2)
     url = postgres.create()
-    stuck, ledger = Ledger.open(url), Ledger(url)
+    stuck, database = Database.open(url), Database(url)
     with stuck.engine.connect().execution_options(writes=True) as connection:
         connection.execute(text("SELECT 1"))  # and then nothing more
-        Workers(ledger).beat("worker")
+        Workers(database).beat("worker")
         connection.invalidate()
-    assert Workers(ledger).alive(within_s=60) == 1
+    assert Workers(database).alive(within_s=60) == 1
     stuck.close()
-    ledger.close()
+    database.close()
 
 
 def test_a_stock_engine_reads_what_we_wrote(tmp_path: Path) -> None:
     """Nothing about an SQLite ledger needs our code to be read."""
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    ledger = Ledger.open(url)
-    add_image(ledger)
-    ledger.close()
+    database = Database.open(url)
+    add_image(database)
+    database.close()
     engine = create_engine(url)
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM images")).scalar_one() == 1

@@ -21,8 +21,9 @@ from tests.worker.conftest import OWNER, add_image, until
 from worker.contract import Artifact, Failure, JobRequest, Priority, Stage, State
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
+from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import (
     ConflictError,
     ExpiredError,
@@ -36,13 +37,13 @@ from worker.ledger.workers import Workers
 MADE = [Artifact("result.npy", "0" * 64, 1)]
 
 
-def submit(ledger: Ledger, owner: str = OWNER, **fields: object) -> str:
-    image = add_image(ledger, owner=owner)
-    return ledger.submit(JobRequest(owner, image.id, {}, **fields))[0].id  # type: ignore[arg-type]
+def submit(database: Database, owner: str = OWNER, **fields: object) -> str:
+    image = add_image(database, owner=owner)
+    return Jobs(database).submit(JobRequest(owner, image.id, {}, **fields))[0].id  # type: ignore[arg-type]
 
 
-def claimed(ledger: Ledger, job_id: str, number: int = 1, lease_s: float = 60) -> Attempt:
-    attempt = Attempt(ledger, job_id, number, "worker")
+def claimed(database: Database, job_id: str, number: int = 1, lease_s: float = 60) -> Attempt:
+    attempt = Attempt(database, job_id, number, "worker")
     assert attempt.claim(lease_s)
     return attempt
 
@@ -50,18 +51,18 @@ def claimed(ledger: Ledger, job_id: str, number: int = 1, lease_s: float = 60) -
 # Fencing
 
 
-def test_a_job_is_claimed_once(ledger: Ledger) -> None:
-    job_id = submit(ledger)
-    claimed(ledger, job_id)
-    assert Attempt(ledger, job_id, 1, "other").claim(60) is None
+def test_a_job_is_claimed_once(database: Database) -> None:
+    job_id = submit(database)
+    claimed(database, job_id)
+    assert Attempt(database, job_id, 1, "other").claim(60) is None
 
 
-def test_a_stale_attempt_changes_nothing(ledger: Ledger) -> None:
-    job_id = submit(ledger)
-    stale = claimed(ledger, job_id, lease_s=-1)
-    assert Backlog(ledger).recover(3) == [job_id]
-    fresh = claimed(ledger, job_id, 2)
-    before, events = ledger.job(job_id), ledger.events(job_id)
+def test_a_stale_attempt_changes_nothing(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database)
+    stale = claimed(database, job_id, lease_s=-1)
+    assert Backlog(database).recover(3) == [job_id]
+    fresh = claimed(database, job_id, 2)
+    before, events = jobs.get(job_id), jobs.events(job_id)
     assert not stale.renew(60)
     assert not stale.enter(Stage.SAVING)
     assert not stale.stack_done(1, 2, {})
@@ -69,74 +70,77 @@ def test_a_stale_attempt_changes_nothing(ledger: Ledger) -> None:
     assert not stale.commit(MADE, expires_in_s=60)
     assert not stale.fail(Failure("internal", "late"))
     assert not stale.hand_back()
-    assert (ledger.job(job_id), ledger.events(job_id)) == (before, events)
+    assert (jobs.get(job_id), jobs.events(job_id)) == (before, events)
     assert fresh.commit(MADE, expires_in_s=60)
-    assert ledger.job(job_id).artifacts == tuple(MADE)
+    assert jobs.get(job_id).artifacts == tuple(MADE)
 
 
-def test_a_canceled_job_cannot_be_committed(ledger: Ledger) -> None:
-    job_id = submit(ledger)
-    attempt = claimed(ledger, job_id)
-    assert ledger.cancel(job_id, owner=OWNER).state is State.CANCELED
+def test_a_canceled_job_cannot_be_committed(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database)
+    attempt = claimed(database, job_id)
+    assert jobs.cancel(job_id, owner=OWNER).state is State.CANCELED
     assert not attempt.renew(60)
     assert not attempt.commit(MADE, expires_in_s=60)
-    assert ledger.job(job_id).artifacts == ()
-    assert ledger.cancel(job_id, owner=OWNER) == ledger.job(job_id)
-    assert [event.type for event in ledger.events(job_id)] == [
+    assert jobs.get(job_id).artifacts == ()
+    assert jobs.cancel(job_id, owner=OWNER) == jobs.get(job_id)
+    assert [event.type for event in jobs.events(job_id)] == [
         *("queued", "started", "stage", "canceled")
     ]
 
 
-def test_an_unclaimed_attempt_is_not_over(ledger: Ledger) -> None:
+def test_an_unclaimed_attempt_is_not_over(database: Database, jobs: Jobs) -> None:
     """The worker renews from the fork on, which is before its horse has claimed."""
-    job_id = submit(ledger)
-    attempt = Attempt(ledger, job_id, 1, "worker")
+    job_id = submit(database)
+    attempt = Attempt(database, job_id, 1, "worker")
     assert attempt.renew(60)
-    ledger.cancel(job_id, owner=OWNER)
+    jobs.cancel(job_id, owner=OWNER)
     assert not attempt.renew(60)
 
 
-def test_a_job_lost_too_often_fails(ledger: Ledger) -> None:
-    job_id = submit(ledger)
+def test_a_job_lost_too_often_fails(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database)
     for number in (1, 2, 3):
-        claimed(ledger, job_id, number, lease_s=-1)
-        Backlog(ledger).recover(3)
-    job = ledger.job(job_id)
+        claimed(database, job_id, number, lease_s=-1)
+        Backlog(database).recover(3)
+    job = jobs.get(job_id)
     assert job.failure is not None
     assert (job.state, job.failure.code) == (State.FAILED, "worker_lost")
 
 
-def test_a_job_handed_back_is_not_counted_as_lost(ledger: Ledger) -> None:
-    job_id = submit(ledger)
+def test_a_job_handed_back_is_not_counted_as_lost(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database)
     for number in range(1, 6):
-        assert claimed(ledger, job_id, number).hand_back()
-    assert (ledger.job(job_id).state, ledger.job(job_id).attempt) == (State.QUEUED, 6)
-    assert ledger.job(job_id).started_at is None
+        assert claimed(database, job_id, number).hand_back()
+    assert (jobs.get(job_id).state, jobs.get(job_id).attempt) == (
+        State.QUEUED,
+        6,
+    )
+    assert jobs.get(job_id).started_at is None
 
 
-def test_a_live_lease_is_left_alone(ledger: Ledger) -> None:
-    job_id = submit(ledger)
-    attempt = claimed(ledger, job_id, lease_s=0.05)
+def test_a_live_lease_is_left_alone(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database)
+    attempt = claimed(database, job_id, lease_s=0.05)
     assert attempt.renew(60)
-    assert Backlog(ledger).recover(3) == []
-    assert ledger.job(job_id).state is State.RUNNING
+    assert Backlog(database).recover(3) == []
+    assert jobs.get(job_id).state is State.RUNNING
 
 
 class Lives(RuleBasedStateMachine):
     """Any order of calls by owners, workers and dispatchers on one job."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, database: Database) -> None:
         super().__init__()
-        self.ledger = ledger
+        self.database, self.jobs = database, Jobs(database)
 
     @initialize()
     def begin(self) -> None:
-        self.id = submit(self.ledger)
+        self.id = submit(self.database)
         self.ended: object = None
 
     def attempt(self, back: int) -> Attempt:
-        number = max(1, self.ledger.job(self.id).attempt - back)
-        return Attempt(self.ledger, self.id, number, "worker")
+        number = max(1, self.jobs.get(self.id).attempt - back)
+        return Attempt(self.database, self.id, number, "worker")
 
     @rule(back=st.integers(0, 1), lease_s=st.sampled_from([-1.0, 60.0]))
     def claim(self, back: int, lease_s: float) -> None:
@@ -144,7 +148,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 1))
     def commit(self, back: int) -> None:
-        was = self.ledger.job(self.id)
+        was = self.jobs.get(self.id)
         made = self.attempt(back).commit(MADE, expires_in_s=60)
         assert made == (was.state is State.RUNNING and (back == 0 or was.attempt == 1))
 
@@ -163,24 +167,24 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def recover(self) -> None:
-        Backlog(self.ledger).recover(3)
+        Backlog(self.database).recover(3)
 
     @rule()
     def dispatch(self) -> None:
-        for waiting in Backlog(self.ledger).waiting(5):
-            Backlog(self.ledger).dispatch(waiting)
+        for waiting in Backlog(self.database).waiting(5):
+            Backlog(self.database).dispatch(waiting)
 
     @rule()
     def cancel(self) -> None:
-        self.ledger.cancel(self.id, owner=OWNER)
+        self.jobs.cancel(self.id, owner=OWNER)
 
     @rule()
     def request_finish(self) -> None:
-        self.ledger.request_finish(self.id, owner=OWNER)
+        self.jobs.request_finish(self.id, owner=OWNER)
 
     @invariant()
     def a_terminal_job_never_changes(self) -> None:
-        now = (self.ledger.job(self.id), self.ledger.events(self.id))
+        now = (self.jobs.get(self.id), self.jobs.events(self.id))
         if self.ended is not None:
             assert now == self.ended
         elif now[0].state.terminal:
@@ -188,14 +192,14 @@ class Lives(RuleBasedStateMachine):
 
     @invariant()
     def artifacts_and_success_go_together(self) -> None:
-        job = self.ledger.job(self.id)
+        job = self.jobs.get(self.id)
         assert (job.state is State.SUCCEEDED) == bool(job.artifacts) == (job.expires_at is not None)
         assert (job.state is State.FAILED) == (job.failure is not None)
         assert job.state.terminal == (job.finished_at is not None)
 
     @invariant()
     def the_history_ends_as_the_job_stands(self) -> None:
-        events, job = self.ledger.events(self.id), self.ledger.job(self.id)
+        events, job = self.jobs.events(self.id), self.jobs.get(self.id)
         terminal = [event.type for event in events if State.__members__.get(event.type.name)]
         terminal = [t for t in terminal if State(t).terminal]
         assert terminal == ([job.state] if job.state.terminal else [])
@@ -203,9 +207,9 @@ class Lives(RuleBasedStateMachine):
         assert [event.attempt for event in events] == sorted(event.attempt for event in events)
 
 
-def test_any_order_of_calls_keeps_the_promises(ledger: Ledger) -> None:
+def test_any_order_of_calls_keeps_the_promises(database: Database) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Lives(ledger),
+        lambda: Lives(database),
         settings=settings(
             max_examples=12,
             stateful_step_count=15,
@@ -218,152 +222,157 @@ def test_any_order_of_calls_keeps_the_promises(ledger: Ledger) -> None:
 # Submission
 
 
-def test_a_repeated_submission_makes_no_second_job(ledger: Ledger) -> None:
-    request = JobRequest(OWNER, add_image(ledger).id, {"seed": 1})
-    first, created = ledger.submit(request, idempotency_key="k", fingerprint="f")
+def test_a_repeated_submission_makes_no_second_job(database: Database, jobs: Jobs) -> None:
+    request = JobRequest(OWNER, add_image(database).id, {"seed": 1})
+    first, created = jobs.submit(request, idempotency_key="k", fingerprint="f")
     assert created
-    assert ledger.submit(request, idempotency_key="k", fingerprint="f") == (first, False)
+    assert jobs.submit(request, idempotency_key="k", fingerprint="f") == (first, False)
     with pytest.raises(IdempotencyMismatchError):
-        ledger.submit(request, idempotency_key="k", fingerprint="g")
-    ledger.cancel(first.id, owner=OWNER)
-    Retention(ledger).expire_images(unused_s=-1)
+        jobs.submit(request, idempotency_key="k", fingerprint="g")
+    jobs.cancel(first.id, owner=OWNER)
+    Retention(database).expire_images(unused_s=-1)
     with pytest.raises(ExpiredError):
-        ledger.submit(request)
-    again, created = ledger.submit(request, idempotency_key="k", fingerprint="f")
+        jobs.submit(request)
+    again, created = jobs.submit(request, idempotency_key="k", fingerprint="f")
     assert (again.id, created) == (first.id, False), "though its image has expired"
-    other = add_image(ledger, owner="other")
-    assert ledger.submit(JobRequest("other", other.id, {}), idempotency_key="k", fingerprint="g")[
+    other = add_image(database, owner="other")
+    assert jobs.submit(JobRequest("other", other.id, {}), idempotency_key="k", fingerprint="g")[
         1
     ], "keys are each owner's own"
 
 
-def test_another_owners_image_cannot_be_denoised(ledger: Ledger) -> None:
-    image = add_image(ledger, owner="other")
+def test_another_owners_image_cannot_be_denoised(database: Database, jobs: Jobs) -> None:
+    image = add_image(database, owner="other")
     with pytest.raises(NotFoundError):
-        ledger.submit(JobRequest(OWNER, image.id, {}))
+        jobs.submit(JobRequest(OWNER, image.id, {}))
 
 
-def test_another_owners_things_are_not_found(ledger: Ledger) -> None:
-    job_id = submit(ledger, "other")
-    image_id = ledger.job(job_id).request.image_id
-    for look in (ledger.job, ledger.cancel, ledger.request_finish, ledger.delete_job):
+def test_another_owners_things_are_not_found(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database, "other")
+    image_id = jobs.get(job_id).request.image_id
+    for look in (
+        jobs.get,
+        jobs.cancel,
+        jobs.request_finish,
+        jobs.delete,
+    ):
         with pytest.raises(NotFoundError):
             look(job_id, owner=OWNER)
     with pytest.raises(NotFoundError):
-        Images(ledger).get(image_id, owner=OWNER)
+        Images(database).get(image_id, owner=OWNER)
     with pytest.raises(NotFoundError):
-        Images(ledger).delete(image_id, owner=OWNER)
-    assert ledger.job(job_id).state is State.QUEUED
+        Images(database).delete(image_id, owner=OWNER)
+    assert jobs.get(job_id).state is State.QUEUED
 
 
-def test_images_are_known_by_digest_to_their_owner(ledger: Ledger) -> None:
-    image = add_image(ledger)
+def test_images_are_known_by_digest_to_their_owner(database: Database) -> None:
+    image = add_image(database)
     again = {"owner": OWNER, "name": "x", "sha256": image.sha256, "size": 1, "info": image.info}
-    assert Images(ledger).add(image_id="f" * 32, **again) == (image, False)  # type: ignore[arg-type]
-    assert Images(ledger).by_digest(image.sha256, owner=OWNER) == image
-    assert Images(ledger).by_digest(image.sha256, owner="other") is None
-    assert Images(ledger).get(image.id, owner=OWNER) == image
+    assert Images(database).add(image_id="f" * 32, **again) == (image, False)  # type: ignore[arg-type]
+    assert Images(database).by_digest(image.sha256, owner=OWNER) == image
+    assert Images(database).by_digest(image.sha256, owner="other") is None
+    assert Images(database).get(image.id, owner=OWNER) == image
 
 
-def test_what_is_in_use_stays(ledger: Ledger) -> None:
-    job_id = submit(ledger)
-    image_id = ledger.job(job_id).request.image_id
+def test_what_is_in_use_stays(database: Database, jobs: Jobs) -> None:
+    job_id = submit(database)
+    image_id = jobs.get(job_id).request.image_id
     with pytest.raises(ConflictError):
-        ledger.delete_job(job_id, owner=OWNER)
+        jobs.delete(job_id, owner=OWNER)
     with pytest.raises(ConflictError):
-        Images(ledger).delete(image_id, owner=OWNER)
-    ledger.cancel(job_id, owner=OWNER)
-    ledger.delete_job(job_id, owner=OWNER)
-    assert ledger.events(job_id) == []
-    Images(ledger).delete(image_id, owner=OWNER)
+        Images(database).delete(image_id, owner=OWNER)
+    jobs.cancel(job_id, owner=OWNER)
+    jobs.delete(job_id, owner=OWNER)
+    assert jobs.events(job_id) == []
+    Images(database).delete(image_id, owner=OWNER)
     with pytest.raises(NotFoundError):
-        Images(ledger).get(image_id, owner=OWNER)
+        Images(database).get(image_id, owner=OWNER)
 
 
-def test_jobs_are_listed_newest_first_in_pages(ledger: Ledger) -> None:
-    ids = [submit(ledger, external_id=f"e{n % 2}") for n in range(5)][::-1]
-    assert [job.id for job in ledger.jobs(owner=OWNER)] == ids
-    assert [job.id for job in ledger.jobs(owner=OWNER, limit=2)] == ids[:2]
+def test_jobs_are_listed_newest_first_in_pages(database: Database, jobs: Jobs) -> None:
+    ids = [submit(database, external_id=f"e{n % 2}") for n in range(5)][::-1]
+    assert [job.id for job in jobs.page(owner=OWNER)] == ids
+    assert [job.id for job in jobs.page(owner=OWNER, limit=2)] == ids[:2]
     assert [
-        job.id for job in ledger.jobs(owner=OWNER, before=ledger.job(ids[1]).serial, limit=2)
+        job.id for job in jobs.page(owner=OWNER, before=jobs.get(ids[1]).serial, limit=2)
     ] == ids[2:4]
-    assert [job.id for job in ledger.jobs(owner=OWNER, external_id="e0")] == ids[::2]
-    ledger.cancel(ids[3], owner=OWNER)
-    assert [job.id for job in ledger.jobs(owner=OWNER, state=State.CANCELED)] == [ids[3]]
-    assert ledger.jobs(owner="other") == []
+    assert [job.id for job in jobs.page(owner=OWNER, external_id="e0")] == ids[::2]
+    jobs.cancel(ids[3], owner=OWNER)
+    assert [job.id for job in jobs.page(owner=OWNER, state=State.CANCELED)] == [ids[3]]
+    assert jobs.page(owner="other") == []
 
 
 @pytest.mark.parametrize("name", ["sample", "a.b", 'a"b', "a'b", "$", "a b", "µ", "[0]"])
-def test_jobs_are_found_by_label(ledger: Ledger, name: str) -> None:
-    job_id = submit(ledger, labels={name: "v"})
-    submit(ledger, labels={name: "w", "other": "v"})
-    assert [job.id for job in ledger.jobs(owner=OWNER, label=(name, "v"))] == [job_id]
+def test_jobs_are_found_by_label(database: Database, jobs: Jobs, name: str) -> None:
+    job_id = submit(database, labels={name: "v"})
+    submit(database, labels={name: "w", "other": "v"})
+    assert [job.id for job in jobs.page(owner=OWNER, label=(name, "v"))] == [job_id]
 
 
 # Order
 
 
-def run_all(ledger: Ledger) -> str:
+def run_all(database: Database) -> str:
     """Run queued jobs one at a time; the initials of their owners in order."""
     order = ""
-    while waiting := Backlog(ledger).waiting(1):
+    while waiting := Backlog(database).waiting(1):
         (job,) = waiting
-        assert ledger.queue_position(job.job_id) == 0
-        record = Attempt(ledger, job.job_id, job.attempt, "worker").claim(60)
+        assert Jobs(database).queue_position(job.job_id) == 0
+        record = Attempt(database, job.job_id, job.attempt, "worker").claim(60)
         assert record is not None
         order += record.request.owner
-        Attempt(ledger, job.job_id, job.attempt, "worker").commit(MADE, expires_in_s=60)
+        Attempt(database, job.job_id, job.attempt, "worker").commit(MADE, expires_in_s=60)
     return order
 
 
-def test_interactive_jobs_go_before_batch_jobs(ledger: Ledger) -> None:
-    batch = [submit(ledger, priority=Priority.BATCH) for _ in range(3)]
-    interactive = submit(ledger)
-    assert ledger.queue_position(interactive) == 0
-    assert [ledger.queue_position(job_id) for job_id in batch] == [1, 2, 3]
-    claimed(ledger, interactive)
-    assert ledger.queue_position(interactive) is None
+def test_interactive_jobs_go_before_batch_jobs(database: Database, jobs: Jobs) -> None:
+    batch = [submit(database, priority=Priority.BATCH) for _ in range(3)]
+    interactive = submit(database)
+    assert jobs.queue_position(interactive) == 0
+    assert [jobs.queue_position(job_id) for job_id in batch] == [1, 2, 3]
+    claimed(database, interactive)
+    assert jobs.queue_position(interactive) is None
 
 
-def test_the_position_told_is_the_place_in_the_line(ledger: Ledger) -> None:
+def test_the_position_told_is_the_place_in_the_line(database: Database, jobs: Jobs) -> None:
     rng = Random(1)
     for _ in range(30):
-        submit(ledger, rng.choice("abc"), priority=rng.choice(list(Priority)))
+        submit(database, rng.choice("abc"), priority=rng.choice(list(Priority)))
         if rng.random() < 0.3:
-            Backlog(ledger).dispatch(rng.choice(Backlog(ledger).waiting(5)))
-    line = [job.job_id for job in Backlog(ledger).waiting(100)]
+            Backlog(database).dispatch(rng.choice(Backlog(database).waiting(5)))
+    line = [job.job_id for job in Backlog(database).waiting(100)]
     assert len(line) == 30
-    assert [ledger.queue_position(job_id) for job_id in line] == list(range(30))
+    assert [jobs.queue_position(job_id) for job_id in line] == list(range(30))
 
 
-def test_owners_take_turns(ledger: Ledger) -> None:
+def test_owners_take_turns(database: Database) -> None:
     for owner, count in (("a", 6), ("b", 6), ("c", 2)):
         for _ in range(count):
-            submit(ledger, owner)
-    assert run_all(ledger) == "abcabcabababab"
+            submit(database, owner)
+    assert run_all(database) == "abcabcabababab"
 
 
-def test_a_late_owner_waits_for_one_round_only(ledger: Ledger) -> None:
+def test_a_late_owner_waits_for_one_round_only(database: Database, jobs: Jobs) -> None:
     for owner in "ab":
         for _ in range(20):
-            submit(ledger, owner)
+            submit(database, owner)
     for _ in range(10):
-        (job,) = Backlog(ledger).waiting(1)
-        claimed(ledger, job.job_id).commit(MADE, expires_in_s=60)
-    late = submit(ledger, "c")
-    position = ledger.queue_position(late)
+        (job,) = Backlog(database).waiting(1)
+        claimed(database, job.job_id).commit(MADE, expires_in_s=60)
+    late = submit(database, "c")
+    position = jobs.queue_position(late)
     assert position is not None
     assert position <= 2
-    assert Counter(run_all(ledger)[:3])["c"] == 1
+    assert Counter(run_all(database)[:3])["c"] == 1
 
 
 # Processes
 
 
 def _open(url: str) -> bool:
-    ledger = Ledger.open(url)
-    ledger.ping()
-    ledger.close()
+    database = Database.open(url)
+    database.ping()
+    database.close()
     return True
 
 
@@ -373,34 +382,34 @@ def test_many_processes_may_open_a_new_ledger_at_once(database_url: str) -> None
 
 
 def _claim(url: str, job_id: str) -> bool:
-    ledger = Ledger(url)
-    won = Attempt(ledger, job_id, 1, str(multiprocessing.current_process().pid)).claim(60)
-    ledger.close()
+    database = Database(url)
+    won = Attempt(database, job_id, 1, str(multiprocessing.current_process().pid)).claim(60)
+    database.close()
     return won is not None
 
 
 def test_one_of_many_processes_claims(database_url: str) -> None:
-    ledger = Ledger.open(database_url)
-    job_id = submit(ledger)
-    ledger.close()
+    database = Database.open(database_url)
+    job_id = submit(database)
+    database.close()
     with ProcessPoolExecutor(4, multiprocessing.get_context("spawn")) as pool:
         assert sum(pool.map(_claim, [database_url] * 16, [job_id] * 16)) == 1
 
 
-def test_the_migrations_make_the_tables_of_the_code(ledger: Ledger) -> None:
+def test_the_migrations_make_the_tables_of_the_code(database: Database) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with ledger.engine.connect() as connection:
+    with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert {"jobs", "events"} <= set(inspect(connection).get_table_names())
 
 
-def test_workers_are_seen_until_they_leave(ledger: Ledger) -> None:
-    Workers(ledger).beat("one")
-    Workers(ledger).beat("two")
-    Workers(ledger).beat("two")
-    assert Workers(ledger).alive(within_s=60) == 2
-    Workers(ledger).leave("one")
-    assert Workers(ledger).alive(within_s=60) == 1
-    until(lambda: Workers(ledger).alive(within_s=0.01) == 0)
+def test_workers_are_seen_until_they_leave(database: Database) -> None:
+    Workers(database).beat("one")
+    Workers(database).beat("two")
+    Workers(database).beat("two")
+    assert Workers(database).alive(within_s=60) == 2
+    Workers(database).leave("one")
+    assert Workers(database).alive(within_s=60) == 1
+    until(lambda: Workers(database).alive(within_s=0.01) == 0)

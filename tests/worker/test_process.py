@@ -5,12 +5,11 @@ import sys
 
 import pytest
 
-from worker.ledger.database import CACHE
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import CACHE, Database
 
 ALLOCATE = """
 import ctypes, os, re, sys, tempfile, threading
-from worker.process import keep_few_heaps
+from worker.kernel import keep_few_heaps
 
 if sys.argv[1] == "few":
     keep_few_heaps()
@@ -44,7 +43,7 @@ def test_threads_share_few_heaps() -> None:
     assert heaps("few") <= 2 < heaps("many")
 
 
-def test_a_connection_to_sqlite_keeps_little_in_memory(ledger: Ledger) -> None:
-    if ledger.engine.dialect.name == "sqlite":
-        with ledger.engine.connect() as connection:
+def test_a_connection_to_sqlite_keeps_little_in_memory(database: Database) -> None:
+    if database.engine.dialect.name == "sqlite":
+        with database.engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA cache_size").scalar() == -CACHE

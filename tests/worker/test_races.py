@@ -13,8 +13,9 @@ from tests.worker.conftest import OWNER, add_image
 from worker.contract import Artifact, JobRequest, Stage, State
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
+from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import ConflictError, NotFoundError
 from worker.ledger.retention import Retention
 from worker.ledger.workers import Workers
@@ -24,12 +25,12 @@ MADE = [Artifact("result.npy", "0" * 64, 1)]
 Answer = TypeVar("Answer")
 
 
-def all_at_once(ledger: Ledger, do: Callable[[Ledger, int], Answer]) -> list[Answer]:
+def all_at_once(database: Database, do: Callable[[Database, int], Answer]) -> list[Answer]:
     """Do something from several processes' worth of ledgers, all begun at the same moment."""
     start = threading.Barrier(AT_ONCE)
 
     def run(n: int) -> Answer:
-        own = Ledger(ledger.engine.url.render_as_string(hide_password=False))
+        own = Database(database.engine.url.render_as_string(hide_password=False))
         try:
             own.ping()
             start.wait()
@@ -60,62 +61,66 @@ def meanwhile(look: Callable[[], None]) -> Iterator[None]:
         looking.result()
 
 
-def test_an_owners_jobs_submitted_at_once_get_turns_of_their_own(ledger: Ledger) -> None:
-    image = add_image(ledger)
-    other = add_image(ledger, owner="other")
+def test_an_owners_jobs_submitted_at_once_get_turns_of_their_own(
+    database: Database, jobs: Jobs
+) -> None:
+    image = add_image(database)
+    other = add_image(database, owner="other")
 
-    def submit(own: Ledger, _n: int) -> None:
+    def submit(own: Database, _n: int) -> None:
         for _ in range(5):
-            own.submit(JobRequest(OWNER, image.id, {}))
+            Jobs(own).submit(JobRequest(OWNER, image.id, {}))
 
-    all_at_once(ledger, submit)
-    ledger.submit(JobRequest("other", other.id, {}))
-    first_two = Backlog(ledger).waiting(2)
-    owners = {ledger.job(each.job_id).request.owner for each in first_two}
+    all_at_once(database, submit)
+    jobs.submit(JobRequest("other", other.id, {}))
+    first_two = Backlog(database).waiting(2)
+    owners = {jobs.get(each.job_id).request.owner for each in first_two}
     assert owners == {OWNER, "other"}, "one owner got two turns in one round"
 
 
-def test_whoever_reads_the_list_up_to_the_last_known_job_misses_none(ledger: Ledger) -> None:
-    image = add_image(ledger)
+def test_whoever_reads_the_list_up_to_the_last_known_job_misses_none(
+    database: Database, jobs: Jobs
+) -> None:
+    image = add_image(database)
     seen: list[int] = []
 
     def look() -> None:
         known = max(seen, default=0)
-        page = [job.serial for job in ledger.jobs(owner=OWNER, limit=1000)]
+        page = [job.serial for job in jobs.page(owner=OWNER, limit=1000)]
         seen.extend(serial for serial in reversed(page) if serial > known)
 
-    def submit(own: Ledger, _n: int) -> None:
+    def submit(own: Database, _n: int) -> None:
         for _ in range(20):
-            own.submit(JobRequest(OWNER, image.id, {}))
+            Jobs(own).submit(JobRequest(OWNER, image.id, {}))
 
     with meanwhile(look):
-        all_at_once(ledger, submit)
-    assert seen == sorted(job.serial for job in ledger.jobs(owner=OWNER, limit=1000))
+        all_at_once(database, submit)
+    assert seen == sorted(job.serial for job in jobs.page(owner=OWNER, limit=1000))
 
 
-def test_a_reader_that_resumes_after_an_event_misses_none(ledger: Ledger) -> None:
-    job_id, _ = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))
-    assert Attempt(ledger, job_id.id, 1, "worker").claim(60)
+def test_a_reader_that_resumes_after_an_event_misses_none(database: Database, jobs: Jobs) -> None:
+    job_id, _ = jobs.submit(JobRequest(OWNER, add_image(database).id, {}))
+    assert Attempt(database, job_id.id, 1, "worker").claim(60)
     seen: list[int] = []
 
     def look() -> None:
-        seen.extend(event.id for event in ledger.events(job_id.id, after=max(seen, default=0)))
+        seen.extend(event.id for event in jobs.events(job_id.id, after=max(seen, default=0)))
 
-    def write(own: Ledger, n: int) -> None:
+    def write(own: Database, n: int) -> None:
         for _ in range(20):
             assert Attempt(own, job_id.id, 1, "worker").warn(f"{n}")
 
     with meanwhile(look):
-        all_at_once(ledger, write)
+        all_at_once(database, write)
     assert len(seen) == len(["queued", "started", "stage"]) + 20 * AT_ONCE
-    assert seen == [event.id for event in ledger.events(job_id.id)]
+    assert seen == [event.id for event in jobs.events(job_id.id)]
 
 
-def test_one_key_makes_one_job(ledger: Ledger) -> None:
-    image = add_image(ledger)
+def test_one_key_makes_one_job(database: Database) -> None:
+    image = add_image(database)
     answers = all_at_once(
-        ledger,
-        lambda own, _: own.submit(
+        database,
+        lambda own, _: Jobs(own).submit(
             JobRequest(OWNER, image.id, {}), idempotency_key="k", fingerprint="f"
         ),
     )
@@ -123,8 +128,8 @@ def test_one_key_makes_one_job(ledger: Ledger) -> None:
     assert sum(created for _, created in answers) == 1
 
 
-def test_one_file_sent_at_once_is_one_image(ledger: Ledger) -> None:
-    def add(own: Ledger, n: int) -> tuple[str, bool]:
+def test_one_file_sent_at_once_is_one_image(database: Database) -> None:
+    def add(own: Database, n: int) -> tuple[str, bool]:
         record, created = Images(own).add(
             image_id=f"{n:032x}",
             owner=OWNER,
@@ -135,78 +140,78 @@ def test_one_file_sent_at_once_is_one_image(ledger: Ledger) -> None:
         )
         return record.id, created
 
-    image = add_image(ledger)
-    answers = all_at_once(ledger, add)
+    image = add_image(database)
+    answers = all_at_once(database, add)
     assert len({image_id for image_id, _ in answers}) == 1
     assert sum(created for _, created in answers) == 1
 
 
-def test_a_job_ends_once(ledger: Ledger) -> None:
+def test_a_job_ends_once(database: Database, jobs: Jobs) -> None:
     for _ in range(5):
-        job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
-        assert Attempt(ledger, job_id, 1, "worker").claim(-1)
+        job_id = jobs.submit(JobRequest(OWNER, add_image(database).id, {}))[0].id
+        assert Attempt(database, job_id, 1, "worker").claim(-1)
 
-        def end(own: Ledger, n: int, job_id: str = job_id) -> None:
+        def end(own: Database, n: int, job_id: str = job_id) -> None:
             match n % 3:
                 case 0:
                     Attempt(own, job_id, 1, "worker").commit(MADE, expires_in_s=60)
                 case 1:
-                    own.cancel(job_id, owner=OWNER)
+                    Jobs(own).cancel(job_id, owner=OWNER)
                 case _:
                     Backlog(own).recover(1)
 
-        all_at_once(ledger, end)
-        job = ledger.job(job_id)
-        ends = [event.type for event in ledger.events(job_id) if event.type.terminal]
+        all_at_once(database, end)
+        job = jobs.get(job_id)
+        ends = [event.type for event in jobs.events(job_id) if event.type.terminal]
         assert ends == [job.state]
         assert bool(job.artifacts) == (job.state is State.SUCCEEDED)
 
 
-def test_a_lost_job_is_lost_once(ledger: Ledger) -> None:
-    job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
-    assert Attempt(ledger, job_id, 1, "worker").claim(-1)
-    found = all_at_once(ledger, lambda own, _: Backlog(own).recover(3))
+def test_a_lost_job_is_lost_once(database: Database, jobs: Jobs) -> None:
+    job_id = jobs.submit(JobRequest(OWNER, add_image(database).id, {}))[0].id
+    assert Attempt(database, job_id, 1, "worker").claim(-1)
+    found = all_at_once(database, lambda own, _: Backlog(own).recover(3))
     assert sorted(found)[-1] == [job_id]
     assert sum(map(len, found)) == 1
-    assert [str(event.type) for event in ledger.events(job_id)] == [
+    assert [str(event.type) for event in jobs.events(job_id)] == [
         *("queued", "started", "stage", "queued")
     ]
 
 
-def test_a_job_is_dispatched_once_at_a_time(ledger: Ledger) -> None:
-    ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))
-    (waiting,) = Backlog(ledger).waiting(5)
-    dispatched = all_at_once(ledger, lambda own, _: Backlog(own).dispatch(waiting))
+def test_a_job_is_dispatched_once_at_a_time(database: Database, jobs: Jobs) -> None:
+    jobs.submit(JobRequest(OWNER, add_image(database).id, {}))
+    (waiting,) = Backlog(database).waiting(5)
+    dispatched = all_at_once(database, lambda own, _: Backlog(own).dispatch(waiting))
     assert sum(each is not None for each in dispatched) == 1
 
 
-def test_an_image_is_deleted_or_used(ledger: Ledger) -> None:
+def test_an_image_is_deleted_or_used(database: Database, jobs: Jobs) -> None:
     for _ in range(5):
-        image = add_image(ledger)
+        image = add_image(database)
 
-        def use_or_delete(own: Ledger, n: int, image_id: str = image.id) -> None:
+        def use_or_delete(own: Database, n: int, image_id: str = image.id) -> None:
             try:
                 if n % 2:
-                    own.submit(JobRequest(OWNER, image_id, {}))
+                    Jobs(own).submit(JobRequest(OWNER, image_id, {}))
                 else:
                     Images(own).delete(image_id, owner=OWNER)
             except (NotFoundError, ConflictError):
                 pass
 
-        all_at_once(ledger, use_or_delete)
-        users = [job for job in ledger.jobs(owner=OWNER) if job.request.image_id == image.id]
-        there = Retention(ledger).images_with_files([image.id])
+        all_at_once(database, use_or_delete)
+        users = [job for job in jobs.page(owner=OWNER) if job.request.image_id == image.id]
+        there = Retention(database).images_with_files([image.id])
         assert bool(there) == bool(users)
 
 
-def test_a_reader_never_sees_half_of_a_success(ledger: Ledger) -> None:
+def test_a_reader_never_sees_half_of_a_success(database: Database, jobs: Jobs) -> None:
     seen: set[tuple[State, int]] = set()
     for _ in range(20):
-        job_id = ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))[0].id
-        attempt = Attempt(ledger, job_id, 1, "worker")
+        job_id = jobs.submit(JobRequest(OWNER, add_image(database).id, {}))[0].id
+        attempt = Attempt(database, job_id, 1, "worker")
 
         def look(job_id: str = job_id) -> None:
-            job = ledger.job(job_id)
+            job = jobs.get(job_id)
             seen.add((job.state, len(job.artifacts)))
 
         with meanwhile(look):
@@ -216,6 +221,6 @@ def test_a_reader_never_sees_half_of_a_success(ledger: Ledger) -> None:
     assert seen <= {(State.QUEUED, 0), (State.RUNNING, 0), (State.SUCCEEDED, 1)}
 
 
-def test_workers_beat_at_once(ledger: Ledger) -> None:
-    all_at_once(ledger, lambda own, n: [Workers(own).beat(f"worker{n}") for _ in range(5)])
-    assert Workers(ledger).alive(within_s=60) == AT_ONCE
+def test_workers_beat_at_once(database: Database) -> None:
+    all_at_once(database, lambda own, n: [Workers(own).beat(f"worker{n}") for _ in range(5)])
+    assert Workers(database).alive(within_s=60) == AT_ONCE

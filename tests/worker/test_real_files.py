@@ -12,7 +12,7 @@ from worker.decoding.inspection import companions_of, inspect_file
 from worker.formats import reading
 from worker.formats.units import in_nanometres
 
-NOISY = Path(__file__).parents[2] / "app" / "demo" / "si110_low_dose.tif"
+NOISY = Path(__file__).parents[2] / "app" / "commands" / "demo" / "si110_low_dose.tif"
 MEAN_KEPT = 2e-4  # of the mean intensity; docs/formats.md says so
 
 # Shape, pixel in nm, beam energy in keV, dwell time in µs, as they are read. What notes beside the

@@ -60,7 +60,7 @@ def test_a_job_runs_and_leaves_its_artifacts(server: Server) -> None:
 def test_every_interim_result_matches_its_event(server: Server) -> None:
     job_id = server.submit(SHORT)
     server.wait(job_id)
-    interims = [e for e in server.ledger.events(job_id) if e.type is EventType.INTERIM]
+    interims = [e for e in server.jobs.events(job_id) if e.type is EventType.INTERIM]
     assert len(interims) == 2
     for event in interims:
         path = server.store.interim(job_id, event.attempt, event.data["n"])
@@ -112,7 +112,7 @@ def test_cancel_kills_the_horse(server: Server) -> None:
     job_id = server.submit(LONG)
     server.wait_for_stack(job_id)
     (horse,) = server.horses
-    server.ledger.cancel(job_id, owner=OWNER)
+    server.jobs.cancel(job_id, owner=OWNER)
     horse.wait(timeout=3)  # the promise is 2 s; the rest is for a busy machine
     assert server.job(job_id).state is State.CANCELED
     assert server.events(job_id)[-1] == "canceled"
@@ -122,7 +122,7 @@ def test_cancel_kills_the_horse(server: Server) -> None:
 def test_finish_keeps_the_stacks_that_are_done(server: Server) -> None:
     job_id = server.submit(LONG)
     server.wait_for_stack(job_id)
-    server.ledger.request_finish(job_id, owner=OWNER)
+    server.jobs.request_finish(job_id, owner=OWNER)
     assert_succeeded_once(server, job_id, attempt=1)
     report = json.loads(server.store.artifact(job_id, 1, "report.json").read_text())
     assert 1 <= report["stacks_done"] < LONG["stacks"]
@@ -135,7 +135,7 @@ def test_a_killed_horse_costs_one_attempt(server: Server) -> None:
     (horse,) = server.horses
     horse.kill()
     until(lambda: server.job(job_id).attempt == 2)
-    server.ledger.request_finish(job_id, owner=OWNER)
+    server.jobs.request_finish(job_id, owner=OWNER)
     assert_succeeded_once(server, job_id, attempt=2)
 
 
@@ -148,7 +148,7 @@ def test_a_killed_worker_takes_its_horse_and_costs_one_attempt(server: Server) -
     worker.kill()
     horse.wait(timeout=3)
     until(lambda: server.job(job_id).attempt == 2)
-    server.ledger.request_finish(job_id, owner=OWNER)
+    server.jobs.request_finish(job_id, owner=OWNER)
     assert_succeeded_once(server, job_id, attempt=2)
     until(lambda: len(server.workers) == 2)
 
@@ -179,7 +179,7 @@ def test_a_killed_and_wiped_queue_loses_and_doubles_nothing(server: Server) -> N
     until(lambda: server.valkey and server.valkey.pid != before.pid)
     for job_id in running:
         assert server.job(job_id).state is State.RUNNING, "an outage must not touch a running job"
-        server.ledger.request_finish(job_id, owner=OWNER)
+        server.jobs.request_finish(job_id, owner=OWNER)
     for job_id in running + queued:
         assert_succeeded_once(server, job_id, attempt=1)
     assert len(server.workers) == 2
@@ -200,7 +200,7 @@ def test_a_hung_queue_does_not_cost_a_running_job(server: Server) -> None:
         assert job.stacks_done > done
     finally:
         valkey.resume()
-    server.ledger.request_finish(job_id, owner=OWNER)
+    server.jobs.request_finish(job_id, owner=OWNER)
     assert_succeeded_once(server, job_id, attempt=1)
 
 
@@ -216,9 +216,9 @@ def test_a_stopped_worker_gives_its_job_back_uncounted(server: Server) -> None:
     worker.terminate()
     worker.wait(timeout=10)
     until(lambda: server.job(job_id).attempt == 2)
-    server.ledger.request_finish(job_id, owner=OWNER)
+    server.jobs.request_finish(job_id, owner=OWNER)
     assert_succeeded_once(server, job_id, attempt=2)
-    reasons = [e.data.get("reason") for e in server.ledger.events(job_id) if e.type == "queued"]
+    reasons = [e.data.get("reason") for e in server.jobs.events(job_id) if e.type == "queued"]
     assert "worker_lost" not in reasons
 
 
@@ -234,7 +234,7 @@ def test_a_restarted_database_costs_no_job(
     time.sleep(2)
     postgres.start()
     for job_id in (running, queued):
-        server.ledger.request_finish(job_id, owner=OWNER)
+        server.jobs.request_finish(job_id, owner=OWNER)
         assert_succeeded_once(server, job_id, attempt=server.wait(job_id).attempt)
     assert server.job(running).attempt <= 2
     stop(server)
@@ -257,7 +257,7 @@ def test_time_limit_and_shutdown(serve: Callable[..., Server]) -> None:
     stop(server)
     assert server.process.returncode == 0
     assert not list((server.log.parent / "run").iterdir())
-    job = server.ledger.job(unfinished)
+    job = server.jobs.get(unfinished)
     assert (job.state, job.attempt) == (State.QUEUED, 2), "the job was not given back"
-    reasons = [event.data.get("reason") for event in server.ledger.events(unfinished)]
+    reasons = [event.data.get("reason") for event in server.jobs.events(unfinished)]
     assert "worker_lost" not in reasons

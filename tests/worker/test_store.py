@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.store import Store, sha256_of, write_atomic
 
 
@@ -17,7 +17,7 @@ def store(tmp_path: Path) -> Store:
 
 def test_only_its_owner_may_look_into_the_data_folder(tmp_path: Path) -> None:
     Store(tmp_path / "data")
-    Ledger.open(f"sqlite:///{tmp_path / 'other' / 'ledger.sqlite'}").close()
+    Database.open(f"sqlite:///{tmp_path / 'other' / 'ledger.sqlite'}").close()
     for folder in ("data", "data/images", "data/jobs", "data/uploads", "data/trash", "other"):
         assert (tmp_path / folder).stat().st_mode & 0o777 == 0o700
 

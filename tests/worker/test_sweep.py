@@ -14,7 +14,8 @@ from sqlalchemy import Engine, event
 
 from tests.worker.conftest import OWNER, add_image, until, valkey_server
 from worker.contract import JobRequest
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs
 from worker.processes import sweep
 from worker.processes.dispatch import Dispatcher
 from worker.processes.sweep import Sweeper
@@ -25,15 +26,15 @@ MANY = 300
 
 
 @pytest.fixture
-def sweeper(ledger: Ledger, tmp_path: Path) -> Sweeper:
+def sweeper(database: Database, tmp_path: Path) -> Sweeper:
     settings = Settings(data_dir=tmp_path)
-    return Sweeper(ledger, Store(tmp_path), settings)
+    return Sweeper(database, Store(tmp_path), settings)
 
 
 def add_job(sweeper: Sweeper) -> str:
     """A queued job, and a file of its first attempt."""
-    image = add_image(sweeper.ledger)
-    job_id = sweeper.ledger.submit(JobRequest(OWNER, image.id, {}))[0].id
+    image = add_image(sweeper.database)
+    job_id = Jobs(sweeper.database).submit(JobRequest(OWNER, image.id, {}))[0].id
     (sweeper.store.attempt(job_id, 1) / "result.npy").write_bytes(b"x")
     return job_id
 
@@ -95,7 +96,7 @@ def test_a_walk_over_many_jobs_is_cheap(sweeper: Sweeper) -> None:
             looks.append(str(arguments[0]))
 
     sys.addaudithook(note)  # it cannot be removed, but told to stop
-    with statements(sweeper.ledger.engine) as asked:
+    with statements(sweeper.database.engine) as asked:
         sweeper.sweep()
     looking = False
     assert folders(sweeper, "jobs") == jobs
@@ -140,7 +141,9 @@ def test_what_fails_is_left_to_the_next_sweep(sweeper: Sweeper) -> None:
     assert folders(sweeper, "jobs") == set()
 
 
-def test_jobs_are_dispatched_while_a_sweep_takes_its_time(ledger: Ledger, tmp_path: Path) -> None:
+def test_jobs_are_dispatched_while_a_sweep_takes_its_time(
+    database: Database, jobs: Jobs, tmp_path: Path
+) -> None:
     hanging, go_on = threading.Event(), threading.Event()
 
     class SlowDisk(Store):
@@ -153,12 +156,14 @@ def test_jobs_are_dispatched_while_a_sweep_takes_its_time(ledger: Ledger, tmp_pa
     with (
         valkey_server(tmp_path) as url,
         Redis.from_url(url) as redis,
-        Sweeper(ledger, SlowDisk(tmp_path), settings).beside(),
+        Sweeper(database, SlowDisk(tmp_path), settings).beside(),
     ):
-        dispatcher = threading.Thread(target=Dispatcher(ledger, redis, settings).run, args=(stop,))
+        dispatcher = threading.Thread(
+            target=Dispatcher(database, redis, settings).run, args=(stop,)
+        )
         dispatcher.start()
         assert hanging.wait(10)
-        ledger.submit(JobRequest(OWNER, add_image(ledger).id, {}))
+        jobs.submit(JobRequest(OWNER, add_image(database).id, {}))
         until(lambda: redis.llen("rq:queue:reucid"))
         stop.set()
         dispatcher.join()

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from worker.contract import JobRequest, State
 from worker.ledger.database import (
     MIGRATIONS,
+    Database,
     UnusableLedgerError,
     head,
     open_engine,
@@ -17,7 +18,7 @@ from worker.ledger.database import (
     writing,
 )
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
+from worker.ledger.jobs import Jobs
 from worker.ledger.tally import tally
 
 IMAGE, JOB = "1" * 32, "2" * 32
@@ -36,12 +37,12 @@ ROWS = (
 
 def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
-    ledger = Ledger.open(url)
-    with writing(ledger.engine) as connection:
+    database = Database.open(url)
+    with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    ledger.close()
+    database.close()
     with pytest.raises(UnusableLedgerError, match=r"9999.*newer"):
-        Ledger.open(url)
+        Database.open(url)
 
 
 def test_from_the_first_version(tmp_path: Path) -> None:
@@ -58,14 +59,14 @@ def test_from_the_first_version(tmp_path: Path) -> None:
             connection.execute(text(row), values)
     engine.dispose()
 
-    ledger = Ledger.open(url)
-    assert revision(ledger.engine) == head() != "0001"
-    job = ledger.job(JOB, owner="local")
+    database = Database.open(url)
+    assert revision(database.engine) == head() != "0001"
+    job = Jobs(database).get(JOB, owner="local")
     assert (job.state, job.created_at, job.request.batch) == (State.SUCCEEDED, 1000.0, None)
     assert [artifact.name for artifact in job.artifacts] == ["result.npy"]
-    assert Images(ledger).get(IMAGE, owner="local").expired_at is None
-    assert ledger.used("local") == 200 + 50, "what interim results took was not noted then"
-    assert tally(ledger)["wait", "batch"].total == 1.0
-    again, _ = ledger.submit(JobRequest("local", IMAGE, {}, batch="new"))
+    assert Images(database).get(IMAGE, owner="local").expired_at is None
+    assert Jobs(database).used("local") == 200 + 50, "what interim results took was not noted then"
+    assert tally(database)["wait", "batch"].total == 1.0
+    again, _ = Jobs(database).submit(JobRequest("local", IMAGE, {}, batch="new"))
     assert again.request.batch == "new"
-    ledger.close()
+    database.close()

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from worker.contract import Artifact, EventType, Failure, JobRecord, Stage, State
-from worker.ledger.database import reading, writing
-from worker.ledger.jobs import Ledger, write_event
+from worker.ledger.database import Database
+from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import Now, artifacts, jobs
 
 
@@ -20,7 +20,7 @@ from worker.ledger.tables import Now, artifacts, jobs
 class Attempt:
     """The n-th attempt at a job, by one worker."""
 
-    ledger: Ledger
+    database: Database
     job_id: str
     number: int
     worker: str
@@ -41,18 +41,18 @@ class Attempt:
             jobs.c.attempt == self.number,
             jobs.c.state == State.QUEUED,
         )
-        with writing(self.ledger.engine) as connection:
+        with self.database.writing() as connection:
             if not connection.execute(update(jobs).where(*claimable).values(values)).rowcount:
                 return None
             self._event(connection, EventType.STARTED)
             self._event(connection, EventType.STAGE, {"stage": Stage.LOADING})
-        return self.ledger.job(self.job_id)
+        return Jobs(self.database).get(self.job_id)
 
     def renew(self, lease_s: float) -> bool:
         """Renew the lease. False when the attempt is over and its process must end."""
         if self._unclaimed():  # asked first: a claim in between leaves a lease to be renewed
             return True
-        with writing(self.ledger.engine) as connection:
+        with self.database.writing() as connection:
             renewed = connection.execute(
                 update(jobs).where(*self._mine()).values(lease_until=Now() + lease_s)
             ).rowcount
@@ -76,7 +76,7 @@ class Attempt:
 
     def finish_requested(self) -> bool:
         """Whether the client wants no further stack."""
-        with reading(self.ledger.engine) as connection:
+        with self.database.reading() as connection:
             return bool(
                 connection.execute(
                     select(jobs.c.finish_requested).where(*self._mine())
@@ -91,7 +91,7 @@ class Attempt:
             "finished_at": Now(),
             "expires_at": Now() + expires_in_s,
         }
-        with writing(self.ledger.engine) as connection:
+        with self.database.writing() as connection:
             if not connection.execute(update(jobs).where(*self._mine()).values(values)).rowcount:
                 return False
             rows = [
@@ -132,7 +132,7 @@ class Attempt:
         self.fail(Failure("", ""))
 
     def _write(self, values: Mapping[str, Any], event: EventType, data: Mapping[str, Any]) -> bool:
-        with writing(self.ledger.engine) as connection:
+        with self.database.writing() as connection:
             # Every write is a sign of life, and never an empty UPDATE.
             changes = {"worker": self.worker} | dict(values)
             if not connection.execute(update(jobs).where(*self._mine()).values(changes)).rowcount:
@@ -155,7 +155,7 @@ class Attempt:
 
     def _unclaimed(self) -> bool:
         """Whether this attempt's process has yet to claim the job."""
-        with reading(self.ledger.engine) as connection:
+        with self.database.reading() as connection:
             return bool(
                 connection.execute(
                     select(jobs.c.id).where(

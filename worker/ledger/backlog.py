@@ -7,9 +7,9 @@ from sqlalchemy import Row, select, update
 
 from worker.contract import EventType, Failure, State
 from worker.ledger.attempt import BACK_TO_QUEUE
-from worker.ledger.database import reading, writing
+from worker.ledger.database import Database
 from worker.ledger.fairness import in_fair_order
-from worker.ledger.jobs import Ledger, write_event
+from worker.ledger.jobs import write_event
 from worker.ledger.tables import Now, jobs
 
 WORKER_LOST = "worker_lost"
@@ -34,8 +34,8 @@ class Waiting:
 class Backlog:
     """The queued jobs of a ledger, and the abandoned ones."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._engine = ledger.engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def waiting(self, limit: int) -> list[Waiting]:
         """The next jobs in fair order, whether dispatched already or not."""
@@ -43,13 +43,13 @@ class Backlog:
         query = in_fair_order(
             jobs.c.id, jobs.c.attempt, jobs.c.dispatch, jobs.c.request_id, ago
         ).limit(limit)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [Waiting(row.id, row.attempt, row.dispatch, row.ago, row.request_id) for row in rows]
 
     def dispatch(self, job: Waiting) -> Waiting | None:
         """Count up a job's dispatches, before it goes into the queue; None if it is gone."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             dispatch = connection.execute(
                 update(jobs)
                 .where(
@@ -66,14 +66,14 @@ class Backlog:
     def recover(self, max_lost: int) -> list[str]:
         """Take jobs from workers that stopped renewing their lease; the ids of those changed."""
         overdue = (jobs.c.state == State.RUNNING, jobs.c.lease_until < Now())
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             found = connection.execute(select(jobs).where(*overdue)).all()
         return [row.id for row in found if self._lose(row, max_lost, overdue)]
 
     def lose(self, job_id: str, worker: str, max_lost: int) -> bool:
         """Take a job from a worker whose process has died, without waiting for the lease."""
         mine = (jobs.c.state == State.RUNNING, jobs.c.worker == worker)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(select(jobs).where(jobs.c.id == job_id, *mine)).one_or_none()
         return row is not None and self._lose(row, max_lost, mine)
 
@@ -98,7 +98,7 @@ class Backlog:
             event, attempt = EventType.FAILED, row.attempt
             data = {"code": failure.code, "detail": failure.detail}
         where = (jobs.c.id == row.id, jobs.c.attempt == row.attempt, *still)
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             if not connection.execute(update(jobs).where(*where).values(values)).rowcount:
                 return False
             write_event(connection, row.id, attempt, event, data)

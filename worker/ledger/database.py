@@ -7,20 +7,24 @@ it ends.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from worker.ledger import mounts
+from worker.ledger.tables import Now, jobs
+from worker.settings import Settings
 
 MIGRATIONS = str(Path(__file__).parent / "migrations")
 BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
@@ -35,9 +39,76 @@ READING: dict[str, dict[str, Any]] = {
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
 
+log = structlog.get_logger()
+
 
 class UnusableLedgerError(Exception):
     """The database cannot hold the ledger; the message says what to do."""
+
+
+class Database:
+    """The database that holds the ledger.
+
+    Parameters
+    ----------
+    url : str
+        SQLAlchemy's; the schema must be up to date, see `Database.open`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.engine = open_engine(url)
+
+    @classmethod
+    def open(cls, url: str, *, on_network: bool = False) -> "Database":
+        """Open a ledger's database, its schema brought up to date first.
+
+        `on_network` allows SQLite on a network filesystem.
+        """
+        if not on_network:
+            check_place(url)
+        database = cls(url)
+        try:
+            migrate(database.engine)
+        except UnusableLedgerError:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        """Close all connections; they open again when needed."""
+        self.engine.dispose()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that only reads, all of it at the same moment."""
+        return reading(self.engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction that writes; it is the only one from its first statement."""
+        return writing(self.engine)
+
+    def ping(self) -> None:
+        """Raise SQLAlchemy's error when the database cannot be read."""
+        with self.reading() as connection:
+            connection.execute(select(func.max(jobs.c.serial)))
+
+    def clock_offset(self) -> float:
+        """Seconds by which the database's clock is ahead of this machine's."""
+        with self.reading() as connection:
+            return float(connection.execute(select(Now())).scalar_one()) - time.time()
+
+
+def open_database(settings: Settings) -> Database:
+    """The ledger's database of a server with these settings."""
+    return Database.open(settings.ledger_url, on_network=settings.ledger_on_network)
+
+
+@contextmanager
+def ledger_may_be_away() -> Iterator[None]:
+    """Go on when the database does not answer: what was to be done will be tried again."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        log.warning("ledger_away", error=type(error).__name__, detail=str(error)[:200])
 
 
 def open_engine(url: str) -> Engine:

@@ -8,8 +8,7 @@ from sqlalchemy import Row, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from worker.contract import FileInfo, ImageRecord
-from worker.ledger.database import reading, writing
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.refusals import ConflictError, missing
 from worker.ledger.tables import Now, images
 
@@ -17,8 +16,8 @@ from worker.ledger.tables import Now, images
 class Images:
     """All images of a ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._engine = ledger.engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(
         self,
@@ -44,7 +43,7 @@ class Images:
             "used_at": Now(),
         }
         try:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 connection.execute(insert(images).values(row))
         except IntegrityError:
             known = self.by_digest(sha256, owner=owner)
@@ -58,7 +57,7 @@ class Images:
         query = select(images).where(images.c.id == image_id)
         if owner is not None:
             query = query.where(images.c.owner == owner)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise missing(connection, "image", image_id, owner)
@@ -87,12 +86,12 @@ class Images:
                 )
             )
         query = query.order_by(images.c.created_at.desc(), images.c.id.desc()).limit(limit)
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return [_image(row) for row in connection.execute(query)]
 
     def by_digest(self, sha256: str, *, owner: str) -> ImageRecord | None:
         """The owner's image whose file has this SHA-256."""
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(
                 select(images).where(images.c.sha256 == sha256, images.c.owner == owner)
             ).one_or_none()
@@ -101,7 +100,7 @@ class Images:
     def use(self, image_id: str) -> bool:
         """Note that an image was sent again; False if it has expired meanwhile."""
         here = (images.c.id == image_id, images.c.expired_at.is_(None))
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             used = connection.execute(update(images).where(*here).values(used_at=Now()))
         return bool(used.rowcount)
 
@@ -113,7 +112,7 @@ class Images:
         False if the image's record is gone, too.
         """
         here = images.c.id == image_id
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             # Locked: no sweep may take the new files for the old ones.
             if not connection.execute(select(images.c.id).where(here).with_for_update()).first():
                 return False
@@ -125,7 +124,7 @@ class Images:
         """Forget an image that no job refers to."""
         self.get(image_id, owner=owner)
         try:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 connection.execute(delete(images).where(images.c.id == image_id))
         except IntegrityError as error:
             raise ConflictError(

@@ -4,14 +4,11 @@ Uploads are in `worker.ledger.images`, what a running attempt writes is in `work
 what the dispatcher does in `worker.ledger.backlog`.
 """
 
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from sqlalchemy import (
     Connection,
     Row,
@@ -23,7 +20,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 
 from worker.contract import (
     Artifact,
@@ -37,14 +34,7 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.ledger.database import (
-    UnusableLedgerError,
-    check_place,
-    migrate,
-    open_engine,
-    reading,
-    writing,
-)
+from worker.ledger.database import Database
 from worker.ledger.fairness import next_turn, position
 from worker.ledger.refusals import (
     ConflictError,
@@ -56,49 +46,15 @@ from worker.ledger.refusals import (
     missing,
 )
 from worker.ledger.tables import Now, artifacts, events, images, jobs, labels
-from worker.settings import Settings
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 
-log = structlog.get_logger()
 
+class Jobs:
+    """All jobs of a ledger."""
 
-class Ledger:
-    """Jobs in a database.
-
-    Parameters
-    ----------
-    url : str
-        SQLAlchemy's; the schema must be up to date, see `Ledger.open`.
-    """
-
-    def __init__(self, url: str) -> None:
-        self.engine = open_engine(url)
-
-    @classmethod
-    def open(cls, url: str, *, on_network: bool = False) -> "Ledger":
-        """Open a ledger, its schema brought up to date first.
-
-        `on_network` allows SQLite on a network filesystem.
-        """
-        if not on_network:
-            check_place(url)
-        ledger = cls(url)
-        try:
-            migrate(ledger.engine)
-        except UnusableLedgerError:
-            ledger.close()
-            raise
-        return ledger
-
-    def close(self) -> None:
-        """Close all connections; they open again when needed."""
-        self.engine.dispose()
-
-    def ping(self) -> None:
-        """Raise SQLAlchemy's error when the database cannot be read."""
-        with reading(self.engine) as connection:
-            connection.execute(select(func.max(jobs.c.serial)))
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def submit(
         self,
@@ -119,7 +75,7 @@ class Ledger:
         }
         named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
         try:
-            with writing(self.engine) as connection:
+            with self._database.writing() as connection:
                 _use(connection, request.image_id, request.owner)
                 turn = next_turn(connection, request)
                 connection.execute(insert(jobs).values(row | {"turn": turn}))
@@ -136,11 +92,11 @@ class Ledger:
             if isinstance(error, LedgerError):
                 raise
             raise NotFoundError(f"no image {request.image_id}") from None
-        return self.job(job_id), True
+        return self.get(job_id), True
 
-    def job(self, job_id: str, *, owner: str | None = None) -> JobRecord:
+    def get(self, job_id: str, *, owner: str | None = None) -> JobRecord:
         """A job, of this owner if one is given."""
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(_JOB, {"id": job_id}).one_or_none()
             if row is None or owner not in (None, row.owner):
                 raise missing(connection, "job", job_id, owner)
@@ -149,7 +105,7 @@ class Ledger:
             held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
         return replace(_job(row), artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
 
-    def jobs(
+    def page(
         self,
         *,
         owner: str | None = None,
@@ -183,12 +139,12 @@ class Ledger:
         if before is not None:
             query = query.where(jobs.c.serial < before)
         query = query.order_by(jobs.c.serial.desc()).limit(limit)
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(query)]
 
     def check_room(self, owner: str, room: Room) -> None:
         """Refuse one more job where as many wait as may, before its file is received."""
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             _check_room(connection, owner, room, more=1)
 
     def used(self, owner: str) -> int:
@@ -205,18 +161,18 @@ class Ledger:
             .join(jobs, jobs.c.id == events.c.job_id)
             .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
         )
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
             return sum(int(each or 0) for each in sums)
 
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             return position(connection, job_id)
 
     def cancel(self, job_id: str, *, owner: str) -> JobRecord:
         """End a queued or running job without a result; its running attempt is fenced off."""
-        with writing(self.engine) as connection:
+        with self._database.writing() as connection:
             changed = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
@@ -225,28 +181,28 @@ class Ledger:
             ).scalar_one_or_none()
             if changed is not None:
                 write_event(connection, job_id, changed, EventType.CANCELED)
-        return self.job(job_id, owner=owner)
+        return self.get(job_id, owner=owner)
 
     def request_finish(self, job_id: str, *, owner: str) -> JobRecord:
         """Ask for no further stack: the result is made of those that are done."""
-        with writing(self.engine) as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.in_(ACTIVE))
                 .values(finish_requested=True)
             )
-        return self.job(job_id, owner=owner)
+        return self.get(job_id, owner=owner)
 
-    def delete_job(self, job_id: str, *, owner: str) -> None:
+    def delete(self, job_id: str, *, owner: str) -> None:
         """Forget an ended job and its history."""
-        with writing(self.engine) as connection:
+        with self._database.writing() as connection:
             gone = connection.execute(
                 delete(jobs)
                 .where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.state.not_in(ACTIVE))
                 .returning(jobs.c.id)
             ).scalar_one_or_none()
         if gone is None:
-            job = self.job(job_id, owner=owner)
+            job = self.get(job_id, owner=owner)
             raise ConflictError(f"job {job_id} is {job.state}: cancel it before deleting it")
 
     def events(self, job_id: str, *, after: int = 0) -> list[Event]:
@@ -256,7 +212,7 @@ class Ledger:
             .where(events.c.job_id == job_id, events.c.id > after)
             .order_by(events.c.id)
         )
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
     def counts(self) -> dict[tuple[str, str], int]:
@@ -264,19 +220,14 @@ class Ledger:
         query = select(jobs.c.state, jobs.c.priority, func.count()).group_by(
             jobs.c.state, jobs.c.priority
         )
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             return {(state, priority): n for state, priority, n in connection.execute(query)}
 
     def longest_wait(self) -> float:
         """Seconds that the job queued first has waited; 0 when none is queued."""
         oldest = select(Now() - func.min(jobs.c.created_at)).where(jobs.c.state == State.QUEUED)
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             return float(connection.execute(oldest).scalar_one() or 0.0)
-
-    def clock_offset(self) -> float:
-        """Seconds by which the database's clock is ahead of this machine's."""
-        with reading(self.engine) as connection:
-            return float(connection.execute(select(Now())).scalar_one()) - time.time()
 
     def has_key(self, owner: str, key: str) -> bool:
         """Whether an owner's idempotency key was used."""
@@ -288,12 +239,12 @@ class Ledger:
             raise IdempotencyMismatchError(
                 f"the Idempotency-Key {known.idempotency_key!r} was used for another submission"
             )
-        return self.job(known.id)
+        return self.get(known.id)
 
     def _by_idempotency_key(self, owner: str, key: str | None) -> Any:
         if key is None:
             return None
-        with reading(self.engine) as connection:
+        with self._database.reading() as connection:
             return connection.execute(
                 select(jobs.c.id, jobs.c.fingerprint, jobs.c.idempotency_key).where(
                     jobs.c.owner == owner, jobs.c.idempotency_key == key
@@ -306,20 +257,6 @@ _JOB = select(jobs).where(jobs.c.id == bindparam("id"))
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
 )
-
-
-@contextmanager
-def ledger_may_be_away() -> Iterator[None]:
-    """Go on when the database does not answer: what was to be done will be tried again."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        log.warning("ledger_away", error=type(error).__name__, detail=str(error)[:200])
-
-
-def open_ledger(settings: Settings) -> Ledger:
-    """The ledger of a server with these settings."""
-    return Ledger.open(settings.ledger_url, on_network=settings.ledger_on_network)
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:

@@ -16,8 +16,7 @@ from sqlalchemy import Row, Select, bindparam, case, exists, func, insert, selec
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract import KeyRecord, Scope
-from worker.ledger.database import reading, writing
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.refusals import NotFoundError
 from worker.ledger.tables import Now, keys
 
@@ -36,8 +35,8 @@ _state = case(
 class Keyring:
     """All keys of a ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._engine = ledger.engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def create(
         self,
@@ -59,7 +58,7 @@ class Keyring:
             "created_at": Now(),
             "expires_at": None if expires_in_s is None else Now() + expires_in_s,
         }
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             connection.execute(insert(keys).values(row))
         return self.key(str(row["id"])), key
 
@@ -79,12 +78,12 @@ class Keyring:
 
     def all(self) -> list[KeyRecord]:
         """All keys, oldest first."""
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return [_key(row) for row in connection.execute(_all().order_by(keys.c.created_at))]
 
     def revoke(self, key_id: str) -> KeyRecord:
         """End a key, from now on and for good."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             connection.execute(
                 update(keys)
                 .where(keys.c.id == key_id)
@@ -94,11 +93,11 @@ class Keyring:
 
     def is_empty(self) -> bool:
         """Whether no key was ever made; one that ended does not open the door again."""
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return not connection.execute(_ANY).scalar()
 
     def _one(self, query: Select[Any], values: dict[str, str] | None = None) -> KeyRecord | None:
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             row = connection.execute(query, values).one_or_none()
         return None if row is None else _key(row)
 
@@ -106,7 +105,7 @@ class Keyring:
         """To the minute: a write for each request would cost a sync to disk."""
         if record.last_used_at is not None and time.time() - record.last_used_at < NOTE_INTERVAL:
             return
-        with contextlib.suppress(SQLAlchemyError), writing(self._engine) as connection:
+        with contextlib.suppress(SQLAlchemyError), self._database.writing() as connection:
             # A full disk must not keep readers out.
             connection.execute(
                 update(keys).where(keys.c.id == record.id).values(last_used_at=Now())

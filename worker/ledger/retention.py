@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 
-from worker.ledger.database import reading, writing
-from worker.ledger.jobs import ACTIVE, Ledger
+from worker.ledger.database import Database
+from worker.ledger.jobs import ACTIVE
 from worker.ledger.tables import Now, images, jobs, tombstones
 
 AT_ONCE = 100  # objects that one step looks for
@@ -20,8 +20,8 @@ AT_ONCE = 100  # objects that one step looks for
 class Retention:
     """The expired parts of a ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._engine = ledger.engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def expire_images(self, *, unused_s: float) -> int:
         """Mark some images that nobody has used for so long, and that no live job needs."""
@@ -35,7 +35,7 @@ class Retention:
         )
         found = self._ids(images.c.id, *stale)
         if found:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 connection.execute(
                     update(images).where(images.c.id.in_(found), *stale).values(expired_at=Now())
                 )
@@ -48,7 +48,7 @@ class Retention:
         """
         found = self._ids(images.c.id, *GONE)
         for image_id in found:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 here = (images.c.id == image_id, *GONE)
                 # Locked: the same file, sent again at this moment, must not lose its files.
                 if connection.execute(select(images.c.id).where(*here).with_for_update()).first():
@@ -64,7 +64,7 @@ class Retention:
 
     def mark_purged(self, job_id: str) -> None:
         """Note that a job's files are gone; its record stays."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(purged=True))
 
     def expire_jobs(self, *, after_s: float) -> int:
@@ -92,14 +92,14 @@ class Retention:
         long_gone = tombstones.c.expired_at + after_s < Now()
         found = self._ids(tombstones.c.id, long_gone)
         if found:
-            with writing(self._engine) as connection:
+            with self._database.writing() as connection:
                 connection.execute(delete(tombstones).where(tombstones.c.id.in_(found), long_gone))
         return len(found)
 
     def images_with_files(self, ids: Collection[str]) -> set[str]:
         """Which of these are images whose files are to stay."""
         query = select(images.c.id).where(images.c.id.in_(ids), images.c.purged.is_(False))
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return set(connection.execute(query).scalars())
 
     def attempts_with_files(self, ids: Collection[str]) -> dict[str, int]:
@@ -107,11 +107,11 @@ class Retention:
         query = select(jobs.c.id, jobs.c.attempt).where(
             jobs.c.id.in_(ids), jobs.c.purged.is_(False)
         )
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return {row.id: row.attempt for row in connection.execute(query)}
 
     def _bury(self, table: Any, id_: str, *still: ColumnElement[bool]) -> None:
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             gone = connection.execute(
                 delete(table).where(table.c.id == id_, *still).returning(table.c.owner)
             ).scalar_one_or_none()
@@ -119,7 +119,7 @@ class Retention:
                 connection.execute(insert(tombstones).values(id=id_, owner=gone, expired_at=Now()))
 
     def _ids(self, column: Any, *where: ColumnElement[bool]) -> list[str]:
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return list(connection.execute(select(column).where(*where).limit(AT_ONCE)).scalars())
 
 

@@ -74,7 +74,7 @@ jobs = Table(
     Column("finish_requested", Boolean, nullable=False, default=False),
     Column("attempt", Integer, nullable=False, default=1),
     Column("lost", Integer, nullable=False, default=0),  # attempts whose worker died
-    Column("turn", Integer, nullable=False),  # round of the fair share; see worker.fairness
+    Column("turn", Integer, nullable=False),  # round of the fair share; see worker.ledger.fairness
     Column("dispatch", Integer, nullable=False, default=0),
     Column("dispatched_at", Float),
     Column("worker", String(64)),

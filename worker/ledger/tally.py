@@ -15,8 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from worker.contract import EventType
-from worker.ledger.database import reading, writing
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.tables import cursors, durations, events, jobs
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)  # s
@@ -42,11 +41,11 @@ class Histogram:
 Histograms = dict[tuple[str, str], Histogram]  # by kind (wait, stage, job) and label
 
 
-def tally(ledger: Ledger) -> Histograms:
+def tally(database: Database) -> Histograms:
     """All durations up to now."""
-    while _count_up(ledger):
+    while _count_up(database):
         pass
-    with reading(ledger.engine) as connection:
+    with database.reading() as connection:
         rows = connection.execute(select(durations)).all()
     histograms: Histograms = defaultdict(Histogram)
     for row in rows:
@@ -56,10 +55,10 @@ def tally(ledger: Ledger) -> Histograms:
     return histograms
 
 
-def _count_up(ledger: Ledger) -> bool:
+def _count_up(database: Database) -> bool:
     """Count the next events; whether there may be more."""
     place = cursors.c.name == "durations"
-    with writing(ledger.engine) as connection:
+    with database.writing() as connection:
         after = connection.execute(select(cursors.c.event_id).where(place)).scalar_one()
         rows = _marks(connection, after)
         if not rows:

@@ -2,8 +2,7 @@
 
 from sqlalchemy import delete, func, insert, select, update
 
-from worker.ledger.database import reading, writing
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.tables import Now, workers
 from worker.settings import DAY
 
@@ -11,12 +10,12 @@ from worker.settings import DAY
 class Workers:
     """All workers that a ledger has heard of."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._engine = ledger.engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def beat(self, worker: str) -> None:
         """Note that a worker is alive; forget those silent for a day."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             seen = connection.execute(
                 update(workers).where(workers.c.name == worker).values(seen_at=Now())
             )
@@ -26,12 +25,12 @@ class Workers:
 
     def leave(self, worker: str) -> None:
         """Note that a worker has stopped."""
-        with writing(self._engine) as connection:
+        with self._database.writing() as connection:
             connection.execute(delete(workers).where(workers.c.name == worker))
 
     def alive(self, *, within_s: float) -> int:
         """Number of workers heard of within so many seconds."""
-        with reading(self._engine) as connection:
+        with self._database.reading() as connection:
             return connection.execute(
                 select(func.count()).where(workers.c.seen_at >= Now() - within_s)
             ).scalar_one()

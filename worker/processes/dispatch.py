@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
 from worker.faultpoints import reached
 from worker.ledger.backlog import Backlog, Waiting
-from worker.ledger.jobs import Ledger, ledger_may_be_away
+from worker.ledger.database import Database, ledger_may_be_away
 from worker.settings import Settings
 from worker.wake import wake
 
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 class Dispatcher:
     """Feeds the queue with as many jobs as the workers need."""
 
-    ledger: Ledger
+    database: Database
     redis: Redis
     settings: Settings
 
@@ -62,13 +62,13 @@ class Dispatcher:
         queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
         limit = PER_WORKER * self.settings.workers
         in_queue = set(queue.get_job_ids())
-        for job in Backlog(self.ledger).waiting(limit):
+        for job in Backlog(self.database).waiting(limit):
             if self._is_on_its_way(job, in_queue):
                 continue
             self._enqueue(queue, job)
 
     def _recover(self) -> None:
-        for job_id in Backlog(self.ledger).recover(self.settings.max_attempts):
+        for job_id in Backlog(self.database).recover(self.settings.max_attempts):
             log.warning("lease_lost", job_id=job_id)
             wake(self.redis, job_id)
 
@@ -78,7 +78,7 @@ class Dispatcher:
         return job.queue_id in in_queue or job.dispatched_ago < GRACE
 
     def _enqueue(self, queue: Queue, waiting: Waiting) -> None:
-        job = Backlog(self.ledger).dispatch(waiting)
+        job = Backlog(self.database).dispatch(waiting)
         if job is None:
             return
         reached("dispatch.counted")

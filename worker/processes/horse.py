@@ -30,7 +30,7 @@ from worker.faultpoints import reached
 from worker.kernel import die_with
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
-from worker.ledger.jobs import Ledger, ledger_may_be_away
+from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.workers import Workers
 from worker.settings import Settings
 from worker.wake import wake
@@ -47,7 +47,7 @@ class ReucidWorker(Worker):
 
     max_connection_wait_time = 2.0  # s between attempts to reach Redis
 
-    def __init__(self, ledger: Ledger, connection: Redis, settings: Settings) -> None:
+    def __init__(self, database: Database, connection: Redis, settings: Settings) -> None:
         super().__init__(
             [Queue(QUEUE, connection=connection, serializer=JSONSerializer)],
             connection=connection,
@@ -55,7 +55,7 @@ class ReucidWorker(Worker):
             job_monitoring_interval=MONITORING_INTERVAL,
             log_job_description=False,
         )
-        self._ledger = ledger
+        self._database = database
         self._settings = settings
         self._pid = os.getpid()
         self._attempt: Attempt | None = None
@@ -66,9 +66,9 @@ class ReucidWorker(Worker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         job_id, number = job.args
         reached("worker.popped")
-        self._attempt = Attempt(self._ledger, job_id, number, worker=self.name)
+        self._attempt = Attempt(self._database, job_id, number, worker=self.name)
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
-        self._ledger.close()  # no connection may be open across the fork
+        self._database.close()  # no connection may be open across the fork
         try:
             with _redis_may_be_away():
                 super().execute_job(job, queue)
@@ -100,7 +100,7 @@ class ReucidWorker(Worker):
         if not self.is_horse and time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_INTERVAL
             with ledger_may_be_away():
-                Workers(self._ledger).beat(self.name)
+                Workers(self._database).beat(self.name)
         with _redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
@@ -123,7 +123,7 @@ class ReucidWorker(Worker):
         with _redis_may_be_away():
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():
-            Workers(self._ledger).leave(self.name)
+            Workers(self._database).leave(self.name)
 
     @property
     def dequeue_timeout(self) -> int:
@@ -156,7 +156,7 @@ class ReucidWorker(Worker):
                 changed = attempt.hand_back()
             else:
                 most = self._settings.max_attempts
-                changed = Backlog(self._ledger).lose(attempt.job_id, self.name, most)
+                changed = Backlog(self._database).lose(attempt.job_id, self.name, most)
             if changed:
                 log.warning("horse_lost", job_id=attempt.job_id, attempt=attempt.number)
         wake(self.connection, attempt.job_id)

@@ -28,8 +28,8 @@ from worker.denoising.models import Models
 from worker.denoising.selection import Selection, as_stack
 from worker.faultpoints import reached
 from worker.ledger.attempt import Attempt
+from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.ledger.jobs import Ledger
 from worker.settings import DAY, Settings
 from worker.store import DamagedError, Store, sha256_of, write_atomic
 from worker.wake import wake
@@ -42,15 +42,15 @@ class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the 
 
 
 @cache
-def ledger_at(url: str) -> Ledger:
+def ledger_at(url: str) -> Database:
     """The ledger, with its statements compiled once; a worker opens it before it forks.
 
     No connection stays open, so that none crosses the fork.
     """
-    ledger = Ledger(url)
-    Attempt(ledger, "", 0, worker="").rehearse()
-    ledger.close()
-    return ledger
+    database = Database(url)
+    Attempt(database, "", 0, worker="").rehearse()
+    database.close()
+    return database
 
 
 def prepare(settings: Settings) -> None:
@@ -70,8 +70,8 @@ def prepare(settings: Settings) -> None:
 def run(job_id: str, attempt: int) -> None:
     """Make one attempt at a job, if it is still to be made."""
     settings = Settings()
-    ledger = ledger_at(settings.ledger_url)
-    this = Attempt(ledger, job_id, attempt, worker=os.environ["RQ_WORKER_ID"])
+    database = ledger_at(settings.ledger_url)
+    this = Attempt(database, job_id, attempt, worker=os.environ["RQ_WORKER_ID"])
     with (
         Redis.from_url(settings.redis_url or "", socket_timeout=0.5) as redis,
         structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt),
@@ -84,7 +84,7 @@ def run(job_id: str, attempt: int) -> None:
             return
         structlog.contextvars.bind_contextvars(request_id=job.request.request_id)
         _Work(this, job, settings, Store(settings.data_dir), lambda: wake(redis, job_id)).do()
-    ledger.close()
+    database.close()
 
 
 class _Work:
@@ -146,7 +146,7 @@ class _Work:
             threads=self._settings.threads,
         )
         classify = chosen_classifier(Models.of(self._settings), choice)
-        image = Images(self._attempt.ledger).get(request.image_id, owner=request.owner)
+        image = Images(self._attempt.database).get(request.image_id, owner=request.owner)
         chosen = selection.of(image.contents)
         noisy = chosen.pixels_of(self._store.load_pixels(image, chosen.index))
         folder = self._store.attempt(self._job.id, self._attempt.number)

@@ -15,7 +15,7 @@ from threading import Event
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.ledger.jobs import Ledger
+from worker.ledger.database import Database
 from worker.ledger.retention import AT_ONCE, Retention
 from worker.settings import DAY, Settings
 from worker.store import Store
@@ -35,7 +35,7 @@ Steps = Iterator[None]
 class Sweeper:
     """Keeps ledger and store free of what has expired, and of what crashes left behind."""
 
-    ledger: Ledger
+    database: Database
     store: Store
     settings: Settings
 
@@ -80,7 +80,7 @@ class Sweeper:
             yield
 
     def _results(self) -> Steps:
-        retention, remains_s = Retention(self.ledger), self.settings.result_days * DAY
+        retention, remains_s = Retention(self.database), self.settings.result_days * DAY
         while expired := retention.expired_results(remains_s=remains_s):
             for job_id in expired:
                 self.store.remove_job(job_id)
@@ -88,13 +88,13 @@ class Sweeper:
                 yield
 
     def _inputs(self) -> Steps:
-        retention, unused_s = Retention(self.ledger), self.settings.input_days * DAY
+        retention, unused_s = Retention(self.database), self.settings.input_days * DAY
         yield from _until_done(lambda: retention.expire_images(unused_s=unused_s))
         yield from _until_done(lambda: retention.purge_images(self.store.put_away))
         yield from self._trash()
 
     def _records(self) -> Steps:
-        retention, settings = Retention(self.ledger), self.settings
+        retention, settings = Retention(self.database), self.settings
         yield from _until_done(lambda: retention.expire_jobs(after_s=settings.job_days * DAY))
         yield from _until_done(retention.expire_free_images)
         forgotten_s = settings.tombstone_days * DAY
@@ -102,7 +102,7 @@ class Sweeper:
 
     def _folders(self) -> Steps:
         """Strays, attempts that others have replaced, renditions nobody has asked for lately."""
-        retention, store = Retention(self.ledger), self.store
+        retention, store = Retention(self.database), self.store
         unwanted_s = self.settings.rendition_days * DAY
         for names in store.walk("uploads", FOLDERS):
             self._strays("uploads", set(names))

@@ -37,9 +37,9 @@ async def show_version() -> Version:
 
 def _check(services: Services) -> Health:
     try:
-        services.ledger.ping()
+        services.database.ping()
         services.store.ping()
-        workers = Workers(services.ledger).alive(within_s=WORKER_SILENCE)
+        workers = Workers(services.database).alive(within_s=WORKER_SILENCE)
     except (SQLAlchemyError, OSError) as error:
         return Health(status="down", problems=[f"ledger or store: {type(error).__name__}"])
     problems = [] if workers else ["no worker is alive: jobs are accepted and wait"]

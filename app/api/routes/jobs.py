@@ -118,7 +118,7 @@ async def submit(
             raise unsupported(other, "multipart/form-data or application/json")
     if wait:
         job = await until_terminal(
-            services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
+            services.database, services.wakes, job.id, owner=job.request.owner, seconds=wait
         )
     response.status_code = 200 if job.state.terminal and wait else 202
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{job.id}"
@@ -145,7 +145,7 @@ def index(
 ) -> JobList:
     """Jobs, newest first."""
     name, _, value = (label or "").partition("=")
-    records = services.ledger.jobs(
+    records = services.jobs.page(
         owner=caller.sees,
         state=state,
         external_id=external_id,
@@ -175,7 +175,7 @@ async def show(
     """A job; with `wait`, once it is terminal or the time is up."""
     if wait:
         job = await until_terminal(
-            services.ledger, services.wakes, job.id, owner=job.request.owner, seconds=wait
+            services.database, services.wakes, job.id, owner=job.request.owner, seconds=wait
         )
     view = await run_in_threadpool(_view, services, job)
     etag = _etag(view)
@@ -199,7 +199,7 @@ async def events(
     last_event_id: Annotated[int, Header(ge=0, le=LAST_EVENT_ID)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """The job's history and what happens to it from now on, as server-sent events."""
-    async for event in job_events(services.ledger, services.wakes, job.id, last_event_id):
+    async for event in job_events(services.database, services.wakes, job.id, last_event_id):
         yield ServerSentEvent(id=str(event.id), event=event.type, data=event_data(event))
 
 
@@ -212,7 +212,7 @@ ENDED: Responses = {200: {"model": Job, "description": "It had ended before"}}
 def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.ledger.cancel(job.id, owner=job.request.owner))
+    return _changed(services, services.jobs.cancel(job.id, owner=job.request.owner))
 
 
 @router.post(
@@ -221,7 +221,7 @@ def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Jo
 def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.ledger.request_finish(job.id, owner=job.request.owner))
+    return _changed(services, services.jobs.request_finish(job.id, owner=job.request.owner))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500, 507))
@@ -232,7 +232,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     check_space(services, job.request.owner, 0)
     services.models.expect(job.request.params.get("model"))
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
-    new, _ = services.ledger.submit(again, room=room(services))
+    new, _ = services.jobs.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
     return _changed(services, new)
 
@@ -240,7 +240,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
 def delete(job: JobToChangeDep, services: ServicesDep) -> None:
     """Remove an ended job and all its files."""
-    services.ledger.delete_job(job.id, owner=job.request.owner)
+    services.jobs.delete(job.id, owner=job.request.owner)
     services.store.remove_job(job.id)
 
 
@@ -279,7 +279,7 @@ async def _submit_file(
 async def _place(services: Services, owner: str, key: str | None) -> AsyncIterator[None]:
     """A place in an owner's part of the queue and the use of a key, while a job is received."""
     if key is None:  # with one, the job may be there already
-        await run_in_threadpool(services.ledger.check_room, owner, room(services))
+        await run_in_threadpool(services.jobs.check_room, owner, room(services))
     async with services.in_flight.taken(owner, key):
         yield
 
@@ -289,7 +289,7 @@ def _check_space(services: Services, owner: str, key: str | None, more: int) -> 
     try:
         check_space(services, owner, more)
     except Problem:
-        if key is None or not services.ledger.has_key(owner, key):
+        if key is None or not services.jobs.has_key(owner, key):
             raise
 
 
@@ -319,7 +319,7 @@ def _submit(
     wish = fields.model_dump(mode="json", exclude={"image_id"})
     stated = fields.model_dump(mode="json", exclude={"image_id"}, exclude_defaults=True)
     identity = json.dumps([image.owner, image.sha256, stated], sort_keys=True)
-    job, _ = services.ledger.submit(
+    job, _ = services.jobs.submit(
         JobRequest(
             owner=image.owner,
             image_id=image.id,
@@ -343,7 +343,7 @@ def _changed(services: Services, job: JobRecord) -> Job:
 
 def _view(services: Services, job: JobRecord) -> Job:
     queued = job.state is State.QUEUED
-    position = services.ledger.queue_position(job.id) if queued else None
+    position = services.jobs.queue_position(job.id) if queued else None
     return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
 
 

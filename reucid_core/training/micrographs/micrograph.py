@@ -67,4 +67,4 @@ def _write(path: Path, image: NDArray[Any]) -> None:
 
 
 if __name__ == "__main__":
-    write_demonstration(Path("app") / "demo")
+    write_demonstration(Path("app") / "commands" / "demo")
