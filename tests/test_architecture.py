@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests.packages import arrows, floors
+
 
 def modules_after(statement: str) -> set[str]:
     code = f"import sys; {statement}; print(*sys.modules)"
@@ -44,3 +46,9 @@ def test_decoding_loads_no_torch_and_no_server() -> None:
 
 def test_the_main_module_of_the_api_is_light_for_the_children_that_import_it() -> None:
     assert not {"fastapi", "uvicorn", "numpy"} & modules_after("import app.api.__main__")
+
+
+def test_no_circle_between_packages() -> None:
+    lowest, *above = floors(arrows())
+    assert "worker.contract" in lowest
+    assert len(above) > 4
