@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
@@ -27,8 +26,6 @@ bearer = HTTPBearer(
 header = APIKeyHeader(
     name="X-API-Key", auto_error=False, scheme_name="header", description="The same key."
 )
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reucid_core.training.micrographs import fields
-from reucid_core.training.micrographs.crystals import CRYSTALS
+from reucid_core.training.micrographs.crystals import CRYSTALS, Site
 from reucid_core.training.micrographs.fields import DEFECTS, DOPED, PERFECT
 from reucid_core.training.micrographs.materials import MATERIALS
 from reucid_core.training.micrographs.recipes import (
@@ -22,7 +22,7 @@ from reucid_core.training.micrographs.recipes import (
 )
 from reucid_core.training.micrographs.rendering import nearest_change, render, sample
 from reucid_core.training.micrographs.simulate import FloatImage, View, simulate
-from reucid_core.training.micrographs.structures import projected_sites, rms_displacement
+from reucid_core.training.micrographs.structures import Structure, rms_displacement
 
 EVERY = [(name, variant) for name in fields.materials() for variant in fields.variants(name)]
 SHARP = 0.1  # angstrom: a view that adds nothing to the simulated probe
@@ -82,6 +82,15 @@ def test_files_hold_what_their_parameters_say(name: str) -> None:
         )
     assert set(found.stamps) == {defect.name for defect in MATERIALS[name].defects}
     assert json.loads(json.dumps(about)) == about
+
+
+def projected_sites(cell: Structure) -> set[Site]:
+    """Fractional y and x, rounded, and element of every atom."""
+    fractions = np.round(cell.positions[:, :2] / cell.sides[:2], 6) % 1
+    return {
+        (float(y), float(x), str(element))
+        for (y, x), element in zip(fractions, cell.elements, strict=True)
+    }
 
 
 @pytest.mark.parametrize("name", CRYSTALS)

@@ -6,7 +6,7 @@ import pytest
 from reucid_core.fir import project_and_fuse
 from reucid_core.metrics import ief
 from reucid_core.training.labels.examples import decompose_whole
-from reucid_core.training.labels.ief import best_alpha, edited, edited_ief_labels, first, ief_curve
+from reucid_core.training.labels.ief import best_alpha, edited, first, ief_curve
 from reucid_core.training.labels.ief_table import Case, cases_of, table
 from reucid_core.training.micrographs.crystals import CRYSTALS
 from reucid_core.training.micrographs.recipes import Recipe, micrograph
@@ -30,7 +30,7 @@ def test_curve_is_the_ief_of_the_reconstructions() -> None:
     expected = [ief(noisy, project_and_fuse(noisy, E[:a]), truth) for a in range(1, 13)]
     curve = ief_curve(decomposition, noisy, truth, most=12)
     np.testing.assert_allclose(curve, expected, rtol=1e-9)
-    labels = edited_ief_labels(decomposition, noisy, truth, base=1.0, most=12)
+    labels = first(best_alpha(edited(curve, base=1.0)), 25)
     np.testing.assert_array_equal(labels, first(int(np.argmax(expected)) + 1, 25))
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 MAX_DIRECTORY = 2**20  # bytes of a zip's own list of its entries
 CHUNK = 2**20
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class ArchiveError(Exception):

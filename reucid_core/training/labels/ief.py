@@ -86,28 +86,3 @@ def edited(
 def best_alpha(curve: NDArray[np.float64]) -> int:
     """The number of eigenpatches at a curve's maximum."""
     return int(np.argmax(curve)) + 1
-
-
-def edited_ief_labels(
-    decomposition: Decomposition,
-    noisy: FloatArray,
-    truth: FloatArray,
-    *,
-    base: float = PAPER_BASE,
-    exponent: Exponent = 1,
-    most: int = PAPER_MOST,
-) -> Kept:
-    """The eigenpatches that the edited IEF finds useful, the first alpha of them, shape (k,).
-
-    Parameters
-    ----------
-    decomposition : Decomposition
-        Of all patches of the noisy image.
-    noisy, truth : ndarray, shape (m, n)
-    base, exponent
-        As of `edited`.
-    most : int
-        The largest alpha that is tried.
-    """
-    curve = edited(ief_curve(decomposition, noisy, truth, most=most), base=base, exponent=exponent)
-    return first(best_alpha(curve), len(decomposition.eigenpatches))

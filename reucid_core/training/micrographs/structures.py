@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.training.micrographs.crystals import ATOMIC_NUMBER, Site
+from reucid_core.training.micrographs.crystals import ATOMIC_NUMBER
 
 FloatArray = NDArray[np.float64]
 
@@ -155,12 +155,3 @@ def column_gain(structure: Structure, place: tuple[float, float], defect: Defect
     changed = changed_atoms(structure, place, defect)
     guest = 0.0 if defect.guest is None else NUMBERS[defect.guest] ** Z_EXPONENT
     return float(1 + (guest - weights[changed]).sum() / weights[members].sum())
-
-
-def projected_sites(cell: Structure) -> set[Site]:
-    """Fractional y and x, rounded, and element of every atom."""
-    fractions = np.round(cell.positions[:, :2] / cell.sides[:2], 6) % 1
-    return {
-        (float(y), float(x), str(element))
-        for (y, x), element in zip(fractions, cell.elements, strict=True)
-    }
