@@ -1,0 +1,148 @@
+"""The circular autocorrelation of an image of any size, by Fourier transforms of fast lengths.
+
+A transform as long as a prime side takes five times as long as its neighbours. In a field of zeros
+a few pixels larger the lengths are fast, and the sums differ from those on the image's own torus
+only by the pairs of pixels across its seams, which are correlated apart. Derivation:
+docs/algorithm.md.
+"""
+
+from typing import Any
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from reucid_core.eigenpatches import FloatArray
+
+Spectrum = NDArray[np.complexfloating[Any, Any]]
+Lines = tuple[Spectrum, Spectrum]  # before a seam and after it, each (lags, f)
+
+
+def fast_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The smallest shape that holds an image, shape (m, n), and has sides of fast transforms."""
+    m, n = shape
+    return scipy.fft.next_fast_len(m), scipy.fft.next_fast_len(n)
+
+
+def correlation_of(
+    spectrum: Spectrum, columns: int, lags: int, *, threads: int | None = None
+) -> FloatArray:
+    """Circular autocorrelation, on the torus of a spectrum, at lags 0 to `lags` along the rows.
+
+    Parameters
+    ----------
+    spectrum : ndarray, shape (M, N // 2 + 1)
+    columns : int
+        N.
+    lags : int
+        At most M - 1.
+    threads : int, optional
+        Threads of the FFT.
+
+    Returns
+    -------
+    ndarray, shape (lags + 1, N)
+        Not normalised.
+    """
+    M = len(spectrum)
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    # A power spectrum is real: half a transform leads back along the rows.
+    half = scipy.fft.rfft(power, axis=0, norm="forward", workers=threads)
+    wanted = np.arange(lags + 1)
+    rows = half[np.minimum(wanted, M - wanted)]
+    np.conj(rows[: M // 2 + 1], out=rows[: M // 2 + 1])
+    correlation: FloatArray = scipy.fft.irfft(rows, n=columns, axis=1, workers=threads)
+    return correlation
+
+
+def close_seams(
+    correlation: FloatArray, image: FloatArray, lags: int, *, threads: int | None = None
+) -> FloatArray:
+    """The autocorrelation of an image on its own torus, from that in a field of zeros.
+
+    The seams are correlated in single precision: 1e-8 of lag 0, far below what any noise does.
+
+    Parameters
+    ----------
+    correlation : ndarray, shape (at least lags + 1, N)
+        On a torus `fast_shape` wide.
+    image : ndarray, shape (m, n)
+        Less its mean.
+    lags : int
+        Less than half of the shorter side.
+    threads : int, optional
+
+    Returns
+    -------
+    ndarray, shape (lags + 1, 2 * lags + 1)
+        Lags 0, 1, ..., `lags`, -`lags`, ..., -1 along the columns.
+    """
+    m, n = image.shape
+    M, N = fast_shape(image.shape)
+    columns = np.roll(np.arange(-lags, lags + 1), -lags)
+    closed = correlation[: lags + 1, columns]
+    if m < M:
+        ends = image[m - lags :].astype(np.float32), image[:lags].astype(np.float32)
+        before, after = (scipy.fft.rfft(end, n=N, axis=1, workers=threads) for end in ends)
+        rows = np.zeros((lags + 1, before.shape[1]), before.dtype)
+        _close(rows, (before.conj(), after), M - m, threads)
+        closed += scipy.fft.irfft(rows, n=N, axis=1, workers=threads)[:, columns]
+    if n < N:
+        there, back = _column_seams(image, lags, threads)
+        gap = min(lags, N - n)
+        for side, seam in ((closed[:, 1 : lags + 1], there), (closed[:, :lags:-1], back)):
+            side += seam
+            side[:, gap:] -= seam[:, : lags - gap]
+    return closed
+
+
+def _close(rows: Spectrum, lines: Lines, gap: int, threads: int | None) -> None:
+    """Add the products of lines across a seam, less those that a gap of zeros has moved away.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (lags + 1, f)
+        Sums at distances 0 to `lags`.
+    lines : (before, after)
+    gap : int
+        Lines of zeros.
+    threads : int or None
+    """
+    before, after = lines
+    lags = len(before)
+    length = scipy.fft.next_fast_len(max(1, 2 * lags - 1))
+    product = scipy.fft.fft(before[::-1], n=length, axis=0, workers=threads)
+    product *= scipy.fft.fft(after, n=length, axis=0, workers=threads)
+    seam = scipy.fft.ifft(product, axis=0, overwrite_x=True, workers=threads)[:lags]
+    rows[1:] += seam
+    rows[1 + gap :] -= seam[: max(0, lags - gap)]
+
+
+def _column_seams(
+    image: FloatArray, lags: int, threads: int | None
+) -> tuple[FloatArray, FloatArray]:
+    """Products of the last columns with the first, round the torus along the rows.
+
+    Returns
+    -------
+    two ndarrays, shape (lags + 1, lags)
+        At lags 0 to `lags` along the rows and 1 to `lags` along the columns, then -1 to -`lags`.
+    """
+    m, n = image.shape
+    M = scipy.fft.next_fast_len(m)
+    width = scipy.fft.next_fast_len(max(1, 2 * lags - 1), real=True)
+    ends = image[:, : n - lags - 1 : -1].astype(np.float32), image[:, :lags].astype(np.float32)
+    before, after = (scipy.fft.rfft(end, n=width, axis=1, workers=threads) for end in ends)
+    product = scipy.fft.fft(before.conj(), n=M, axis=0, workers=threads)
+    np.conj(product, out=product)
+    product *= scipy.fft.fft(after, n=M, axis=0, workers=threads)
+    rows = scipy.fft.ifft(product, axis=0, overwrite_x=True, workers=threads)
+    there, back = rows[: lags + 1], rows[-np.arange(lags + 1)]
+    if m < M:
+        _close(there, (before[m - lags :], after[:lags]), M - m, threads)
+        _close(back, (after[m - lags :], before[:lags]), M - m, threads)
+    first, second = (
+        scipy.fft.irfft(each, n=width, axis=1, workers=threads)[:, :lags] for each in (there, back)
+    )
+    return first, second
