@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from reucid_core.correlation import close_seams, correlation_of, fast_shape
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import ParameterError
 from reucid_core.params import MIN_PATCH_SIZE
@@ -76,10 +77,11 @@ def radial_mean(correlation: FloatArray, radius: int) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    correlation : ndarray, shape (more than `radius`, n)
-        Lags along the rows from 0 on; the negative ones mirror them.
+    correlation : ndarray, shape (more than `radius`, more than 2 `radius`)
+        Lags along the rows from 0 on, the negative ones mirror them; along the columns from 0 on,
+        the negative ones at the end.
     radius : int
-        In px, at most half of n.
+        In px.
     """
     lags = np.arange(-radius, radius + 1)
     total = np.zeros(radius + 1)
@@ -202,7 +204,20 @@ def find_patch_size(image: FloatArray, *, threads: int | None = None) -> PatchSi
         The odd number nearest to the diameter, ties up, between 5 and a quarter of the shorter
         side (3 where a quarter is less than 5).
     """
-    return patch_size_of(autocorrelation(image, threads=threads), image.shape)
+    correlation = _short_lags(image, threads)
+    return patch_size_of(correlation / (correlation[0, 0] or 1.0), image.shape)
+
+
+def _short_lags(image: FloatArray, threads: int | None) -> FloatArray:
+    """The autocorrelation that is looked at, by transforms of fast lengths; not normalised."""
+    lags = longest_lag(image.shape)
+    deviation = image - image.mean(dtype=np.float64).astype(image.dtype)
+    torus = fast_shape(image.shape)
+    spectrum = scipy.fft.rfft2(deviation, s=torus, workers=threads)
+    correlation = correlation_of(spectrum, torus[1], lags, threads=threads)
+    if torus == image.shape:
+        return correlation
+    return close_seams(correlation, deviation, lags, threads=threads)
 
 
 def longest_lag(shape: tuple[int, ...]) -> int:
@@ -215,7 +230,7 @@ def patch_size_of(correlation: FloatArray, shape: tuple[int, ...]) -> PatchSize:
 
     Parameters
     ----------
-    correlation : ndarray, shape (more than ``longest_lag(shape)``, n)
+    correlation : ndarray, shape (more than r, at least 2 r + 1), r = ``longest_lag(shape)``
     shape : (int, int)
         Of the image, (m, n).
     """
