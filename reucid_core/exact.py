@@ -40,7 +40,7 @@ class Transform:
     mean: float
     correlation: FloatArray  # (lags + 1, at least 2 lags + 1), circular, not normalised
     torus: tuple[int, int]  # (M, N), of the field of zeros
-    seeds: Float64  # (lags + 1, N), the correlation on that torus
+    seeds: FloatArray  # float64, (lags + 1, N), the correlation on that torus
     spectrum: Spectrum | None  # (M, N // 2 + 1), without mean, if of fast sides
 
     @classmethod

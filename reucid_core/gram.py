@@ -13,6 +13,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from reucid_core.eigenpatches import FloatArray
+
 Float64 = NDArray[np.float64]
 Spectrum = NDArray[np.complex128]
 
@@ -71,7 +73,7 @@ def _window_sums(values: Float64, length: int) -> Float64:
 
 
 def gram_matrix(
-    edges: Edges, correlation: Float64, p: int, *, torus: tuple[int, int] | None = None
+    edges: Edges, correlation: FloatArray, p: int, *, torus: tuple[int, int] | None = None
 ) -> Float64:
     """Gram matrix of all (m - q)(n - q) patches, q = p - 1.
 
@@ -96,7 +98,8 @@ def gram_matrix(
     G = np.empty((p, p, p, p))  # pixel (a, c) of a patch times its pixel (b, d)
 
     # G[0, c, b, d]: seeds where c or d is 0, then along the columns.
-    seeds = _seeds(edges, correlation, p, torus or edges.shape)  # (p, 2p - 1), displacement (b, d - c)
+    # (p, 2p - 1), displacement (b, d - c)
+    seeds = _seeds(edges, correlation, p, torus or edges.shape)
     right, left = edges.columns[:, :q], edges.columns[:, q:]
     change = np.stack(
         [
@@ -118,7 +121,7 @@ def gram_matrix(
     return G.reshape(p * p, p * p)
 
 
-def _seeds(edges: Edges, correlation: Float64, p: int, torus: tuple[int, int]) -> Float64:
+def _seeds(edges: Edges, correlation: FloatArray, p: int, torus: tuple[int, int]) -> Float64:
     """Correlations over the window [0, m - q) x [0, n - q) of the leading pixel.
 
     The circular ones less what their sums have outside of the window: the last q rows, and what is
@@ -133,7 +136,7 @@ def _seeds(edges: Edges, correlation: Float64, p: int, torus: tuple[int, int]) -
     m, n = edges.shape
     M, N = torus
     lags, shifts = np.arange(p), np.arange(-q, p)
-    seeds = correlation[lags[:, None], shifts]
+    seeds = correlation[lags[:, None], shifts].astype(np.float64, copy=False)
 
     rows = scipy.fft.rfft(_apart(edges.rows, M - m), n=N, axis=1)  # (2q, f)
     power = np.stack([_products(rows[:q], rows[b : b + q]) for b in lags])
