@@ -15,13 +15,19 @@ from numpy.typing import NDArray
 from reucid_core.eigenpatches import FloatArray
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
-Lines = tuple[Spectrum, Spectrum]  # before a seam and after it, each (lags, f)
 
 
 def fast_shape(shape: tuple[int, ...]) -> tuple[int, int]:
-    """The smallest shape that holds an image, shape (m, n), and has sides of fast transforms."""
-    m, n = shape
-    return scipy.fft.next_fast_len(m), scipy.fft.next_fast_len(n)
+    """A shape that holds an image, shape (m, n), and has sides of fast transforms."""
+    m, n = (_fast_length(side) for side in shape)
+    return m, n
+
+
+def _fast_length(side: int) -> int:
+    """The side itself if all its prime factors are small; if it has to grow, to even fewer."""
+    if scipy.fft.next_fast_len(side) == side:
+        return side
+    return scipy.fft.next_fast_len(side, real=True)
 
 
 def correlation_of(
@@ -81,12 +87,15 @@ def close_seams(
     m, n = image.shape
     M, N = fast_shape(image.shape)
     columns = np.roll(np.arange(-lags, lags + 1), -lags)
+    if 3 * lags > min(m, n):  # a slow transform of the image is faster than its wide seams
+        spectrum = scipy.fft.rfft2(image.astype(np.float32), workers=threads)
+        own = correlation_of(spectrum, n, lags, threads=threads)
+        return own[:, columns].astype(correlation.dtype)
     closed = correlation[: lags + 1, columns]
     if m < M:
         ends = image[m - lags :].astype(np.float32), image[:lags].astype(np.float32)
         before, after = (scipy.fft.rfft(end, n=N, axis=1, workers=threads) for end in ends)
-        rows = np.zeros((lags + 1, before.shape[1]), before.dtype)
-        _close(rows, (before.conj(), after), M - m, threads)
+        rows = _row_seam(before, after, M - m, threads)
         closed += scipy.fft.irfft(rows, n=N, axis=1, workers=threads)[:, columns]
     if n < N:
         there, back = _column_seams(image, lags, threads)
@@ -97,26 +106,31 @@ def close_seams(
     return closed
 
 
-def _close(rows: Spectrum, lines: Lines, gap: int, threads: int | None) -> None:
-    """Add the products of lines across a seam, less those that a gap of zeros has moved away.
+def _row_seam(before: Spectrum, after: Spectrum, gap: int, threads: int | None) -> Spectrum:
+    """Products of the last rows with the first, less those that a gap of zeros has moved away.
 
     Parameters
     ----------
-    rows : ndarray, shape (lags + 1, f)
-        Sums at distances 0 to `lags`.
-    lines : (before, after)
+    before, after : ndarray, shape (lags, f)
+        Spectra of the rows.
     gap : int
-        Lines of zeros.
+        Rows of zeros.
     threads : int or None
+
+    Returns
+    -------
+    ndarray, shape (lags + 1, f)
+        Summed by their distance, 0 to `lags`.
     """
-    before, after = lines
     lags = len(before)
     length = scipy.fft.next_fast_len(max(1, 2 * lags - 1))
-    product = scipy.fft.fft(before[::-1], n=length, axis=0, workers=threads)
+    product = scipy.fft.fft(before[::-1].conj(), n=length, axis=0, workers=threads)
     product *= scipy.fft.fft(after, n=length, axis=0, workers=threads)
     seam = scipy.fft.ifft(product, axis=0, overwrite_x=True, workers=threads)[:lags]
-    rows[1:] += seam
+    rows = np.zeros((lags + 1, seam.shape[1]), seam.dtype)
+    rows[1:] = seam
     rows[1 + gap :] -= seam[: max(0, lags - gap)]
+    return rows
 
 
 def _column_seams(
@@ -130,18 +144,16 @@ def _column_seams(
         At lags 0 to `lags` along the rows and 1 to `lags` along the columns, then -1 to -`lags`.
     """
     m, n = image.shape
-    M = scipy.fft.next_fast_len(m)
     width = scipy.fft.next_fast_len(max(1, 2 * lags - 1), real=True)
+    length = scipy.fft.next_fast_len(m + 2 * lags)
     ends = image[:, : n - lags - 1 : -1].astype(np.float32), image[:, :lags].astype(np.float32)
     before, after = (scipy.fft.rfft(end, n=width, axis=1, workers=threads) for end in ends)
-    product = scipy.fft.fft(before.conj(), n=M, axis=0, workers=threads)
-    np.conj(product, out=product)
-    product *= scipy.fft.fft(after, n=M, axis=0, workers=threads)
-    rows = scipy.fft.ifft(product, axis=0, overwrite_x=True, workers=threads)
-    there, back = rows[: lags + 1], rows[-np.arange(lags + 1)]
-    if m < M:
-        _close(there, (before[m - lags :], after[:lags]), M - m, threads)
-        _close(back, (after[m - lags :], before[:lags]), M - m, threads)
+    reach = np.concatenate([after[m - lags :], after, after[:lags]])
+    # The conjugate of the transform of the conjugate is a transform back.
+    product = scipy.fft.ifft(before, n=length, axis=0, norm="forward", workers=threads)
+    product *= scipy.fft.fft(reach, n=length, axis=0, workers=threads)
+    rows = scipy.fft.ifft(product, axis=0, overwrite_x=True, workers=threads)  # from lag -L on
+    there, back = rows[lags : 2 * lags + 1], rows[lags::-1]
     first, second = (
         scipy.fft.irfft(each, n=width, axis=1, workers=threads)[:, :lags] for each in (there, back)
     )
