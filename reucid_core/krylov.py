@@ -36,8 +36,8 @@ def eigenpairs_above(
     cut : float
         In units of the eigenvalues.
     symmetric : bool
-        Make the matrix centro-symmetric, as if the turned patches were there as well; a third of
-        the time, and at p = 41 a sixth of LAPACK's.
+        Make the matrix centro-symmetric, as if the turned patches were there as well: half of the
+        time, and at p = 41 a seventh of LAPACK's.
     seed : int
         Of the vectors that the iteration begins with.
 

@@ -83,17 +83,16 @@ def radial_mean(correlation: FloatArray, radius: int) -> NDArray[np.float64]:
     radius : int
         In px.
     """
-    lags = np.arange(-radius, radius + 1)
-    total = np.zeros(radius + 1)
-    count = np.zeros(radius + 1)
-    for row in range(radius + 1):  # by row: its rings are all that is held beside the correlation
-        ring = np.rint(np.hypot(row, lags)).astype(np.intp)
-        inside = ring <= radius
-        values = correlation[row, lags[inside]]  # negative lags wrap around, as the FFT does
-        times = 2 if row else 1  # the row, and its mirror image
-        total += times * np.bincount(ring[inside], weights=values, minlength=radius + 1)
-        count += times * np.bincount(ring[inside], minlength=radius + 1)
-    return total / count
+    lags = np.arange(radius + 1)
+    rings = np.rint(np.hypot(lags[:, None], lags)).astype(np.intp).ravel()
+    times = np.where(lags, 2.0, 1.0)  # lag 0 has no mirror image
+    numbers = np.outer(times, times).ravel()
+    rows = correlation[: radius + 1]
+    values = (rows[:, lags] + rows[:, -lags]).ravel() / 2
+    total = np.bincount(rings, weights=numbers * values)
+    count = np.bincount(rings, weights=numbers)
+    profile: NDArray[np.float64] = total[: radius + 1] / count[: radius + 1]
+    return profile
 
 
 def standard_error(profile: NDArray[np.float64], n_pixels: int) -> NDArray[np.float64]:
