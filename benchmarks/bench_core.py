@@ -39,6 +39,7 @@ CASES = {
 }
 PATCH_SIZES = (5, 7, 11, 15, 19, 23, 31, 41, 51, 63)
 GROWTH_SIDE = 1024
+NEIGHBOURS = ((512, 509), (880, 883), (1024, 1021), (2048, 2039))  # a fast side and a prime one
 PATIENCE = 10.0  # seconds
 MIB = 2**20
 
@@ -149,6 +150,29 @@ def growth(rounds: int) -> dict[str, dict[str, float]]:
     return found
 
 
+def neighbours(rounds: int) -> dict[str, dict[str, float]]:
+    """Median seconds of the exact engine at prime sides and at fast ones nearby, in turn."""
+    classify = load_classifier()
+    found = {}
+    print("\n| fast, prime | p | ms | ms | times |")
+    print("|---|---|---|---|---|")
+    for sides in NEIGHBOURS:
+        images = {side: micrograph(side) for side in sides}
+        for p in (None, 19):
+            params = DenoiseParams(engine="exact", patch_size=p, threads=1)
+            runs: dict[int, list[float]] = {side: [] for side in sides}
+            for _ in range(rounds + 1):
+                for side, image in images.items():
+                    start = time.perf_counter()
+                    denoise(image, params, classify=classify)
+                    runs[side].append(time.perf_counter() - start)
+            fast, prime = (1e3 * statistics.median(runs[side][1:]) for side in sides)
+            found[f"{sides} {p}"] = {"fast": fast, "prime": prime}
+            row = f"{p or 'auto'} | {fast:.0f} | {prime:.0f} | {prime / fast:.2f}"
+            print(f"| {sides[0]}, {sides[1]} | {row} |", flush=True)
+    return found
+
+
 def main() -> None:
     """Measure what the command line names and print Markdown tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -156,6 +180,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="measured calls of each method")
     parser.add_argument("--slowest", choices=KINDS, help="leave out slower kinds of methods")
     parser.add_argument("--growth", action="store_true", help="also the cost of each stage")
+    parser.add_argument("--neighbours", action="store_true", help="also prime sides")
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -169,6 +194,8 @@ def main() -> None:
         results["sizes"][str(side)] = compare(side, options.rounds, options.slowest)
     if options.growth:
         results["growth"] = growth(options.rounds)
+    if options.neighbours:
+        results["neighbours"] = neighbours(options.rounds)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 

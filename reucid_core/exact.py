@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from reucid_core.correlation import close_seams, correlation_of, fast_shape
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.fir import Spectrum, project_and_fuse
 from reucid_core.gram import Edges, gram_matrix
@@ -31,13 +32,16 @@ class Transform:
     """An image, and the autocorrelation of its deviation from the mean.
 
     The mean is set apart because the rounding errors of the Fourier transform of a large offset
-    would drown the small eigenvalues.
+    would drown the small eigenvalues. An image whose sides have no fast transform lies in a field
+    of zeros that has.
     """
 
     image: FloatArray  # (m, n)
     mean: float
-    correlation: Float64  # (lags + 1, n), circular, not normalised
-    spectrum: Spectrum | None  # (m, n // 2 + 1); None where it was computed in bands
+    correlation: FloatArray  # (lags + 1, at least 2 lags + 1), circular, not normalised
+    torus: tuple[int, int]  # (M, N), of the field of zeros
+    seeds: FloatArray  # float64, (lags + 1, N), the correlation on that torus
+    spectrum: Spectrum | None  # (M, N // 2 + 1), without mean, if of fast sides
 
     @classmethod
     def of(
@@ -54,23 +58,28 @@ class Transform:
         ----------
         image : ndarray, shape (m, n), float32 or float64
         lags : int, optional
-            Longest lag of the correlation along the rows, in px; all by default.
+            Longest lag of the correlation in px; all by default.
         height : int, optional
             Rows of a band; by default the image is transformed as a whole.
         threads : int, optional
             Threads of the FFT.
         """
-        m = len(image)
+        m, n = image.shape
         lags = m - 1 if lags is None else lags
         mean = float(image.mean(dtype=np.float64))
         if height is not None and height < m:
             correlation = _correlation_in_bands(image, mean, lags, height, threads)
-            return cls(image, mean, correlation, None)
-        spectrum = scipy.fft.rfft2(image - np.float64(mean), workers=threads)
-        power = spectrum.real**2 + spectrum.imag**2
-        correlation = scipy.fft.irfft2(power, s=image.shape, workers=threads)
-        spectrum[0, 0] = mean * image.size
-        return cls(image, mean, correlation[: lags + 1].copy(), spectrum)
+            return cls(image, mean, correlation, (m, n), correlation, None)
+        deviation = image - np.float64(mean)
+        # Where lags are long, the seams that zeros have to be closed at exceed the image.
+        torus = fast_shape((m, n)) if 2 * lags < min(m, n) else (m, n)
+        spectrum = scipy.fft.rfft2(deviation, s=torus, workers=threads)
+        seeds = correlation_of(spectrum, torus[1], lags, threads=threads)
+        if torus != (m, n):
+            closed = close_seams(seeds, deviation, lags, threads=threads)
+            return cls(image, mean, closed, torus, seeds, spectrum)
+        fast = torus == fast_shape((m, n))
+        return cls(image, mean, seeds, torus, seeds, spectrum if fast else None)
 
 
 def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
@@ -146,7 +155,7 @@ def gram_of_patches(transform: Transform, p: int) -> Float64:
         patches = gather(image.astype(np.float64), origins, p)
         return np.asarray(patches.T @ patches)
     edges = Edges.of(image, p - 1, offset=mean)
-    G = gram_matrix(edges, transform.correlation, p)
+    G = gram_matrix(edges, transform.seeds, p, torus=transform.torus)
     sums = edges.window_sums().ravel()  # of each pixel over all patches, (p*p,)
     G += mean * sums  # in place: no second matrix beside it
     G += (mean * sums + n_patches * mean**2)[:, None]
@@ -185,6 +194,7 @@ def reconstruct(
     *,
     height: int | None = None,
     threads: int | None = None,
+    precision: DTypeLike = np.float64,
 ) -> FloatArray:
     """All patches truncated to the useful eigenpatches, fused and divided by the terrain.
 
@@ -195,6 +205,8 @@ def reconstruct(
     height : int, optional
         Rows of a band; by default the image is filtered as a whole.
     threads : int, optional
+    precision : numpy.float32 or numpy.float64
+        Of the filter; in single precision the result is good to 1e-6 of the largest intensity.
 
     Returns
     -------
@@ -203,8 +215,9 @@ def reconstruct(
     whole = height is None or height >= len(transform.image)
     return project_and_fuse(
         transform.image,
-        useful.astype(np.float64, copy=False),
+        useful.astype(precision, copy=False),
         spectrum=transform.spectrum if whole else None,
+        offset=transform.mean,
         height=height,
         threads=threads,
     )
@@ -218,7 +231,7 @@ def _correlation_in_bands(
     The correlation of each band with itself and the rows that follow it, round the torus, summed.
     """
     n = image.shape[1]
-    shape = (height + lags, n)
+    shape = (scipy.fft.next_fast_len(height + lags), n)
     power = np.zeros((shape[0], n // 2 + 1), dtype=np.complex128)
     for band, reach in _bands(image, mean, height, lags):
         spectrum = scipy.fft.rfft2(band, s=shape, workers=threads)  # rows of zeros follow

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.clock import Clock
-from reucid_core.eigenpatches import Classify
+from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.errors import ParameterError
 from reucid_core.exact import Float64, Transform, decompose_frames
 from reucid_core.fir import project_and_fuse
@@ -136,9 +136,9 @@ def _decide(
     shape = frames[0].shape
     lags = lags_needed(shape, params)
     height = band_height(shape, params.patch_size or MIN_PATCH_SIZE, lags, budget)
-    correlation = np.zeros((lags + 1, shape[1]))
+    correlation: FloatArray = np.zeros(())
     for transform in _transforms(frames, params, lags, height):
-        correlation += transform.correlation
+        correlation = correlation + transform.correlation
         del transform  # before the next takes its place
     plan = plan_exact(correlation, shape, params)
     task.clock.lap("psf")

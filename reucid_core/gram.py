@@ -13,7 +13,10 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from reucid_core.eigenpatches import FloatArray
+
 Float64 = NDArray[np.float64]
+Spectrum = NDArray[np.complex128]
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,21 @@ def _window_sums(values: Float64, length: int) -> Float64:
     return running[length:] - running[:-length]
 
 
-def gram_matrix(edges: Edges, correlation: Float64, p: int) -> Float64:
+def gram_matrix(
+    edges: Edges, correlation: FloatArray, p: int, *, torus: tuple[int, int] | None = None
+) -> Float64:
     """Gram matrix of all (m - q)(n - q) patches, q = p - 1.
 
     Parameters
     ----------
     edges : Edges
         Of the image, q lines each.
-    correlation : ndarray, shape (at least p, n), float64
+    correlation : ndarray, shape (at least p, N), float64
         The image's circular autocorrelation, ``sum over y of I(y) I(y + lag)``.
     p : int
         Patch size in px, at most min(m, n).
+    torus : (int, int), optional
+        (M, N), if the correlation is that of the image in a field of zeros; (m, n) by default.
 
     Returns
     -------
@@ -91,7 +98,8 @@ def gram_matrix(edges: Edges, correlation: Float64, p: int) -> Float64:
     G = np.empty((p, p, p, p))  # pixel (a, c) of a patch times its pixel (b, d)
 
     # G[0, c, b, d]: seeds where c or d is 0, then along the columns.
-    seeds = _seeds(edges, correlation, p)  # (p, 2p - 1), displacement (b, d - c)
+    # (p, 2p - 1), displacement (b, d - c)
+    seeds = _seeds(edges, correlation, p, torus or edges.shape)
     right, left = edges.columns[:, :q], edges.columns[:, q:]
     change = np.stack(
         [
@@ -113,7 +121,7 @@ def gram_matrix(edges: Edges, correlation: Float64, p: int) -> Float64:
     return G.reshape(p * p, p * p)
 
 
-def _seeds(edges: Edges, correlation: Float64, p: int) -> Float64:
+def _seeds(edges: Edges, correlation: FloatArray, p: int, torus: tuple[int, int]) -> Float64:
     """Correlations over the window [0, m - q) x [0, n - q) of the leading pixel.
 
     The circular ones less what their sums have outside of the window: the last q rows, and what is
@@ -126,23 +134,39 @@ def _seeds(edges: Edges, correlation: Float64, p: int) -> Float64:
     """
     q = p - 1
     m, n = edges.shape
+    M, N = torus
     lags, shifts = np.arange(p), np.arange(-q, p)
-    seeds = correlation[lags[:, None], shifts]
+    seeds = correlation[lags[:, None], shifts].astype(np.float64, copy=False)
 
-    rows = scipy.fft.rfft(edges.rows, axis=1)  # (2q, f)
-    power = np.stack([(rows[:q].conj() * rows[b : b + q]).sum(axis=0) for b in lags])
-    seeds -= scipy.fft.irfft(power, n=n, axis=1)[:, shifts]
+    rows = scipy.fft.rfft(_apart(edges.rows, M - m), n=N, axis=1)  # (2q, f)
+    power = np.stack([_products(rows[:q], rows[b : b + q]) for b in lags])
+    seeds -= scipy.fft.irfft(power, n=N, axis=1)[:, shifts]
 
-    columns = edges.columns.T  # (2q, m)
-    inside = columns.copy()
-    inside[:, m - q :] = 0  # rows that no leading pixel is in
-    spectra = scipy.fft.rfft(columns, axis=1)  # (2q, f)
-    leading = scipy.fft.rfft(inside, axis=1).conj()
-    right = np.stack([(leading[:q] * spectra[d : d + q]).sum(axis=0) for d in lags])
-    left = np.stack([(leading[d : d + q] * spectra[:q]).sum(axis=0) for d in lags[:0:-1]])
-    power = np.concatenate([left, right])  # (2p - 1, f)
-    seeds -= scipy.fft.irfft(power, n=m, axis=1)[:, lags].T
+    columns = _apart(edges.columns.T, N - n)  # (2q, m)
+    length = scipy.fft.next_fast_len(m)
+    spectra = scipy.fft.rfft(columns, n=length, axis=1)  # (2q, f)
+    leading = scipy.fft.rfft(columns[:, : m - q], n=length, axis=1)  # rows of leading pixels
+    right = [_products(leading[:q], spectra[d : d + q]) for d in lags]
+    left = [_products(leading[d : d + q], spectra[:q]) for d in lags[:0:-1]]
+    power = np.stack(left + right)  # (2p - 1, f)
+    seeds -= scipy.fft.irfft(power, n=length, axis=1)[:, lags].T
     return seeds
+
+
+def _apart(lines: Float64, gap: int) -> Float64:
+    """The lines of two edges with those zeros between them that still are among the 2q nearest."""
+    q = len(lines) // 2
+    gap = min(gap, q)
+    apart = np.zeros_like(lines)
+    apart[:q] = lines[:q]
+    apart[q + gap :] = lines[q : 2 * q - gap]
+    return apart
+
+
+def _products(leading: Spectrum, partners: Spectrum) -> Spectrum:
+    """Cross spectra of pairs of lines, shape (q, f), summed."""
+    total: Spectrum = np.einsum("lf,lf->f", leading.conj(), partners)
+    return total
 
 
 def _line_gram(entering: Float64, leaving: Float64, p: int) -> Float64:

@@ -50,8 +50,9 @@ def plan_exact(correlation: FloatArray, shape: tuple[int, ...], params: DenoiseP
 
     Parameters
     ----------
-    correlation : ndarray, shape (lags + 1, n)
-        The image's autocorrelation at the needed lags along the rows, not normalised.
+    correlation : ndarray, shape (lags + 1, at least 2 lags + 1)
+        The image's circular autocorrelation at the needed lags, negative ones along the columns at
+        the end; not normalised.
     shape : (int, int)
         Of the image, (m, n).
     params : DenoiseParams

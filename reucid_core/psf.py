@@ -8,6 +8,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from reucid_core.correlation import close_seams, correlation_of, fast_shape
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import ParameterError
 from reucid_core.params import MIN_PATCH_SIZE
@@ -76,22 +77,22 @@ def radial_mean(correlation: FloatArray, radius: int) -> NDArray[np.float64]:
 
     Parameters
     ----------
-    correlation : ndarray, shape (more than `radius`, n)
-        Lags along the rows from 0 on; the negative ones mirror them.
+    correlation : ndarray, shape (more than `radius`, more than 2 `radius`)
+        Lags along the rows from 0 on, the negative ones mirror them; along the columns from 0 on,
+        the negative ones at the end.
     radius : int
-        In px, at most half of n.
+        In px.
     """
-    lags = np.arange(-radius, radius + 1)
-    total = np.zeros(radius + 1)
-    count = np.zeros(radius + 1)
-    for row in range(radius + 1):  # by row: its rings are all that is held beside the correlation
-        ring = np.rint(np.hypot(row, lags)).astype(np.intp)
-        inside = ring <= radius
-        values = correlation[row, lags[inside]]  # negative lags wrap around, as the FFT does
-        times = 2 if row else 1  # the row, and its mirror image
-        total += times * np.bincount(ring[inside], weights=values, minlength=radius + 1)
-        count += times * np.bincount(ring[inside], minlength=radius + 1)
-    return total / count
+    lags = np.arange(radius + 1)
+    rings = np.rint(np.hypot(lags[:, None], lags)).astype(np.intp).ravel()
+    times = np.where(lags, 2.0, 1.0)  # lag 0 has no mirror image
+    numbers = np.outer(times, times).ravel()
+    rows = correlation[: radius + 1]
+    values = (rows[:, lags] + rows[:, -lags]).ravel() / 2
+    total = np.bincount(rings, weights=numbers * values)
+    count = np.bincount(rings, weights=numbers)
+    profile: NDArray[np.float64] = total[: radius + 1] / count[: radius + 1]
+    return profile
 
 
 def standard_error(profile: NDArray[np.float64], n_pixels: int) -> NDArray[np.float64]:
@@ -202,7 +203,20 @@ def find_patch_size(image: FloatArray, *, threads: int | None = None) -> PatchSi
         The odd number nearest to the diameter, ties up, between 5 and a quarter of the shorter
         side (3 where a quarter is less than 5).
     """
-    return patch_size_of(autocorrelation(image, threads=threads), image.shape)
+    correlation = _short_lags(image, threads)
+    return patch_size_of(correlation / (correlation[0, 0] or 1.0), image.shape)
+
+
+def _short_lags(image: FloatArray, threads: int | None) -> FloatArray:
+    """The autocorrelation that is looked at, by transforms of fast lengths; not normalised."""
+    lags = longest_lag(image.shape)
+    deviation = image - image.mean(dtype=np.float64).astype(image.dtype)
+    torus = fast_shape(image.shape)
+    spectrum = scipy.fft.rfft2(deviation, s=torus, workers=threads)
+    correlation = correlation_of(spectrum, torus[1], lags, threads=threads)
+    if torus == image.shape:
+        return correlation
+    return close_seams(correlation, deviation, lags, threads=threads)
 
 
 def longest_lag(shape: tuple[int, ...]) -> int:
@@ -215,7 +229,7 @@ def patch_size_of(correlation: FloatArray, shape: tuple[int, ...]) -> PatchSize:
 
     Parameters
     ----------
-    correlation : ndarray, shape (more than ``longest_lag(shape)``, n)
+    correlation : ndarray, shape (more than r, at least 2 r + 1), r = ``longest_lag(shape)``
     shape : (int, int)
         Of the image, (m, n).
     """
