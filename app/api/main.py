@@ -14,10 +14,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from app.api import errors
+from app.api.cache import CLIPPED
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
-from app.api.renditions import CLIPPED
 from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.api.schemas import JobSpec
 from app.api.services import Services

@@ -1,112 +1,57 @@
 """What a client downloads: an artifact of the ledger in the format and type it asked for.
 
-Rendered from bytes whose digest the ledger holds, and cached beside the job with a digest of its
-own that is checked whenever it is served.
+Drawn from bytes that are checked then against the ledger's digest, and kept by `app.api.cache`.
 """
 
-import contextlib
-import hashlib
 import io
 import json
-import os
-import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
-from weakref import WeakValueDictionary
 
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from app.api.cache import Rendition, cached, matches, removal_told_by
 from app.api.deps import Services
-from app.api.montage import grays, montage
-from app.api.preview import draw_preview
-from app.http.conditional import has_it
-from app.http.files import send_file
-from app.http.negotiation import choose
+from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
+from app.api.wishes import Wish
+from app.http.conditional import etag_of, not_modified, tagged
 from app.http.problems import Problem
 from worker import formats
 from worker.bundles import bundle
 from worker.bundles import record as provenance
 from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
 from worker.denoising import artifacts
-from worker.denoising.places import eigenpatches_key, frame_report
+from worker.denoising.reports import decomposed_frame, eigenpatches_key, frame_reports, is_whole
 from worker.denoising.selection import Chosen, Selection, as_stack
-from worker.formats import Look
-from worker.store import sha256_of, write_atomic
+from worker.ledger.refusals import ExpiredError
 
-Format = Literal["tiff", "npy", "png", "mrc", "hspy"]
 Name = Literal["result", "residual", "coverage"]
-
-BY_MEDIA_TYPE: dict[str, Format] = {
-    media_type: format_  # type: ignore[misc]
-    for format_, media_type in formats.MEDIA_TYPES.items()
-}
-CLIPPED = "Reucid-Clipped-Pixels"
-
-
-@dataclass(frozen=True)
-class Wish:
-    """How a client wants an image."""
-
-    format: Format
-    source: bool = False  # in the type of the source
-    frame: int | None = None  # of a stack, one frame
-    look: Look | None = None  # of a picture
-
-    @property
-    def stem(self) -> str:
-        """What tells its file from those of other wishes, beside the format."""
-        frame = "" if self.frame is None else f"-frame{self.frame:04d}"
-        return f"{frame}-source" if self.source else frame
-
-
-@dataclass(frozen=True)
-class Rendition:
-    """A file to serve and what it is called."""
-
-    path: Path
-    etag: str
-    media_type: str
-    filename: str
-    clipped: int | None = None  # pixels out of the range of the source's type
-
-    def response(self, request: Request) -> Response:
-        """The file, a range of it, or 304 for a client that has it."""
-        more = {} if self.clipped is None else {CLIPPED: str(self.clipped)}
-        return send_file(
-            request,
-            self.path,
-            self.etag,
-            media_type=self.media_type,
-            filename=self.filename,
-            vary="Accept",
-            more=more,
-        )
-
-
-def negotiate(accept: str, stated: Format | None) -> Format:
-    """The format a client wants: stated, else the one it likes best, TIFF if it takes anything."""
-    if stated is not None:
-        return stated
-    return BY_MEDIA_TYPE[choose(accept, list(BY_MEDIA_TYPE))]
 
 
 def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artifact]:
     """A file of a succeeded job, its bytes checked against the ledger."""
     held = _require(job, name)
     path = services.store.artifact(job.id, job.attempt, name)
-    if not path.exists() or sha256_of(path) != held.sha256:
-        services.jobs.get(job.id)  # deleted meanwhile: not found, instead of damaged
+    if not matches(path, held.sha256):
+        _check_removal(services, job)
         raise Problem(
             500, "damaged_artifact", f"{name} of this job is missing or damaged in the store"
         )
     return path, held
+
+
+def read_report(services: Services, job: JobRecord) -> dict[str, Any]:
+    """The report of a succeeded job, as it was written."""
+    path, _ = artifact(services, job, artifacts.REPORT)
+    with removal_told_by(lambda: _check_removal(services, job)):
+        content: dict[str, Any] = json.loads(path.read_bytes())
+    return content
 
 
 def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
@@ -122,29 +67,25 @@ def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendit
         return formats.clipped_pixels(pixels, dtype) if wish.source else None
 
     suffix = formats.suffix_of(wish.format, stack=stack)
-    return _cached(
-        services.store.renditions(job.id),
-        f"{name}{wish.stem}{suffix}",
-        formats.MEDIA_TYPES[wish.format],
-        draw,
-        job.id,
-    )
+    media_type = formats.MEDIA_TYPES[wish.format]
+    return _of_job(services, job, f"{name}{wish.stem}{suffix}", media_type, draw)
 
 
-def render_picture(
+def send_picture(
     request: Request, services: Services, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
     """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
     _require(job, "result.npy")
     chosen = chosen_signal(services, job)
-    pixels = _one_frame(_pixels(services, job, chosen, name), wish)
     buffer = io.BytesIO()
+    with removal_told_by(lambda: _check_removal(services, job)):
+        pixels = _one_frame(_pixels(services, job, chosen, name), wish)
     formats.picture(pixels, chosen.info, wish.look).save(buffer, format="PNG")
-    etag = f'"{hashlib.sha256(buffer.getvalue()).hexdigest()}"'
-    headers = {"Vary": "Accept", "Cache-Control": "private, no-cache", "ETag": etag}
-    if has_it(request, etag):
-        return Response(status_code=304, headers=headers)
-    return Response(buffer.getvalue(), media_type="image/png", headers=headers)
+    content = buffer.getvalue()
+    headers = tagged(etag_of(content), vary="Accept")
+    return not_modified(request, headers) or Response(
+        content, media_type="image/png", headers=headers
+    )
 
 
 def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish) -> Rendition:
@@ -162,109 +103,105 @@ def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish
         if not interims and job.state is not State.SUCCEEDED:
             raise Problem(409, "no_result", f"the job {job.state} and has no interim results")
         raise Problem(404, "not_found", f"this job has {len(interims)} interim results")
-    path = services.store.interim(job.id, job.attempt, n)
-    if not path.exists() and job.state.terminal:
-        raise Problem(410, "expired", "the interim results of this job were removed")
-    if sha256_of(path) != interims[n]:
-        raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
+    path, digest = services.store.interim(job.id, job.attempt, n), interims[n]
+    _check_interim(job, path)
     info = chosen_signal(services, job).info
-    return _cached(
-        services.store.renditions(job.id),
-        f"interim-{job.attempt}-{n:04d}{formats.suffix_of(wish.format, stack=False)}",
-        formats.MEDIA_TYPES[wish.format],
-        lambda target: formats.write(target, np.load(path), info, wish.format),
-        job.id,
-    )
-
-
-def render_eigenpatches(
-    services: Services, job: JobRecord, report: dict[str, Any], frame: int
-) -> Rendition:
-    """The montage of a frame's offered eigenpatches with the classifier's verdicts."""
-    path, _ = artifact(services, job, "eigenpatches.npz")
-    stack_reports = _of_frame(report, frame)["stack_reports"]
-    drawn = _drawn(report, frame)
 
     def draw(target: Path) -> None:
-        with np.load(path) as stored:
-            named = {
-                f"stack{each['stack']}": stored[eigenpatches_key(drawn, each["stack"])]
-                for each in stack_reports
-            }
-            montage(named, stack_reports).save(target, format="PNG")
+        if not matches(path, digest):
+            _check_interim(services.jobs.get(job.id), path)
+            raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
+        formats.write(target, np.load(path), info, wish.format)
 
-    suffix = f"-frame{frame:04d}" if frame else ""
-    return _cached(
-        services.store.renditions(job.id),
-        f"eigenpatches{suffix}.png",
-        "image/png",
-        draw,
-        job.id,
-    )
+    suffix = formats.suffix_of(wish.format, stack=False)
+    media_type = formats.MEDIA_TYPES[wish.format]
+    return _of_job(services, job, f"interim-{job.attempt}-{n:04d}{suffix}", media_type, draw)
+
+
+def render_eigenpatches(services: Services, job: JobRecord, frame: int) -> Rendition:
+    """The montage of a frame's offered eigenpatches with the classifier's verdicts."""
+    _require(job, artifacts.REPORT)
+
+    def draw(target: Path) -> None:
+        report, patches = _eigenpatches(services, job, frame)
+        draw_eigenpatches(patches, report["stack_reports"]).save(target, format="PNG")
+
+    return _of_job(services, job, f"eigenpatches{_suffix(frame)}.png", "image/png", draw)
 
 
 def render_eigenpatch(
-    services: Services, job: JobRecord, report: dict[str, Any], stack: int, index: int, frame: int
+    services: Services, job: JobRecord, stack: int, index: int, frame: int
 ) -> Rendition:
     """One eigenpatch of one stack, both counted from 1, of a frame, counted from 0."""
-    path, _ = artifact(services, job, "eigenpatches.npz")
-    _of_frame(report, frame)  # 404 beyond the last, which a joint job's one set would not show
-    with np.load(path) as stacks:
-        name = eigenpatches_key(_drawn(report, frame), stack)
-        if name not in stacks or not 1 <= index <= len(stacks[name]):
+    _require(job, artifacts.REPORT)
+
+    def draw(target: Path) -> None:
+        patches = _eigenpatches(services, job, frame)[1].get(stack, ())
+        if not 1 <= index <= len(patches):
             raise Problem(404, "not_found", f"this job has no eigenpatch {index} of stack {stack}")
-        patch = stacks[name][index - 1]
-    suffix = f"-frame{frame:04d}" if frame else ""
-    return _cached(
-        services.store.renditions(job.id),
-        f"eigenpatch-{stack}-{index}{suffix}.png",
-        "image/png",
-        lambda target: grays(patch).save(target, format="PNG"),
-        job.id,
-    )
+        draw_eigenpatch(patches[index - 1]).save(target, format="PNG")
+
+    filename = f"eigenpatch-{stack}-{index}{_suffix(frame)}.png"
+    return _of_job(services, job, filename, "image/png", draw)
 
 
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
-    pixels = as_stack(services.store.load_pixels(image, image.contents.default))
-    return _cached(
-        services.store.image_renditions(image.id),
-        f"preview-{side}.png",
-        "image/png",
-        lambda target: draw_preview(pixels[0], target, side=side),
-        image.id,
-    )
+
+    def draw(target: Path) -> None:
+        pixels = as_stack(services.store.load_pixels(image, image.contents.default))
+        draw_preview(pixels[0], target, side=side)
+
+    with removal_told_by(lambda: check_image(services, image)):
+        path = services.store.image_renditions(image.id) / f"preview-{side}.png"
+        return cached(path, "image/png", draw, image.id)
+
+
+def check_image(services: Services, image: ImageRecord) -> None:
+    """Refuse an image that was removed, or has expired, since it was looked up."""
+    now = services.images.get(image.id, owner=image.owner)
+    if now.expired_at is not None:
+        raise ExpiredError(f"image {now.id}", now.expired_at)
 
 
 def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """Everything of a succeeded job in one file."""
-    run, files, inputs = _run(services, job)
-    return _cached(
-        services.store.renditions(job.id),
-        "bundle.zip" if with_input else "bundle-without-input.zip",
-        bundle.MEDIA_TYPE,
-        lambda path: bundle.write(path, run, files, inputs, with_input=with_input),
-        job.id,
-    )
+    _require(job, artifacts.REPORT)
+
+    def draw(target: Path) -> None:
+        bundle.write(target, *_run(services, job), with_input=with_input)
+
+    filename = "bundle.zip" if with_input else "bundle-without-input.zip"
+    return _of_job(services, job, filename, bundle.MEDIA_TYPE, draw)
 
 
 def render_provenance(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """The record that the bundle of a succeeded job holds."""
-    run, files, inputs = _run(services, job)
-    return _cached(
-        services.store.renditions(job.id),
-        provenance.RECORD if with_input else f"without-input-{provenance.RECORD}",
-        provenance.MEDIA_TYPE,
-        lambda path: bundle.write_record(path, run, files, inputs, with_input=with_input),
-        job.id,
-    )
+    _require(job, artifacts.REPORT)
+
+    def draw(target: Path) -> None:
+        bundle.write_record(target, *_run(services, job), with_input=with_input)
+
+    filename = provenance.RECORD if with_input else f"without-input-{provenance.RECORD}"
+    return _of_job(services, job, filename, provenance.MEDIA_TYPE, draw)
+
+
+def _of_job(
+    services: Services,
+    job: JobRecord,
+    filename: str,
+    media_type: str,
+    draw: Callable[[Path], int | None],
+) -> Rendition:
+    with removal_told_by(lambda: _check_removal(services, job)):
+        return cached(services.store.renditions(job.id) / filename, media_type, draw, job.id)
 
 
 def _run(
     services: Services, job: JobRecord
 ) -> tuple[provenance.Run, dict[str, Path], dict[str, Path]]:
     """What a bundle tells of a job, and the files of its result and input by their names there."""
-    report = json.loads(artifact(services, job, "report.json")[0].read_bytes())
+    report = read_report(services, job)
     image = _image(services, job)
     run = provenance.Run(
         input_name=image.name,
@@ -299,16 +236,23 @@ def _image(services: Services, job: JobRecord) -> ImageRecord:
     return services.images.get(job.request.image_id, owner=job.request.owner)
 
 
-def _of_frame(report: dict[str, Any], frame: int) -> dict[str, Any]:
-    try:
-        return frame_report(report, frame)
-    except IndexError:
-        raise Problem(404, "not_found", f"frame {frame} of this job was not denoised") from None
+def _eigenpatches(
+    services: Services, job: JobRecord, frame: int
+) -> tuple[Mapping[str, Any], dict[int, NDArray[Any]]]:
+    """The report of a frame, and by the stacks in it their offered eigenpatches (k, p, p)."""
+    whole = read_report(services, job)
+    reports = frame_reports(whole)
+    if frame >= len(reports):
+        raise Problem(404, "not_found", f"frame {frame} of this job was not denoised")
+    path, _ = artifact(services, job, artifacts.EIGENPATCHES)
+    stacks = [stack["stack"] for stack in reports[frame]["stack_reports"]]
+    drawn = decomposed_frame(whole, frame)
+    with np.load(path) as stored:
+        return reports[frame], {n: stored[eigenpatches_key(drawn, n)] for n in stacks}
 
 
-def _drawn(report: dict[str, Any], frame: int) -> int:
-    """The frame under which a frame's eigenpatches lie: of a joint job, one set for all."""
-    return 0 if report.get("frames") == "joint" else frame
+def _suffix(frame: int) -> str:
+    return f"-frame{frame:04d}" if frame else ""
 
 
 def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
@@ -334,8 +278,8 @@ def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> N
 
 def _coverage(services: Services, job: JobRecord) -> NDArray[Any]:
     """Kept only where patches are missing."""
-    report = json.loads(artifact(services, job, artifacts.REPORT)[0].read_bytes())
-    if artifacts.is_whole(report):
+    report = read_report(services, job)
+    if is_whole(report):
         return artifacts.whole_coverage(report)
     return _load(services, job, artifacts.COVERAGE)
 
@@ -345,44 +289,19 @@ def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def _cached(
-    folder: Path, filename: str, media_type: str, draw: Callable[[Path], int | None], of: str
-) -> Rendition:
-    """A rendition, drawn if it was not yet or is damaged; `draw` gives the clipped pixels."""
-    path = folder / filename
-    known = path.with_name(f"{filename}.json")
-    for each in (path, known):  # first: somebody asks for it, so no sweep takes it meanwhile
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(each)
-    with _alone_at(path):
-        if not _is_intact(path, known):
-            with write_atomic(path) as temporary:
-                clipped = draw(temporary)
-            with write_atomic(known) as temporary:
-                temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
-    facts = json.loads(known.read_text())
-    return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{filename}", facts["clipped"])
-
-
-_drawing: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
-_drawing_guard = threading.Lock()
-
-
-def _alone_at(path: Path) -> threading.Lock:
-    """Held while a rendition is drawn: many who ask for it at once cost the memory of one."""
-    with _drawing_guard:
-        return _drawing.setdefault(path, threading.Lock())
-
-
-def _is_intact(path: Path, known: Path) -> bool:
-    try:
-        return bool(sha256_of(path) == json.loads(known.read_text())["sha256"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return False
-
-
 def _not_ready(detail: str) -> Problem:
     return Problem(409, "not_ready", detail, headers={"Retry-After": "1"})
+
+
+def _check_removal(services: Services, job: JobRecord) -> None:
+    """Refuse a job that was removed, or whose results have expired, since it was looked up."""
+    _check_expiry(services.jobs.get(job.id))
+
+
+def _check_interim(job: JobRecord, path: Path) -> None:
+    _check_expiry(job)
+    if not path.exists() and job.state.terminal:
+        raise Problem(410, "expired", "the interim results of this job were removed")
 
 
 def _check_expiry(job: JobRecord) -> None:

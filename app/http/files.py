@@ -1,14 +1,16 @@
 """Files as answers: whole, in part, or not at all for a client that has them."""
 
 import base64
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from anyio import to_thread
 from fastapi import Request
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.http.conditional import has_it
+from app.http.conditional import not_modified, tagged
 from app.http.problems import Problem, Responses
 
 
@@ -33,14 +35,14 @@ def send_file(
     more: Mapping[str, str] | None = None,
 ) -> Response:
     """A file whose SHA-256 is known, which is its entity tag."""
-    headers = {"ETag": f'"{sha256}"', "Cache-Control": "private, no-cache"} | dict(more or {})
-    if vary:
-        headers["Vary"] = vary
-    if has_it(request, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
+    headers = tagged(f'"{sha256}"', vary=vary) | dict(more or {})
     digest = base64.b64encode(bytes.fromhex(sha256)).decode()
-    headers["Repr-Digest"] = f"sha-256=:{digest}:"  # RFC 9530
-    return _File(path, media_type=media_type, filename=filename, headers=headers)
+    return not_modified(request, headers) or _File(
+        path,
+        media_type=media_type,
+        filename=filename,
+        headers=headers | {"Repr-Digest": f"sha-256=:{digest}:"},  # RFC 9530
+    )
 
 
 class _File(FileResponse):
@@ -51,7 +53,16 @@ class _File(FileResponse):
         if requested and not _is_well_formed(requested):  # as if it were not there, says RFC 9110
             headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
             scope = {**scope, "headers": headers}
+        await self._look()
         await super().__call__(scope, receive, self._send_or_refuse(send))
+
+    async def _look(self) -> None:
+        """Find the file, whose owner may have been removed since it was looked up."""
+        try:
+            self.stat_result = await to_thread.run_sync(os.stat, self.path)
+        except FileNotFoundError:
+            raise Problem(404, "not_found", "this was removed a moment ago") from None
+        self.set_stat_headers(self.stat_result)
 
     def _send_or_refuse(self, send: Send) -> Send:
         async def checked(message: dict[str, object]) -> None:

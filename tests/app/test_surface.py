@@ -4,8 +4,10 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.api.preview import block_means
+from app.api.pictures import block_means
 from app.api.renditions import artifact
 from app.http.negotiation import choose
 from app.http.problems import Problem
 from tests.app.inprocess import Api, npy, running
 from worker.ledger.refusals import NotFoundError
+from worker.store import write_atomic
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 
@@ -443,3 +446,104 @@ def test_the_document_is_under_v1_as_well(api: Api, client: httpx.Client) -> Non
 def test_the_last_event_is_a_number(client: httpx.Client, done: dict[str, Any], last: str) -> None:
     response = client.get(f"/jobs/{done['id']}/events", headers={"Last-Event-ID": last})
     problem(response, 422, "invalid_request")
+
+
+# Removed while it is being drawn
+
+
+@pytest.fixture
+def removing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None], bool], list[Path]]:
+    """Makes the next drawing of a rendition meet a removal: before it is written, or after."""
+    drawn: list[Path] = []
+
+    def arrange(remove: Callable[[], None], before: bool) -> list[Path]:
+        @contextmanager
+        def meanwhile(path: Path) -> Iterator[Path]:
+            first = not drawn
+            drawn.append(path)
+            if first and before:
+                remove()
+            with write_atomic(path) as temporary:
+                yield temporary
+                if first and not before:
+                    remove()
+
+        monkeypatch.setattr("app.api.cache.write_atomic", meanwhile)
+        return drawn
+
+    return arrange
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "result",
+        "result?format=hspy",
+        "residual?format=mrc",
+        "coverage?format=npy",
+        "interim?format=npy",
+        "eigenpatches.png",
+        "eigenpatches/1/2.png",
+        "provenance",
+        "bundle.zip",
+    ],
+)
+def test_a_job_deleted_while_its_rendition_is_drawn_is_not_found(
+    api: Api,
+    client: httpx.Client,
+    removing: Callable[[Callable[[], None], bool], list[Path]],
+    part: str,
+    before: bool,
+) -> None:
+    form = {"params": json.dumps(PARAMS)}
+    job = client.post("/jobs", files={"file": npy(1)}, data=form).json()
+    api.work(job["id"])
+
+    def remove() -> None:
+        with api.client() as other:
+            assert other.delete(f"/jobs/{job['id']}").status_code == 204
+
+    drawn = removing(remove, before)
+    problem(client.get(f"/jobs/{job['id']}/{part}"), 404, "not_found")
+    assert drawn
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_job_that_expires_while_its_rendition_is_drawn_says_so(
+    api: Api,
+    client: httpx.Client,
+    removing: Callable[[Callable[[], None], bool], list[Path]],
+    before: bool,
+) -> None:
+    form = {"params": json.dumps(PARAMS)}
+    job = client.post("/jobs", files={"file": npy(1)}, data=form).json()
+    api.work(job["id"])
+
+    def remove() -> None:
+        with api.database.engine.begin() as connection:
+            expired = f"UPDATE jobs SET expires_at = 1 WHERE id = '{job['id']}'"  # noqa: S608
+            connection.exec_driver_sql(expired)
+        api.store.remove_job(job["id"])
+
+    drawn = removing(remove, before)
+    problem(client.get(f"/jobs/{job['id']}/result"), 410, "expired")
+    assert drawn
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_image_deleted_while_its_preview_is_drawn_is_not_found(
+    api: Api,
+    client: httpx.Client,
+    removing: Callable[[Callable[[], None], bool], list[Path]],
+    before: bool,
+) -> None:
+    image = client.post("/images", content=npy(70 + before)).json()
+
+    def remove() -> None:
+        with api.client() as other:
+            assert other.delete(f"/images/{image['id']}").status_code == 204
+
+    drawn = removing(remove, before)
+    problem(client.get(f"/images/{image['id']}/preview.png"), 404, "not_found")
+    assert drawn

@@ -9,6 +9,7 @@ from reucid_core import DenoiseParams
 from reucid_core.plan import check_fits
 from reucid_core.report import Report
 from worker.bundles.verdicts import Refuted, refuting
+from worker.denoising.reports import is_of_stack
 from worker.denoising.selection import Frames, Selection
 
 
@@ -74,7 +75,7 @@ def account_of(raw: dict[str, Any]) -> Account:
     Refuted
     """
     try:
-        if "frame_reports" not in raw:
+        if not is_of_stack(raw):
             head, stack = TypeAdapter(ImageTold).validate_python(raw), None
             reports = [TypeAdapter(Report).validate_python(raw)]
         else:

@@ -26,7 +26,7 @@ from worker.contract import FileInfo, ImageInfo
 from worker.decoding import parent as decoder
 from worker.decoding.inspection import companions_of
 from worker.decoding.terms import Limits
-from worker.denoising.places import eigenpatches_key
+from worker.denoising.reports import eigenpatches_key
 from worker.formats import FormatError
 from worker.settings import Settings
 from worker.store import pixels_name

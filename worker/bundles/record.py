@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.contract import Artifact, ImageInfo
+from worker.denoising.reports import frame_reports, is_of_stack
 from worker.formats import MEDIA_TYPES
 
 Entity = dict[str, Any]
@@ -196,7 +197,7 @@ def of_file(file: Artifact) -> Entity:
 
 def of_report(report: Mapping[str, Any]) -> list[Entity]:
     """Software, model and every parameter, as given and as resolved."""
-    reports: Sequence[Mapping[str, Any]] = report.get("frame_reports", [report])
+    reports = frame_reports(report)
     versions = dict(reports[0]["versions"])
     return [
         {
@@ -277,10 +278,10 @@ def _common(values: Sequence[Any]) -> Any:
 
 
 def _summary(report: Mapping[str, Any]) -> str:
-    reports = report.get("frame_reports", [report])
+    reports = frame_reports(report)
     first = reports[0]
     kept = " + ".join(str(sum(stack["kept"])) for stack in first["stack_reports"])
-    frames = f"{len(reports)} frame(s), the first with " if "frame_reports" in report else ""
+    frames = f"{len(reports)} frame(s), the first with " if is_of_stack(report) else ""
     return (
         f"Engine {first['engine']}, {frames}patches of {first['patch_size']} px, "
         f"{first['stacks_done']} of {first['stacks']} stack(s), kept {kept} of "

@@ -15,18 +15,12 @@ from numpy.typing import NDArray
 from reucid_core import DenoiseParams, Result
 from reucid_core.terrain import full_terrain
 from worker.denoising.choice import ModelChoice
-from worker.denoising.places import eigenpatches_key
+from worker.denoising.reports import eigenpatches_key, frame_reports, is_of_stack, is_whole
 from worker.denoising.selection import Chosen, Selection, as_stack
 
 RESULT, COVERAGE = "result.npy", "coverage.npy"
 REPORT, EIGENPATCHES = "report.json", "eigenpatches.npz"
 ARTIFACTS = (RESULT, COVERAGE, REPORT, EIGENPATCHES)
-
-
-def is_whole(report: Mapping[str, Any]) -> bool:
-    """Whether all patches of all frames are in; then the coverage follows from the patch size."""
-    frames = report.get("frame_reports", ())
-    return bool(report["complete"] and all(each["complete"] for each in frames))
 
 
 def names(report: Mapping[str, Any]) -> tuple[str, ...]:
@@ -37,10 +31,9 @@ def names(report: Mapping[str, Any]) -> tuple[str, ...]:
 def whole_coverage(report: Mapping[str, Any]) -> NDArray[np.int32]:
     """How many patches overlap each pixel of a whole result, shape (m, n) or (frames, m, n)."""
     frames = [
-        full_terrain(tuple(each["shape"]), each["patch_size"])
-        for each in report.get("frame_reports", [report])
+        full_terrain(tuple(each["shape"]), each["patch_size"]) for each in frame_reports(report)
     ]
-    return np.stack(frames) if "frame_reports" in report else frames[0]
+    return np.stack(frames) if is_of_stack(report) else frames[0]
 
 
 class ResultFiles:

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.auth import ReaderDep, SubmitterDep
+from app.api.cache import removal_told_by
 from app.api.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
 from app.api.quotas import check_upload
-from app.api.renditions import render_preview
+from app.api.renditions import check_image, render_preview
 from app.api.schemas import Image, ImageList
 from app.api.uploads import (
     accept,
@@ -120,8 +121,9 @@ def show(image: ImageDep) -> Image:
 )
 def content(request: Request, image: ImageContentDep, services: ServicesDep) -> Response:
     """The file as it was sent; of several, the EMI file."""
-    path, *others = services.store.sent_files(image)
-    sha256 = sha256_of(path) if others else image.sha256
+    with removal_told_by(lambda: check_image(services, image)):
+        path, *others = services.store.sent_files(image)
+        sha256 = sha256_of(path) if others else image.sha256
     return send_file(
         request, path, sha256, media_type="application/octet-stream", filename=image.name
     )

@@ -21,7 +21,7 @@ from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import FILES
 from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
 from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
-from app.http.conditional import has_it
+from app.http.conditional import not_modified, tagged
 from app.http.paging import Cursor, decode, encode, link
 from app.http.problems import FieldError, Problem, Responses, invalid, invalid_fields, problems
 from app.http.requestid import request_id
@@ -178,14 +178,11 @@ async def show(
             services.database, services.wakes, job.id, owner=job.request.owner, seconds=wait
         )
     view = await run_in_threadpool(_view, services, job)
-    etag = _etag(view)
-    if has_it(request, etag):
-        return Response(
-            status_code=304, headers={"ETag": etag, "Cache-Control": "private, no-cache"}
-        )
-    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    headers = tagged(_etag(view))
     # As it is: FastAPI would validate it once more, and clients ask for little else.
-    return Response(view.model_dump_json(), headers=headers, media_type="application/json")
+    return not_modified(request, headers) or Response(
+        view.model_dump_json(), headers=headers, media_type="application/json"
+    )
 
 
 @router.get(

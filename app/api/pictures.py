@@ -1,11 +1,14 @@
-"""The eigenpatches of a job in one picture, each with the classifier's verdict."""
+"""Pictures for people: previews of images, and eigenpatches with the classifier's verdicts."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from worker.formats import display
 
 CELL = 76  # px, side of a drawn eigenpatch
 GAP = 6
@@ -14,19 +17,39 @@ COLUMNS = 16
 KEPT, DROPPED, INK, PAPER = "#1a7f37", "#b8b8b8", "#24292f", "#ffffff"
 
 
-def montage(
-    eigenpatches: Mapping[str, NDArray[Any]], stack_reports: Sequence[Mapping[str, Any]]
+def draw_preview(frame: NDArray[Any], path: Path, *, side: int) -> None:
+    """Write a PNG whose longer side is at most so many px.
+
+    Blocks of pixels are averaged, so that noise looks as it would from afar.
+    """
+    small = block_means(frame, -(-max(frame.shape) // side))
+    Image.fromarray(display(small)).save(path, format="PNG")
+
+
+def block_means(frame: NDArray[Any], step: int) -> NDArray[np.float64]:
+    """Means of blocks of step x step px; those at the end may be smaller."""
+    sums = frame
+    for axis, length in enumerate(frame.shape):
+        starts = np.arange(0, length, step)
+        sums = np.add.reduceat(sums, starts, axis=axis, dtype=np.float64)
+        sizes = np.diff(starts, append=length)
+        sums /= sizes[:, None] if axis == 0 else sizes
+    return sums
+
+
+def draw_eigenpatches(
+    eigenpatches: Mapping[int, NDArray[Any]], stack_reports: Sequence[Mapping[str, Any]]
 ) -> Image.Image:
     """Draw every stack's offered eigenpatches, framed green where kept, with their utility.
 
     Parameters
     ----------
-    eigenpatches : mapping of str to ndarray, shape (k, p, p)
-        By ``"stack1"``, ``"stack2"``, ...
+    eigenpatches : mapping of int to ndarray, shape (k, p, p)
+        By the number of their stack.
     stack_reports : sequence of mapping
         The report's, in the same order.
     """
-    blocks = [_stack(eigenpatches[f"stack{report['stack']}"], report) for report in stack_reports]
+    blocks = [_stack(eigenpatches[report["stack"]], report) for report in stack_reports]
     width = max(block.width for block in blocks)
     sheet = Image.new("RGB", (width, sum(block.height for block in blocks)), PAPER)
     top = 0
@@ -57,13 +80,13 @@ def _stack(patches: NDArray[Any], report: Mapping[str, Any]) -> Image.Image:
         y = title + (index // columns) * pitch_y
         colour = KEPT if kept[index] else DROPPED
         draw.rectangle((x - 3, y - 3, x + CELL + 2, y + CELL + 2), fill=colour)
-        block.paste(grays(patch), (x, y))
+        block.paste(draw_eigenpatch(patch), (x, y))
         caption = f"{index + 1}: {report['utilities'][index]:.2f}"
         draw.text((x, y + CELL + 2), caption, fill=INK, font=font)
     return block
 
 
-def grays(patch: NDArray[Any]) -> Image.Image:
+def draw_eigenpatch(patch: NDArray[Any]) -> Image.Image:
     """Zero is mid-gray: an eigenpatch has a sign pattern, not a brightness."""
     largest = float(np.abs(patch).max()) or 1.0
     grays = np.rint(127.5 * (1 + patch / largest)).astype(np.uint8)

@@ -1,0 +1,104 @@
+"""Renditions: files that are drawn once, when first asked for, and kept beside what they show.
+
+Each has a digest of its own, checked whenever it is served: what was drawn from intact files is
+served as it was drawn, and what is damaged since then is drawn again.
+"""
+
+import contextlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.http.files import send_file
+from app.http.problems import Problem
+from worker.store import DamagedError, sha256_of, write_atomic
+
+CLIPPED = "Reucid-Clipped-Pixels"
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """A file to serve and what it is called."""
+
+    path: Path
+    sha256: str
+    media_type: str
+    filename: str
+    clipped: int | None = None  # pixels out of the range of the source's type
+
+    def response(self, request: Request) -> Response:
+        """The file, a range of it, or 304 for a client that has it."""
+        more = {} if self.clipped is None else {CLIPPED: str(self.clipped)}
+        return send_file(
+            request,
+            self.path,
+            self.sha256,
+            media_type=self.media_type,
+            filename=self.filename,
+            vary="Accept",
+            more=more,
+        )
+
+
+def cached(path: Path, media_type: str, draw: Callable[[Path], int | None], of: str) -> Rendition:
+    """A rendition, drawn if it was not yet or is damaged; `draw` gives the clipped pixels.
+
+    What `draw` reads it has to check: nothing else does so, and not before it is called.
+    """
+    known = path.with_name(f"{path.name}.json")
+    for each in (path, known):  # first: somebody asks for it, so no sweep takes it meanwhile
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(each)
+    with _alone_at(path):
+        if not _is_intact(path, known):
+            with write_atomic(path) as temporary:
+                clipped = draw(temporary)
+            with write_atomic(known) as temporary:
+                temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+        facts = json.loads(known.read_text())
+    return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{path.name}", facts["clipped"])
+
+
+def matches(path: Path, sha256: str) -> bool:
+    """Whether a file is there and is what it was."""
+    try:
+        return sha256_of(path) == sha256
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def removal_told_by(check: Callable[[], object]) -> Iterator[None]:
+    """Ask, where reading or writing files fails, whether their owner was removed meanwhile.
+
+    `check` raises what is to be said of that; if it does not, the failure was one.
+    """
+    try:
+        yield
+    except (OSError, DamagedError, Problem):
+        check()
+        raise
+
+
+_drawing: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
+_drawing_guard = threading.Lock()
+
+
+def _alone_at(path: Path) -> threading.Lock:
+    """Held while a rendition is drawn: many who ask for it at once cost the memory of one."""
+    with _drawing_guard:
+        return _drawing.setdefault(path, threading.Lock())
+
+
+def _is_intact(path: Path, known: Path) -> bool:
+    try:
+        return matches(path, json.loads(known.read_text())["sha256"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
