@@ -24,9 +24,7 @@ def is_of_stack(report: Mapping[str, Any]) -> bool:
 
 def frame_reports(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Of each frame that was denoised; of an image, its own."""
-    reports: Sequence[Mapping[str, Any]] = (
-        report["frame_reports"] if is_of_stack(report) else [report]
-    )
+    reports: Sequence[Mapping[str, Any]] = report.get("frame_reports", [report])
     return reports
 
 
