@@ -4,10 +4,7 @@ Drawn from bytes that are checked then against the ledger's digest, and kept by 
 """
 
 import io
-import json
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +13,17 @@ from fastapi import Request
 from numpy.typing import NDArray
 from starlette.responses import Response
 
+from app.api.artifacts import (
+    artifact,
+    check_image,
+    check_interim,
+    check_removal,
+    chosen_signal,
+    image_of,
+    interim,
+    read_report,
+    require,
+)
 from app.api.cache import Rendition, cached, matches, removal_told_by
 from app.api.deps import Services
 from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
@@ -25,38 +33,17 @@ from app.http.problems import Problem
 from worker import formats
 from worker.bundles import bundle
 from worker.bundles import record as provenance
-from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
-from worker.denoising import artifacts
+from worker.contract import ImageRecord, JobRecord
+from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT, whole_coverage
 from worker.denoising.reports import decomposed_frame, eigenpatches_key, frame_reports, is_whole
-from worker.denoising.selection import Chosen, Selection, as_stack
-from worker.ledger.refusals import ExpiredError
+from worker.denoising.selection import Chosen, as_stack
 
 Name = Literal["result", "residual", "coverage"]
 
 
-def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artifact]:
-    """A file of a succeeded job, its bytes checked against the ledger."""
-    held = _require(job, name)
-    path = services.store.artifact(job.id, job.attempt, name)
-    if not matches(path, held.sha256):
-        _check_removal(services, job)
-        raise Problem(
-            500, "damaged_artifact", f"{name} of this job is missing or damaged in the store"
-        )
-    return path, held
-
-
-def read_report(services: Services, job: JobRecord) -> dict[str, Any]:
-    """The report of a succeeded job, as it was written."""
-    path, _ = artifact(services, job, artifacts.REPORT)
-    with removal_told_by(lambda: _check_removal(services, job)):
-        content: dict[str, Any] = json.loads(path.read_bytes())
-    return content
-
-
 def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
     """Result, residual or coverage of a succeeded job."""
-    _require(job, "result.npy")
+    require(job, RESULT)
     chosen = chosen_signal(services, job)
     stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
 
@@ -75,10 +62,10 @@ def send_picture(
     request: Request, services: Services, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
     """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
-    _require(job, "result.npy")
+    require(job, RESULT)
     chosen = chosen_signal(services, job)
     buffer = io.BytesIO()
-    with removal_told_by(lambda: _check_removal(services, job)):
+    with removal_told_by(lambda: check_removal(services, job)):
         pixels = _one_frame(_pixels(services, job, chosen, name), wish)
     formats.picture(pixels, chosen.info, wish.look).save(buffer, format="PNG")
     content = buffer.getvalue()
@@ -90,26 +77,14 @@ def send_picture(
 
 def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish) -> Rendition:
     """An interim result of the current attempt, the latest by default."""
-    _check_expiry(job)
-    interims = {
-        int(event.data["n"]): str(event.data["sha256"])
-        for event in services.jobs.events(job.id)
-        if event.type is EventType.INTERIM and event.attempt == job.attempt
-    }
-    n = max(interims, default=0) if n is None else n
-    if n not in interims:
-        if not job.state.terminal:
-            raise _not_ready(f"got {len(interims)} interim results so far, expected more")
-        if not interims and job.state is not State.SUCCEEDED:
-            raise Problem(409, "no_result", f"the job {job.state} and has no interim results")
-        raise Problem(404, "not_found", f"this job has {len(interims)} interim results")
-    path, digest = services.store.interim(job.id, job.attempt, n), interims[n]
-    _check_interim(job, path)
+    n, digest = interim(services, job, n)
+    path = services.store.interim(job.id, job.attempt, n)
+    check_interim(job, path)
     info = chosen_signal(services, job).info
 
     def draw(target: Path) -> None:
         if not matches(path, digest):
-            _check_interim(services.jobs.get(job.id), path)
+            check_interim(services.jobs.get(job.id), path)
             raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
         formats.write(target, np.load(path), info, wish.format)
 
@@ -120,7 +95,7 @@ def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish
 
 def render_eigenpatches(services: Services, job: JobRecord, frame: int) -> Rendition:
     """The montage of a frame's offered eigenpatches with the classifier's verdicts."""
-    _require(job, artifacts.REPORT)
+    require(job, REPORT)
 
     def draw(target: Path) -> None:
         report, patches = _eigenpatches(services, job, frame)
@@ -133,7 +108,7 @@ def render_eigenpatch(
     services: Services, job: JobRecord, stack: int, index: int, frame: int
 ) -> Rendition:
     """One eigenpatch of one stack, both counted from 1, of a frame, counted from 0."""
-    _require(job, artifacts.REPORT)
+    require(job, REPORT)
 
     def draw(target: Path) -> None:
         patches = _eigenpatches(services, job, frame)[1].get(stack, ())
@@ -157,16 +132,9 @@ def render_preview(services: Services, image: ImageRecord, side: int) -> Renditi
         return cached(path, "image/png", draw, image.id)
 
 
-def check_image(services: Services, image: ImageRecord) -> None:
-    """Refuse an image that was removed, or has expired, since it was looked up."""
-    now = services.images.get(image.id, owner=image.owner)
-    if now.expired_at is not None:
-        raise ExpiredError(f"image {now.id}", now.expired_at)
-
-
 def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """Everything of a succeeded job in one file."""
-    _require(job, artifacts.REPORT)
+    require(job, REPORT)
 
     def draw(target: Path) -> None:
         bundle.write(target, *_run(services, job), with_input=with_input)
@@ -177,7 +145,7 @@ def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Re
 
 def render_provenance(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:
     """The record that the bundle of a succeeded job holds."""
-    _require(job, artifacts.REPORT)
+    require(job, REPORT)
 
     def draw(target: Path) -> None:
         bundle.write_record(target, *_run(services, job), with_input=with_input)
@@ -193,7 +161,7 @@ def _of_job(
     media_type: str,
     draw: Callable[[Path], int | None],
 ) -> Rendition:
-    with removal_told_by(lambda: _check_removal(services, job)):
+    with removal_told_by(lambda: check_removal(services, job)):
         return cached(services.store.renditions(job.id) / filename, media_type, draw, job.id)
 
 
@@ -202,7 +170,7 @@ def _run(
 ) -> tuple[provenance.Run, dict[str, Path], dict[str, Path]]:
     """What a bundle tells of a job, and the files of its result and input by their names there."""
     report = read_report(services, job)
-    image = _image(services, job)
+    image = image_of(services, job)
     run = provenance.Run(
         input_name=image.name,
         info=chosen_signal(services, job).info,
@@ -226,16 +194,6 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
             return artifact(services, job, name)[0]
 
 
-def chosen_signal(services: Services, job: JobRecord) -> Chosen:
-    """What the job is about."""
-    selection, _ = Selection.split(job.request.params)
-    return selection.of(_image(services, job).contents)
-
-
-def _image(services: Services, job: JobRecord) -> ImageRecord:
-    return services.images.get(job.request.image_id, owner=job.request.owner)
-
-
 def _eigenpatches(
     services: Services, job: JobRecord, frame: int
 ) -> tuple[Mapping[str, Any], dict[int, NDArray[Any]]]:
@@ -244,7 +202,7 @@ def _eigenpatches(
     reports = frame_reports(whole)
     if frame >= len(reports):
         raise Problem(404, "not_found", f"frame {frame} of this job was not denoised")
-    path, _ = artifact(services, job, artifacts.EIGENPATCHES)
+    path, _ = artifact(services, job, EIGENPATCHES)
     stacks = [stack["stack"] for stack in reports[frame]["stack_reports"]]
     drawn = decomposed_frame(whole, frame)
     with np.load(path) as stored:
@@ -269,10 +227,10 @@ def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
 def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> NDArray[Any]:
     if name == "coverage":
         return _coverage(services, job)
-    result = _load(services, job, "result.npy")
+    result = _load(services, job, RESULT)
     if name == "result":
         return result
-    signal = services.store.load_pixels(_image(services, job), chosen.index)
+    signal = services.store.load_pixels(image_of(services, job), chosen.index)
     return np.asarray(chosen.pixels_of(signal).astype(result.dtype) - result)
 
 
@@ -280,43 +238,10 @@ def _coverage(services: Services, job: JobRecord) -> NDArray[Any]:
     """Kept only where patches are missing."""
     report = read_report(services, job)
     if is_whole(report):
-        return artifacts.whole_coverage(report)
-    return _load(services, job, artifacts.COVERAGE)
+        return whole_coverage(report)
+    return _load(services, job, COVERAGE)
 
 
 def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
     path, _ = artifact(services, job, name)
     return np.asarray(np.load(path, mmap_mode="r"))
-
-
-def _not_ready(detail: str) -> Problem:
-    return Problem(409, "not_ready", detail, headers={"Retry-After": "1"})
-
-
-def _check_removal(services: Services, job: JobRecord) -> None:
-    """Refuse a job that was removed, or whose results have expired, since it was looked up."""
-    _check_expiry(services.jobs.get(job.id))
-
-
-def _check_interim(job: JobRecord, path: Path) -> None:
-    _check_expiry(job)
-    if not path.exists() and job.state.terminal:
-        raise Problem(410, "expired", "the interim results of this job were removed")
-
-
-def _check_expiry(job: JobRecord) -> None:
-    if job.expires_at is not None and job.expires_at < time.time():
-        expired = datetime.fromtimestamp(job.expires_at, UTC).isoformat(timespec="seconds")
-        raise Problem(410, "expired", f"the results of this job expired at {expired}")
-
-
-def _require(job: JobRecord, name: str) -> Artifact:
-    if not job.state.terminal:
-        raise _not_ready(f"the job is {job.state}, its {name.split('.')[0]} is not there yet")
-    _check_expiry(job)
-    if job.state is not State.SUCCEEDED:
-        raise Problem(409, "no_result", f"the job {job.state} and has no {name.split('.')[0]}")
-    for held in job.artifacts:
-        if held.name == name:
-            return held
-    raise Problem(404, "not_found", f"this job has no {name}")

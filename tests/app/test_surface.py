@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from starlette.responses import Response
 
+from app.api.artifacts import artifact
 from app.api.pictures import block_means
-from app.api.renditions import artifact
 from app.http.files import send_file
 from app.http.negotiation import choose
 from app.http.problems import Problem

@@ -6,11 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from app.api.artifacts import check_image
 from app.api.auth import ReaderDep, SubmitterDep
 from app.api.cache import removal_told_by
 from app.api.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
 from app.api.quotas import check_upload
-from app.api.renditions import check_image, render_preview
+from app.api.renditions import render_preview
 from app.api.schemas import Image, ImageList
 from app.api.uploads import (
     accept,

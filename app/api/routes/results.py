@@ -5,11 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from app.api.artifacts import chosen_signal, read_report
 from app.api.deps import JobDep, Services, ServicesDep
 from app.api.renditions import (
     Name,
-    chosen_signal,
-    read_report,
     render,
     render_bundle,
     render_eigenpatch,
