@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from worker.contract import FileInfo, ImageInfo
+from worker.denoising.reports import frame_reports, is_of_stack
 
 HEADINGS = ("", "title", "shape", "type", "pixel", "frames", "detector", "beam", "dwell", "dose")
 
@@ -42,11 +43,11 @@ def as_dict(contents: FileInfo) -> dict[str, Any]:
 
 def summary(report: dict[str, Any]) -> str:
     """What a report says, in one line."""
-    reports = report.get("frame_reports", [report])
+    reports = frame_reports(report)
     kept = sorted(sum(map(sum, _kept(each))) for each in reports)
     sizes = sorted({each["patch_size"] for each in reports})
     first = reports[0]
-    if "frame_reports" in report:
+    if is_of_stack(report):
         return (
             f"{report['frames_done']} of {report['shape'][0]} frames ({report['frames']}), patch "
             f"size {_range(sizes)} px, kept {_range(kept)} of {first['components']} eigenpatches, "
