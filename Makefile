@@ -39,7 +39,7 @@ lint: $(VENV)/.dev ## formatting, style, types, architecture
 check: lint test ## what has to pass before a change lands
 
 contract: $(VENV)/.dev ## the API against its OpenAPI document, for long
-	$(BIN)/python -m tests.app.test_contract 200
+	$(BIN)/python -m tests.app.api.test_contract 200
 
 bench: $(VENV)/.run ## how fast the core is here, beside what one would pick instead
 	$(INSTALL) --editable ".[bench]"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.postgres import Cluster, NoPostgresError
+from tests.support.postgres import Cluster, NoPostgresError
 
 settings.register_profile(
     "seeded",

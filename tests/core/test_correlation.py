@@ -12,7 +12,7 @@ from reucid_core import psf
 from reucid_core.correlation import close_seams, correlation_of, fast_shape
 from reucid_core.exact import Transform, gram_of_patches, reconstruct
 from reucid_core.fir import project_and_fuse
-from tests.core.strategies import blob_lattice, seeds
+from tests.support.strategies import blob_lattice, seeds
 
 Float64 = NDArray[np.float64]
 sides = st.integers(7, 120)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reucid_core import Decomposition
 from reucid_core import decompose as module
 from reucid_core.decompose import decompose, randomised_svd
-from tests.core.strategies import seeds
+from tests.support.strategies import seeds
 
 
 def patches_with_spectrum(

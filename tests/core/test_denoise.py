@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reucid_core import DenoiseParams, Progress, denoise
-from tests.core.strategies import (
+from tests.support.strategies import (
     Float64Image,
     Micrograph,
     keep_all,

@@ -11,7 +11,7 @@ from reucid_core import DenoiseParams, MemoryBudgetError, ParameterError, denois
 from reucid_core.exact import Transform, decompose_all, reconstruct
 from reucid_core.gram import Edges, gram_matrix
 from reucid_core.workload import band_height
-from tests.core.strategies import keep_first
+from tests.support.strategies import keep_first
 
 Float64 = NDArray[np.float64]
 

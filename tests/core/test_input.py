@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reucid_core import DenoiseParams, ImageError, ParameterError, ReucidError, denoise
-from tests.core.strategies import keep_first
+from tests.support.strategies import keep_first
 
 NOT_INTEGERS = [True, 2.0, "3", [3], np.float64(3)]
 NOT_NUMBERS = [True, "0.5", [0.5], float("nan")]

@@ -5,7 +5,7 @@ import pytest
 
 from reucid_core import DenoiseParams, Progress, Result, denoise
 from reucid_core.patches import assign, origins_of, scatter_add
-from tests.core.strategies import keep_first
+from tests.support.strategies import keep_first
 
 SHAPE, P, STACKS = (26, 31), 5, 4
 

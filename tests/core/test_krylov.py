@@ -8,7 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from reucid_core.krylov import eigenpairs_above
-from tests.core.strategies import seeds
+from tests.support.strategies import seeds
 
 Float64 = NDArray[np.float64]
 

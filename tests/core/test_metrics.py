@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
 from reucid_core.metrics import ief, lattice_peak, psnr, whiteness
-from tests.core.strategies import blob_lattice, seeds
+from tests.support.strategies import blob_lattice, seeds
 
 
 def white(seed: int, shape: tuple[int, int] = (96, 128)) -> np.ndarray:

@@ -8,7 +8,7 @@ from reucid_core import DenoiseParams, denoise
 from reucid_core.patches import assign
 from reucid_core.workload import max_stacks
 from tests.core.literal import denoise_literally
-from tests.core.strategies import Micrograph, keep_first, micrographs, odd_patch_sizes
+from tests.support.strategies import Micrograph, keep_first, micrographs, odd_patch_sizes
 
 
 @settings(max_examples=40)

@@ -15,7 +15,7 @@ from reucid_core.patches import (
     scatter_add,
 )
 from reucid_core.terrain import terrain
-from tests.core.strategies import odd_patch_sizes, seeds, shapes
+from tests.support.strategies import odd_patch_sizes, seeds, shapes
 
 
 @st.composite

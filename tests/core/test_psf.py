@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reucid_core import denoise, psf
 from reucid_core.psf import autocorrelation, find_patch_size, radial_mean
-from tests.core.strategies import (
+from tests.support.strategies import (
     Float64Image,
     blob_lattice,
     keep_first,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from reucid_core import DenoiseParams, denoise
 from reucid_core.replay import patch_energy, replay
-from tests.core.strategies import Micrograph, keep_first, micrographs
+from tests.support.strategies import Micrograph, keep_first, micrographs
 
 ENGINES: list[dict[str, Any]] = [
     {"engine": "exact"},

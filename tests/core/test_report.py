@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reucid_core import DenoiseParams, denoise
-from tests.core.strategies import keep_first, keep_none, waves
+from tests.support.strategies import keep_first, keep_none, waves
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from reucid_core import Decomposition, DenoiseParams, ReucidError, denoise
-from tests.core.strategies import keep_none
+from tests.support.strategies import keep_none
 
 IMAGE = np.random.default_rng(0).normal(3, 1, (20, 20))
 PARAMS = DenoiseParams(patch_size=3, stacks=2)

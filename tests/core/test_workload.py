@@ -22,7 +22,7 @@ from reucid_core.workload import (
     band_height,
     max_stacks,
 )
-from tests.core.strategies import keep_first
+from tests.support.strategies import keep_first
 
 MEASURE = """
 import sys, threading

@@ -30,7 +30,7 @@ from tests.faults.cases import Case, cases
 from tests.faults.checker import check
 from tests.faults.history import Client, History
 from tests.faults.rig import Rig, until
-from tests.postgres import Cluster, NoPostgresError
+from tests.support.postgres import Cluster, NoPostgresError
 from worker.contract import Event, EventType
 
 PERCENTILES = (50, 95, 99, 100)

@@ -16,7 +16,7 @@ from tests.faults.cases import Case
 from tests.faults.checker import check
 from tests.faults.history import Client, History, Submission
 from tests.faults.rig import Rig, free_port, until
-from tests.postgres import Cluster
+from tests.support.postgres import Cluster
 from worker.contract import State
 from worker.ledger.workers import Workers
 

@@ -1,0 +1,113 @@
+"""`reucid doctor` finds what is wrong and says what to do."""
+
+import os
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from tests.app.commands.test_cli import reucid
+from tests.support.inprocess import NO_REDIS, running
+from worker.contract import Scope
+from worker.denoising.models import DEFAULT
+from worker.ledger import mounts
+from worker.ledger.database import Database
+from worker.ledger.workers import Workers
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("REUCID_DATA_DIR", str(folder))
+    Database.open(f"sqlite:///{folder / 'ledger.sqlite'}").close()
+    return folder
+
+
+def examined(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    status = reucid("doctor", *arguments)
+    return status, capsys.readouterr().out
+
+
+def line(output: str, check: str) -> str:
+    return next(each for each in output.splitlines() if each[8:].startswith(check))
+
+
+def test_a_deployment_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    Workers(database).beat("somebody")
+    status, output = examined(capsys)
+    assert (status, "no fault" in output) == (0, True), output
+    for check in ("data folder", "free space", "ledger", "clock", "workers", "queue", "decoder"):
+        assert line(output, check).startswith("ok"), output
+    assert f"{DEFAULT}@sha256:" in line(output, "model")
+    assert "reucid keys create" in line(output, "keys")
+    database.close()
+
+
+def test_what_is_wrong_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.chmod(0o755)
+    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    with database.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    database.close()
+    (folder / "bad.safetensors").write_bytes(b"not weights")
+    monkeypatch.setenv("REUCID_MODEL", str(folder / "bad.safetensors"))
+    monkeypatch.setenv("REUCID_MIN_FREE_MIB", str(2**40))
+    monkeypatch.setenv("REUCID_REDIS_URL", NO_REDIS)
+    status, output = examined(capsys)
+    assert (status, "4 fault(s)" in output) == (1, True), output
+    assert "chmod 700" in line(output, "data folder")
+    assert "schema 0001, expected" in line(output, "ledger")
+    assert "507" in line(output, "free space")
+    assert "does not answer" in line(output, "queue")
+    assert "bad.safetensors" in line(output, "model")
+
+
+def test_a_database_that_is_away(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REUCID_DATABASE_URL", f"sqlite:///{folder}/nowhere/there/../ledger.sqlite")
+    assert "not there yet" in line(examined(capsys)[1], "ledger")
+    (folder / "no-database").write_bytes(b"no database" * 1000)
+    monkeypatch.setenv("REUCID_DATABASE_URL", f"sqlite:///{folder}/no-database")
+    status, output = examined(capsys)
+    assert (status, "cannot be read" in line(output, "ledger")) == (1, True)
+
+
+def test_a_ledger_on_a_network_disk(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mounts, "NETWORK", {mounts.filesystem_of(folder)})
+    status, output = examined(capsys)
+    assert (status, "PostgreSQL" in line(output, "ledger")) == (1, True)
+    assert reucid("keys", "create", "--owner", "ada") == 1
+    monkeypatch.setenv("REUCID_LEDGER_ON_NETWORK", "true")
+    status, output = examined(capsys)
+    assert (status, line(output, "ledger")[:7]) == (0, "warning")
+    assert reucid("keys", "create", "--owner", "ada") == 0, "as the server, so the commands"
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.chmod(0o500)
+    status, output = examined(capsys)
+    assert (status, "may write" in line(output, "data folder")) == (1, True)
+    folder.chmod(0o700)
+
+
+def test_a_running_server(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(folder) as api:
+        _, output = examined(capsys, "--url", api.url)
+        assert "no worker is alive" in line(output, "server")
+        assert line(output, "access").startswith("ok")
+        key = api.key("ada", Scope.READ)
+        assert "no key" in line(examined(capsys, "--url", api.url)[1], "access")
+        monkeypatch.setenv("REUCID_API_KEY", key)
+        assert line(examined(capsys, "--url", api.url)[1], "access").startswith("ok")
+    status, output = examined(capsys, "--url", api.url)
+    assert (status, "running" in line(output, "server")) == (1, True)

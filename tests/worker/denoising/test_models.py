@@ -1,0 +1,160 @@
+"""Which classifiers there are, and which one a job gets."""
+
+import os
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from reucid_core import ModelError, ParameterError
+from reucid_core.classifier import load_classifier
+from reucid_core.params import ScanNoise
+from tests.support.models import BUNDLED, spoil, write_model
+from worker.denoising.choice import ModelChoice
+from worker.denoising.classifiers import chosen_classifier
+from worker.denoising.models import DEFAULT, LARGEST, Models, describe
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write_model(folder / "second.safetensors", note="second")
+    return folder
+
+
+def test_the_bundled_default_is_that_of_the_core() -> None:
+    assert describe(BUNDLED).identity == load_classifier().identity
+    assert next(iter(Models().offered())) == Models().default == DEFAULT
+
+
+@pytest.mark.parametrize("path", sorted(BUNDLED.parent.glob("*.safetensors")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("scan_noise", get_args(ScanNoise))
+def test_a_file_is_described_as_it_is_loaded(path: Path, scan_noise: ScanNoise) -> None:
+    loaded, told = load_classifier(path, scan_noise=scan_noise), describe(path)
+    assert (loaded.identity, loaded.card) == (told.identity, told.card)
+    assert loaded.scan_noise == scan_noise
+
+
+def test_the_servers_own_comes_first_then_names_in_order(folder: Path) -> None:
+    own = write_model(folder.parent / "zirconia.safetensors", note="own")
+    models = Models(own, folder)
+    assert list(models.offered()) == ["zirconia", *sorted({*Models().offered(), "second"})]
+    assert models.default == "zirconia"
+    assert models.find(None) == own
+    assert models.with_digest(models.offered()["second"].sha256) == folder / "second.safetensors"
+    assert models.with_digest("") is None
+
+
+def test_a_file_that_comes_is_offered_and_one_that_goes_is_not(folder: Path) -> None:
+    models = Models(folder=folder)
+    write_model(folder / "third.safetensors", note="third")
+    assert "third" in models.offered()
+    before = models.offered()["third"].sha256
+    write_model(folder / "third.safetensors", note="third, trained anew")
+    assert models.offered()["third"].sha256 != before
+    (folder / "third.safetensors").unlink()
+    assert "third" not in models.offered()
+    folder.rename(folder.parent / "elsewhere")
+    assert models.offered().keys() == Models().offered().keys()
+
+
+def test_a_name_of_a_bundled_one_cannot_be_taken(folder: Path) -> None:
+    write_model(folder / BUNDLED.name, note="not the bundled one")
+    models = Models(folder=folder)
+    assert models.find(DEFAULT) == BUNDLED
+    assert list(models.overlooked()) == [(BUNDLED.name, f"another file has the name {DEFAULT}")]
+
+
+def test_the_servers_own_may_lie_in_the_folder(folder: Path) -> None:
+    models = Models(folder / "second.safetensors", folder)
+    assert list(models.overlooked()) == []
+    assert models.default == "second"
+
+
+def test_names_that_no_document_can_hold_are_overlooked(folder: Path) -> None:
+    for name in (b"a\nb", b"\xff", b"x" * 230):
+        os.link(folder / "second.safetensors", os.fsencode(folder) + b"/" + name + b".safetensors")
+    models = Models(folder=folder)
+    assert models.offered().keys() == Models().offered().keys() | {"second"}
+    assert len(list(models.overlooked())) == 3
+
+
+BAD = {
+    "text": (lambda path: path.write_text("not weights"), "not a readable safetensors file"),
+    "nothing": (lambda path: path.write_bytes(b""), "not a readable safetensors file"),
+    "half": (
+        lambda path: path.write_bytes(BUNDLED.read_bytes()[:-100]),
+        "not a readable safetensors file",
+    ),
+    "no numbers": (lambda path: spoil(write_model(path)), "not finite"),
+    "another kind": (lambda path: write_model(path, architecture="other", format="other"), "other"),
+    "a folder": (lambda path: path.mkdir(), "is not a file"),
+    "a pipe": (os.mkfifo, "is not a file"),
+    "far too large": (
+        lambda path: (path.touch(), os.truncate(path, LARGEST + 1)),
+        "expected a classifier of at most",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_damaged_is_not_offered_and_the_reason_is_said(kind: str, folder: Path) -> None:
+    make, reason = BAD[kind]
+    path = folder / "bad.safetensors"
+    make(path)
+    with pytest.raises(ModelError, match=reason):
+        describe(path)
+    models = Models(folder=folder)
+    assert "bad" not in models.offered()
+    with pytest.raises(ParameterError, match=r"model: got 'bad', expected one of .*second"):
+        models.expect("bad")
+    with pytest.raises(ModelError, match=reason) as refused:
+        chosen_classifier(models, ModelChoice(model="bad"))
+    assert str(folder) not in str(refused.value)
+    with pytest.raises(ModelError, match=reason):
+        Models(stated=path).check()
+
+
+def test_a_server_is_checked_before_it_starts(folder: Path) -> None:
+    Models(folder / "second.safetensors", folder).check()
+    Models().check()
+    with pytest.raises(ModelError, match=r"no file none\.safetensors"):
+        Models(stated=folder / "none.safetensors").check()
+    with pytest.raises(ModelError, match="REUCID_MODEL_DIR"):
+        Models(folder=folder / "nowhere").check()
+
+
+@pytest.mark.parametrize(
+    "name", ["../models/second", "second.safetensors", "/etc/passwd", "..", "", "a\x00b"]
+)
+def test_a_name_is_never_a_path(name: str, folder: Path) -> None:
+    models = Models(folder=folder)
+    for look in (models.expect, models.find):
+        with pytest.raises(ParameterError, match="expected one of") as refused:
+            look(name)
+        assert str(folder) not in str(refused.value)
+
+
+def test_each_choice_has_its_classifier_loaded_once(folder: Path) -> None:
+    models = Models(folder=folder)
+    keep, remove, second = (
+        chosen_classifier(models, choice)
+        for choice in (
+            ModelChoice(),
+            ModelChoice(scan_noise="remove"),
+            ModelChoice(model="second", scan_noise="remove"),
+        )
+    )
+    assert (keep.scan_noise, remove.scan_noise, second.scan_noise) == ("keep", "remove", "remove")
+    assert keep.identity == remove.identity == models.offered()[DEFAULT].identity
+    assert second.identity == models.offered()["second"].identity
+    assert chosen_classifier(models, ModelChoice(model=DEFAULT)) is keep
+    write_model(folder / "second.safetensors", note="trained anew")
+    again = chosen_classifier(models, ModelChoice(model="second", scan_noise="remove"))
+    assert again.identity != second.identity
+
+
+def test_a_decision_is_one_of_two() -> None:
+    with pytest.raises(ParameterError, match=r"scan_noise: got 'maybe', expected one of keep, rem"):
+        ModelChoice(scan_noise="maybe")  # type: ignore[arg-type]
