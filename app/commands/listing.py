@@ -1,5 +1,6 @@
 """What is in a file, as a person or a program reads it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -61,7 +62,7 @@ def summary(report: dict[str, Any]) -> str:
     )
 
 
-def _kept(report: dict[str, Any]) -> list[list[bool]]:
+def _kept(report: Mapping[str, Any]) -> list[list[bool]]:
     return [stack["kept"] for stack in report["stack_reports"]]
 
 

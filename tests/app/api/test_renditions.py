@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from app.http.files import send_file
-from tests.app.inprocess import Api, npy, running
+from tests.support.inprocess import Api, npy, running
 from worker.contract import JobRecord
 from worker.store import sha256_of, write_atomic
 
