@@ -49,24 +49,28 @@ def steps(folder: Path) -> dict[str, set[str]]:
         name: set() for name in ("accept", "decode", "queue", "denoise", "serve")
     }
     everything: set[str] = set()
-    with valkey_server(folder) as url, noting(everything):
-        with running(folder / "data", redis_url=url) as api, api.client() as client:
-            client.get("/capabilities")
-            with _difference(everything, found["accept"]):
-                answer = client.post("/jobs", files={"file": ("image.npy", npy())})
-                job = answer.raise_for_status().json()["id"]
-            source = folder / "image.npy"
-            source.write_bytes(npy())
-            with _difference(everything, found["decode"]):
-                admission.check([source], max_pixels=2**20)
-                reading.read(source, max_pixels=2**20)
-            found["decode"] |= CHILDS
-            with _difference(everything, found["queue"]):
-                Dispatcher(api.database, Redis.from_url(url), api.settings).step()
-            with _difference(everything, found["denoise"]):
-                api.work(job)
-            with _difference(everything, found["serve"]):
-                client.get(f"/jobs/{job}/result", params={"format": "tiff"}).raise_for_status()
+    with (
+        valkey_server(folder) as url,
+        noting(everything),
+        running(folder / "data", redis_url=url) as api,
+        api.client() as client,
+    ):
+        client.get("/capabilities")
+        with _difference(everything, found["accept"]):
+            answer = client.post("/jobs", files={"file": ("image.npy", npy())})
+            job = answer.raise_for_status().json()["id"]
+        source = folder / "image.npy"
+        source.write_bytes(npy())
+        with _difference(everything, found["decode"]):
+            admission.check([source], max_pixels=2**20)
+            reading.read(source, max_pixels=2**20)
+        found["decode"] |= CHILDS
+        with _difference(everything, found["queue"]):
+            Dispatcher(api.database, Redis.from_url(url), api.settings).step()
+        with _difference(everything, found["denoise"]):
+            api.work(job)
+        with _difference(everything, found["serve"]):
+            client.get(f"/jobs/{job}/result", params={"format": "tiff"}).raise_for_status()
     return found
 
 
