@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.client import Client
-from worker.settings import Settings
+if TYPE_CHECKING:
+    from worker.bundles.verdicts import Check
 
 REFUTED = 1  # exit status
 MOST_PROBLEMS = 12  # of a check that are printed
@@ -32,6 +31,9 @@ def bundle(
 
     With the key in REUCID_API_KEY if the server wants one.
     """
+    from app.commands.client import Client
+    from worker.settings import Settings
+
     if not output.resolve().parent.is_dir():
         message = f"no folder {output.parent} to write {output.name} to"
         raise typer.BadParameter(message, param_hint="--output")
@@ -57,7 +59,11 @@ def verify(
     for path, where in ((file, "BUNDLE"), (image, "--input")):
         if path is not None and not path.is_file():
             raise typer.BadParameter(f"no file at {path}", param_hint=where)
-    verification = import_module("worker.bundles.verification")  # by name: it loads torch
+    from worker.decoding import forkserver
+
+    forkserver.start()  # it loads the readers while this process loads torch
+    from worker.bundles import verification
+
     found = verification.verify(file, input_file=image, rerun=rerun)
     if as_json:
         typer.echo(json.dumps({"verified": found.verified} | asdict(found), indent=1))
@@ -69,7 +75,7 @@ def verify(
         raise typer.Exit(REFUTED)
 
 
-def _print(check: Any) -> None:
+def _print(check: "Check") -> None:
     typer.echo(f"{MARKS[check.holds]:<11}  {check.name}: {check.claim}")
     for name, deviation in check.deviations.items():
         tolerance = check.tolerances[name]

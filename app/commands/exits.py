@@ -1,13 +1,9 @@
 """What the command line says of an error, in one line, and its exit status."""
 
 import sys
-from importlib import import_module
 from typing import Any, NoReturn
 
 import typer
-from pydantic import ValidationError
-
-from app.commands.client import ClientError
 
 OUR_FAULT, BAD_INPUT = 1, 2
 # Typer exports only some of its exceptions, and not all versions take them from click.
@@ -27,22 +23,40 @@ def explain(error: Exception) -> tuple[str, int]:
         return error.format_message(), BAD_INPUT
     if isinstance(error, typer.Abort):
         return "interrupted", OUR_FAULT
-    if isinstance(error, ClientError):
-        return str(error), OUR_FAULT if error.ours else BAD_INPUT
-    errors = import_module("reucid_core.errors")
-    formats = import_module("worker.formats")
-    database = import_module("worker.ledger.database")
-    archive = import_module("worker.bundles.archive")
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: {error.filename}", OUR_FAULT
+    found = _of_the_work(error) or _of_a_server(error)
+    if found is None:
+        raise error
+    return found
+
+
+def _of_the_work(error: Exception) -> tuple[str, int] | None:
+    from pydantic import ValidationError
+
+    from reucid_core.errors import ModelError, ParameterError, ReucidError
+    from worker.bundles.archive import ArchiveError
+    from worker.formats import FormatError
+
     if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
-    if isinstance(error, errors.ModelError | database.UnusableLedgerError):
+    if isinstance(error, ModelError):
         return str(error), OUR_FAULT
-    if isinstance(error, errors.ParameterError):
+    if isinstance(error, ParameterError):
         return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT
-    if isinstance(error, errors.ReucidError | formats.FormatError | archive.ArchiveError):
+    if isinstance(error, ReucidError | FormatError | ArchiveError):
         return str(error), BAD_INPUT
-    if isinstance(error, OSError):
-        return f"{error.strerror or error}: {error.filename}", OUR_FAULT
-    raise error
+    return None
+
+
+def _of_a_server(error: Exception) -> tuple[str, int] | None:
+    from app.commands.client import ClientError
+    from worker.ledger.database import UnusableLedgerError
+
+    if isinstance(error, ClientError):
+        return str(error), OUR_FAULT if error.ours else BAD_INPUT
+    if isinstance(error, UnusableLedgerError):
+        return str(error), OUR_FAULT
+    return None

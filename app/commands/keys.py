@@ -3,17 +3,14 @@
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.api.schemas import KeySpec
-from app.commands.progress import console
 from worker.contract import KeyRecord, Scope
-from worker.ledger.database import Database, open_database
-from worker.ledger.keys import Keyring
-from worker.ledger.refusals import NotFoundError
-from worker.settings import DAY, Settings
+
+if TYPE_CHECKING:
+    from worker.ledger.database import Database
 
 app = typer.Typer(help="Keys: who may use the server.", no_args_is_help=True)
 
@@ -33,6 +30,11 @@ def create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a key. It alone goes to standard output, this once."""
+    from app.api.schemas import KeySpec
+    from app.commands.progress import console
+    from worker.ledger.keys import Keyring
+    from worker.settings import DAY
+
     scopes = set(scope or (Scope.SUBMIT, Scope.READ))
     spec = KeySpec(owner=owner, scopes=list(scopes), name=name, expires_days=expires_days)
     with closing(_database(data_dir)) as database:
@@ -53,6 +55,8 @@ def create(
 @app.command("list")
 def list_(data_dir: DataDir = None) -> None:
     """Show all keys, without themselves."""
+    from worker.ledger.keys import Keyring
+
     with closing(_database(data_dir)) as database:
         records = Keyring(database).all()
     if not records:
@@ -68,6 +72,9 @@ def revoke(
     data_dir: DataDir = None,
 ) -> None:
     """End a key at once."""
+    from worker.ledger.keys import Keyring
+    from worker.ledger.refusals import NotFoundError
+
     with closing(_database(data_dir)) as database:
         try:
             record = Keyring(database).revoke(key_id)
@@ -76,7 +83,10 @@ def revoke(
     typer.echo(_line(record))
 
 
-def _database(data_dir: Path | None) -> Database:
+def _database(data_dir: Path | None) -> "Database":
+    from worker.ledger.database import open_database
+    from worker.settings import Settings
+
     stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
     return open_database(Settings(**stated))
 

@@ -1,18 +1,15 @@
-"""The laboratory's commands, which make the classifier: training, search, evaluation, survey.
-
-What they do is loaded by name when they run: serving must load neither torch nor the training.
-"""
+"""The laboratory's commands, which make the classifier: training, search, evaluation, survey."""
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from app.commands.progress import console
+if TYPE_CHECKING:
+    from reucid_core.training.showing.experiment import Experiment
+    from worker.survey.collect import Collected
+    from worker.survey.manifest import ImageEntry
 
 MODELS = ("paper", "tuned")
 WEIGHTS = Path("reucid_core") / "weights"
@@ -87,7 +84,8 @@ def train(
         message = f"got {', '.join(unknown)}, expected {' or '.join(MODELS)}"
         raise typer.BadParameter(message, param_hint="MODELS")
     folder.mkdir(parents=True, exist_ok=True)
-    laboratory = import_module("reucid_core.training.laboratory")
+    from reucid_core.training import laboratory
+
     laboratory.train(
         models or MODELS,
         laboratory.Simulated(each, invented, multislice, seed),
@@ -122,7 +120,8 @@ def tune(
     `reucid evaluate` make their networks from then on. Several may search one study at once, and
     each searches differently, whatever the seed. Needs the extra `laboratory` (Optuna).
     """
-    laboratory = import_module("reucid_core.training.laboratory")
+    from reucid_core.training import laboratory
+
     laboratory.tune(
         laboratory.Simulated(each, invented, multislice, seed),
         trials=trials,
@@ -181,7 +180,8 @@ def evaluate(
         raise typer.BadParameter(f"no file at {', '.join(missing)}", param_hint="--micrograph")
     if beside and not micrographs:
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
-    laboratory = import_module("reucid_core.training.laboratory")
+    from reucid_core.training import laboratory
+
     laboratory.evaluate(
         laboratory.Simulated(each, invented, multislice, seed),
         images=images,
@@ -194,18 +194,21 @@ def evaluate(
     )
 
 
-def _experiments(micrographs: Sequence[Path], beside: Sequence[Path]) -> list[Any]:
-    selection = import_module("worker.denoising.selection").Selection()
-    read = import_module("worker.denoising.selection").read_image
-    experiment = import_module("reucid_core.training.showing.experiment").Experiment
-    found = [experiment(file.name, read(file, selection)[0]) for file in micrographs]
+def _experiments(micrographs: Sequence[Path], beside: Sequence[Path]) -> "list[Experiment]":
+    from reucid_core.training.showing.experiment import Experiment
+    from worker.denoising.selection import Selection, read_image
+
+    raw = [read_image(file, Selection())[0] for file in micrographs]
+    others = {}
     for file in beside:
-        image = read(file, selection)[0]
-        if image.shape != found[0].raw.shape:
-            message = f"got {file.name} of {image.shape} px, expected {found[0].raw.shape}"
+        others[file.stem] = image = read_image(file, Selection())[0]
+        if image.shape != raw[0].shape:
+            message = f"got {file.name} of {image.shape} px, expected {raw[0].shape}"
             raise typer.BadParameter(message, param_hint="--beside")
-        found[0].beside[file.stem] = image
-    return found
+    return [
+        Experiment(file.name, image, others if n == 0 else {})
+        for n, (file, image) in enumerate(zip(micrographs, raw, strict=True))
+    ]
 
 
 PAPER_MOST = 25  # eigenpatches in the largest reconstruction of the paper's survey
@@ -267,14 +270,17 @@ def export(
 
     Hand out the folder `page`: it needs no server. The answers are downloaded from it as CSV.
     """
+    from worker.denoising.selection import Selection
+    from worker.survey.export import export as export_survey
+
     for file in files:
         if not file.is_file():
             raise typer.BadParameter(f"no file at {file}", param_hint="IMAGE")
     wanted = int(signal) if signal is not None and signal.isdigit() else signal
-    import_module("worker.survey.export").export(
+    export_survey(
         files,
         output,
-        selection=import_module("worker.denoising.selection").Selection(signal=wanted, frame=frame),
+        selection=Selection(signal=wanted, frame=frame),
         patch_size=patch_size,
         most=most,
         blind=blind,
@@ -299,19 +305,21 @@ def import_(
 
     Means are rounded half up. Images that nobody answered are left out.
     """
+    from worker.survey.collect import collect
+
     for file in answers:
         if not file.is_file():
             raise typer.BadParameter(f"no file at {file}", param_hint="ANSWERS")
     if not output.resolve().parent.is_dir():
         message = f"no folder {output.parent} to write {output.name} to"
         raise typer.BadParameter(message, param_hint="--output")
-    collected = import_module("worker.survey.collect").collect(folder, answers, output)
+    collected = collect(folder, answers, output)
     _print_choices(collected)
     labelled = sum(each.choice is not None for each in collected)
     typer.echo(f"{output}: labels of {labelled} of {len(collected)} images")
 
 
-def _print_image(entry: Any) -> None:
+def _print_image(entry: "ImageEntry") -> None:
     typer.echo(
         f"{entry.image}: {entry.shape[0]} x {entry.shape[1]} px, patch size {entry.patch_size} "
         f"({entry.patch_size_origin}), 1 to {len(entry.order)} of {entry.components} eigenpatches"
@@ -323,7 +331,10 @@ def _print_image(entry: Any) -> None:
         )
 
 
-def _print_choices(collected: list[Any]) -> None:
+def _print_choices(collected: "list[Collected]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("image", "respondents", "mean alpha", "spread", "range", "useful")
     for each in collected:
         choice = each.choice
@@ -344,4 +355,6 @@ def _print_choices(collected: list[Any]) -> None:
 
 
 def _warn(message: str) -> None:
+    from app.commands.progress import console
+
     console.print(f"warning: {message}", style="yellow", highlight=False)

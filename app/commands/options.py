@@ -1,43 +1,17 @@
 """Options that several commands take alike: of what is denoised, and how."""
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-
-class Engine(StrEnum):
-    """How a result is computed."""
-
-    AUTO = "auto"
-    EXACT = "exact"
-    STACKED = "stacked"
-
-
-class FramesMode(StrEnum):
-    """Whether frames share their eigenpatches."""
-
-    EACH = "each"
-    JOINT = "joint"
-
-
-class ScanNoise(StrEnum):
-    """What row offsets and row jitter of the scan are: data, or artefact."""
-
-    KEEP = "keep"
-    REMOVE = "remove"
-
-
-class OutputType(StrEnum):
-    """The type of the numbers in a result."""
-
-    FLOAT = "float"
-    SOURCE = "source"
-
-
-Colormap = StrEnum("Colormap", ["gray", "viridis", "inferno", "magma"])
+# As the core and the formats have them, which would take long to import here.
+Engine = Literal["auto", "exact", "stacked"]
+FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
+ScanNoise = Literal["keep", "remove"]
+OutputType = Literal["float", "source"]  # of the numbers in a result
+Colormap = Literal["gray", "viridis", "inferno", "magma"]
 
 
 def _number_or_auto(name: str) -> Callable[[str], int | None]:
@@ -123,7 +97,7 @@ def parameters(
 ) -> dict[str, Any]:
     """What both `denoise` and `submit` take, by the names of `DenoiseParams` and of the API."""
     return {
-        "engine": engine.value,
+        "engine": engine,
         "patch_size": patch_size,
         "stacks": stacks,
         "components": components,

@@ -8,7 +8,6 @@ leaves arrays and a JSON file, which are checked here like a stranger's: nothing
 import errno
 import json
 import math
-import multiprocessing
 import os
 import shutil
 import signal
@@ -24,6 +23,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from worker.contract import FileInfo, ImageInfo
+from worker.decoding import forkserver
 from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, Limits
 from worker.formats.errors import FormatError
 from worker.store import pixels_name
@@ -33,8 +33,7 @@ LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["__main__", "worker.decoding.parent", "worker.decoding.child"])
+_context = forkserver.context
 _places = threading.BoundedSemaphore(PLACES)
 _children = threading.Lock()  # starting a child looks at how all others ended, and takes it away
 _file_info = TypeAdapter(FileInfo)
