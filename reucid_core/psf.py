@@ -12,6 +12,7 @@ from reucid_core.correlation import close_seams, correlation_of, fast_shape
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import ParameterError
 from reucid_core.params import MIN_PATCH_SIZE
+from reucid_core.peaks import peaks
 
 Origin = Literal["given", "minimum", "inflexion", "none"]
 
@@ -148,20 +149,16 @@ def first_turn(profile: NDArray[np.float64], n_pixels: int) -> tuple[int | None,
         descent is steepest.
     origin : {"minimum", "inflexion", "none"}
     """
-    from scipy.signal import find_peaks  # half a second, which only who denoises should wait for
-
     tail = profile[1:]
     bound = SIGNIFICANCE * standard_error(tail, n_pixels)
     if len(tail) < 3 or tail[0] < bound[0]:  # neighbouring pixels are unrelated: white noise
         return None, "none"
-    minima, _ = find_peaks(-tail, prominence=bound)
-    for index in minima:
-        if _ends_first_descent(int(index), tail, bound):
-            return int(index) + 1, "minimum"
-    steepest, _ = find_peaks(-np.diff(tail), prominence=bound[:-1])
-    for index in steepest:
-        if _ends_first_descent(int(index), tail, bound):
-            return int(index) + 1, "inflexion"
+    for index in peaks(-tail, bound):  # minima
+        if _ends_first_descent(index, tail, bound):
+            return index + 1, "minimum"
+    for index in peaks(-np.diff(tail), bound[:-1]):  # where it is steepest
+        if _ends_first_descent(index, tail, bound):
+            return index + 1, "inflexion"
     return None, "none"
 
 

@@ -10,7 +10,6 @@ from functools import cache
 from typing import Any, get_args
 
 import numpy as np
-import scipy.signal  # noqa: F401  (the core loads it late: once here, not in each horse)
 import structlog
 from redis import Redis
 from rq.timeouts import JobTimeoutException
