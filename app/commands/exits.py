@@ -53,10 +53,11 @@ def _of_the_work(error: Exception) -> tuple[str, int] | None:
 
 def _of_a_server(error: Exception) -> tuple[str, int] | None:
     from app.commands.client import ClientError
-    from worker.ledger.database import UnusableLedgerError
 
     if isinstance(error, ClientError):
         return str(error), OUR_FAULT if error.ours else BAD_INPUT
+    from worker.ledger.database import UnusableLedgerError
+
     if isinstance(error, UnusableLedgerError):
         return str(error), OUR_FAULT
     return None
