@@ -1,9 +1,12 @@
 """Progress bars, on standard error, where a person waits."""
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.commands.client import Client
+if TYPE_CHECKING:
+    from app.commands.client import Client
 
 console = Console(stderr=True)
 
@@ -20,7 +23,7 @@ def steps_bar() -> Progress:
     )
 
 
-def follow(client: Client, job_id: str, title: str) -> None:
+def follow(client: "Client", job_id: str, title: str) -> None:
     """Show a job's progress until it is terminal."""
     with steps_bar() as bar:
         task = bar.add_task(title, total=None, what="steps")
