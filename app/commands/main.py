@@ -112,21 +112,18 @@ def denoise(
 ) -> None:
     """Denoise one image, or all frames of a stack, here, without a server."""
     local = import_module("worker.local")  # by name: it loads torch, which serving must not
-    core, formats = import_module("reucid_core"), import_module("worker.formats")
-    selection_of = import_module("worker.denoising.selection").Selection.split
-    choice_of = import_module("worker.denoising.choice").ModelChoice
+    formats = import_module("worker.formats")
+    job_params = import_module("worker.denoising.params").JobParams
     look = formats.Look(formats.parse_percentiles(percentiles), colormap.value, scalebar)
     images = [path for path in (output, residual) if path is not None]
     _check_outputs(file, images, [path for path in (report, bundle) if path is not None])
     if interim_dir is not None:
         _make_folder(interim_dir, "--interim-dir")
     models, name = _models(model)
-    chosen = {"signal": signal, "frame": frame, "frames": frames.value}
-    selection, stated = selection_of(
-        parameters(engine, stacks, patch_size, components, threshold, seed) | chosen
-    )
-    params = core.DenoiseParams(**stated)
-    choice = choice_of(model=name, scan_noise=scan_noise.value)
+    selection = {"signal": signal, "frame": frame, "frames": frames.value}
+    choice = {"model": name, "scan_noise": scan_noise.value}
+    stated = parameters(engine, stacks, patch_size, components, threshold, seed)
+    params = job_params.from_json(stated | selection | choice)
     with steps_bar() as bar:
         task = bar.add_task(file.name, total=None, what="")
 
@@ -135,9 +132,7 @@ def denoise(
             if interim_dir is not None:
                 local.save_image(interim_dir / f"interim-{step.n:04d}.tif", step.image, step.info)
 
-        denoised = local.denoise_file(
-            file, params, selection, on_step, choice=choice, models=models, bundle_at=bundle
-        )
+        denoised = local.denoise_file(file, params, on_step, models=models, bundle_at=bundle)
     source = dtype is OutputType.SOURCE
     local.save_image(output, denoised.image, denoised.info, source=source, look=look)
     if residual is not None:
@@ -312,7 +307,7 @@ def demo(
 
 def _models(model: str | None) -> tuple[Any, str | None]:
     """The classifiers to choose from, and the name of the one that was stated, as name or file."""
-    known = import_module("worker.denoising.models")
+    known = import_module("worker.denoising.model_files")
     models = known.Models.of(Settings())
     if model is None:
         return models, None

@@ -37,9 +37,9 @@ from worker import local
 from worker.bundles import archive
 from worker.bundles.archive import ArchiveError
 from worker.bundles.verification import Verification, verify
-from worker.denoising.choice import ModelChoice
-from worker.denoising.models import Models
-from worker.denoising.selection import Selection
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.model_files import Models
+from worker.denoising.params import JobParams
 
 KINDS = [*BUNDLED]
 
@@ -392,10 +392,8 @@ def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     path = tmp_path / "b.zip"
     local.denoise_file(
         input_file,
-        DenoiseParams(),
-        Selection(),
+        JobParams(choice=choice),
         lambda _: None,
-        choice=choice,
         models=Models(weights),
         bundle_at=path,
     )
