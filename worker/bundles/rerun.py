@@ -43,8 +43,7 @@ SAME = (  # of the report, beside the numbers
 def check_rerun(evidence: Evidence, found: Verdict) -> None:
     told, pixels = evidence.told, evidence.input[0]
     check_input(told, pixels)
-    with refuting():
-        params = JobParams.from_json(told.parameters)
+    params = _params(told)
     classify = _classifier(told, params, Models.of(evidence.settings))
     result = as_stack(result_of(evidence))
     with refuting():
@@ -52,6 +51,16 @@ def check_rerun(evidence: Evidence, found: Verdict) -> None:
             here = frame_of(evidence, found, n)
             _compare_reports(here, again)
             here.compare("result.npy", result[n], again.image, "what the re-run gives")
+
+
+def _params(told: Account) -> JobParams:
+    """As they were given."""
+    try:
+        with refuting():
+            return JobParams.from_json(told.parameters)
+    except TypeError as error:
+        names = ", ".join(sorted(told.parameters))[:200]
+        raise Unverifiable(f"it was made with parameters unknown here, among {names}") from error
 
 
 def _classifier(told: Account, params: JobParams, models: Models) -> Classify:

@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, get_args
+from typing import Any, TypeVar
 
 from reucid_core import DenoiseParams
-from reucid_core.errors import ParameterError
 from worker.contract import FileInfo
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
 
-Part = Selection | ModelChoice | DenoiseParams
-PARTS = get_args(Part)
+Part = TypeVar("Part", Selection, ModelChoice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,18 +30,13 @@ class JobParams:
         Raises
         ------
         ParameterError
-            When there is no parameter of a name, or a value is out of its range.
+            When a value is out of its range.
+        TypeError
+            When there is no parameter of a name.
         """
-        known = sorted(each.name for part in PARTS for each in fields(part))
-        for name in sorted(values.keys() - set(known)):
-            raise ParameterError(
-                "params", f"got {name[:80]!r}, expected some of {', '.join(known)}"
-            )
-        return cls(
-            selection=Selection(**_named(Selection, values)),
-            choice=ModelChoice(**_named(ModelChoice, values)),
-            denoising=DenoiseParams(**_named(DenoiseParams, values)),
-        )
+        selection, others = _split(Selection, values)
+        choice, others = _split(ModelChoice, others)
+        return cls(selection=selection, choice=choice, denoising=DenoiseParams(**others))
 
     def to_json(self) -> dict[str, Any]:
         """All parameters by name."""
@@ -64,6 +57,8 @@ class JobParams:
         self.selection.check(contents, self.denoising)
 
 
-def _named(part: type[Part], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that are this part's."""
-    return {each.name: values[each.name] for each in fields(part) if each.name in values}
+def _split(part: type[Part], values: Mapping[str, Any]) -> tuple[Part, dict[str, Any]]:
+    """A part, made of those of the values that are its own, and the other values."""
+    names = {each.name for each in fields(part)}
+    own = {name: value for name, value in values.items() if name in names}
+    return part(**own), {name: value for name, value in values.items() if name not in names}

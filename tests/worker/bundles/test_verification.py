@@ -384,6 +384,17 @@ def test_a_bundle_older_than_the_choice_is_verified(
     assert verify(old).verified
 
 
+def test_parameters_of_another_version_are_not_run_again(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    def add(report: dict[str, Any]) -> None:
+        report["parameters"]["sharpness"] = 3
+
+    found = verify(forge(bundles["exact"], tmp_path / "b.zip", changed_report(add)))
+    assert verdicts(found) == {"checksums": True, "filter": True, "rerun": None}
+    assert "sharpness" in found.checks[-1].problems[0]
+
+
 def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     input_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
