@@ -91,7 +91,7 @@ def parts(path: Path, count: int) -> None:
     """Where the time of an upload goes, each part alone."""
     from worker import store
     from worker.contract import FileInfo, ImageInfo
-    from worker.decoding import parent as decoder
+    from worker.decoding import parent
     from worker.decoding.parent import Limits
     from worker.ledger.database import Database
     from worker.ledger.images import Images
@@ -101,14 +101,14 @@ def parts(path: Path, count: int) -> None:
         files_, limits = store.Store(root / "store"), Limits(MOST_PIXELS, 30.0)
         database = Database.open(f"sqlite:///{root}/ledger.sqlite")
         uploads: list[Path] = []
-        decoder.warm_up()
+        parent.warm_up()
 
         def receive(_: int) -> None:
             uploads.append(files_.new_upload())
             shutil.copyfile(path, uploads[-1] / store.ORIGINAL)
 
         def decode(number: int) -> None:
-            decoder.decode(uploads[number] / store.ORIGINAL, uploads[number], limits)
+            parent.decode(uploads[number] / store.ORIGINAL, uploads[number], limits)
 
         def accept(number: int) -> None:
             files_.accept(uploads[number], uuid4().hex)

@@ -157,7 +157,7 @@ class JobRequest:
 
     owner: str
     image_id: str
-    params: Mapping[str, Any]  # DenoiseParams and Selection, as JSON
+    params: Mapping[str, Any]  # worker.denoising.params.JobParams, as JSON
     priority: Priority = Priority.INTERACTIVE
     external_id: str | None = None
     sample_id: str | None = None

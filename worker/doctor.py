@@ -22,9 +22,9 @@ from reucid_core.errors import ModelError
 from reucid_core.params import ScanNoise
 from worker.contract import WORKER_SILENCE
 from worker.decoding import landlock
-from worker.decoding import parent as decoder
+from worker.decoding.parent import decode, warm_up
 from worker.decoding.terms import Limits
-from worker.denoising.models import Models
+from worker.denoising.model_files import Models
 from worker.formats import FormatError
 from worker.ledger.database import Database, UnusableLedgerError, check_place, head, revision
 from worker.ledger.keys import Keyring
@@ -190,9 +190,9 @@ def _decoder(settings: Settings) -> Iterator[Finding]:
         np.save(folder / "image.npy", np.arange(81.0).reshape(9, 9))
         limits = Limits(settings.max_pixels, settings.decode_timeout_s)
         try:
-            decoder.warm_up()
+            warm_up()
             started = time.perf_counter()
-            decoder.decode(folder / "image.npy", folder, limits)
+            decode(folder / "image.npy", folder, limits)
         except (FormatError, OSError) as error:
             advice = "look for limits on processes or memory (ulimit -a, the unit's LimitAS=)"
             yield Finding("decoder", "fault", f"its child does not work: {error}", advice)
@@ -206,7 +206,7 @@ def _sandbox(_settings: Settings) -> Iterator[Finding]:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    from worker.denoising.classifiers import classifier_at  # torch, which takes seconds
+    from worker.denoising.model_loading import classifier_at  # torch, which takes seconds
 
     models = Models.of(settings)
     for name, path in models.files().items():

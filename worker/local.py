@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, Progress, denoise_frames
 from reucid_core.eigenpatches import Classify
 from worker import formats
 from worker.bundles import bundle
-from worker.bundles.record import Run
+from worker.bundles.provenance import Run
 from worker.contract import ImageInfo
 from worker.decoding.inspection import companions_of, decode_file
-from worker.denoising.artifacts import REPORT, RESULT, ResultFiles
-from worker.denoising.choice import ModelChoice
-from worker.denoising.classifiers import chosen_classifier
-from worker.denoising.models import Models
-from worker.denoising.selection import Selection, as_stack
+from worker.denoising.artifacts import REPORT, RESULT
+from worker.denoising.model_files import Models
+from worker.denoising.model_loading import chosen_classifier
+from worker.denoising.params import JobParams
+from worker.denoising.run import Step, denoise_signal
 from worker.formats import FormatError, Look
 from worker.settings import Settings
 from worker.store import pixels_name, sha256_of, write_atomic
@@ -43,24 +42,11 @@ class Denoised:
         return residual
 
 
-@dataclass(frozen=True)
-class Step:
-    """What was just finished: a stack of an image, or a frame of a stack."""
-
-    n: int
-    of: int
-    what: str  # "stacks" or "frames"
-    image: NDArray[Any]
-    info: ImageInfo
-
-
 def denoise_file(
     path: Path,
-    params: DenoiseParams,
-    selection: Selection,
+    params: JobParams,
     on_step: Callable[[Step], None],
     *,
-    choice: ModelChoice | None = None,
     models: Models | None = None,
     bundle_at: Path | None = None,
     with_input: bool = True,
@@ -78,12 +64,11 @@ def denoise_file(
         When the classifier cannot be used.
     """
     started_at = time.time()
-    choice = choice or ModelChoice()
-    classify = chosen_classifier(models or Models.of(Settings()), choice)
+    classify = chosen_classifier(models or Models.of(Settings()), params.choice)
     with TemporaryDirectory(prefix="reucid-") as name:
         folder = Path(name)
         inputs = {each: sha256_of(each) for each in (path, *companions_of(path))}
-        denoised = _denoise(path, params, selection, choice, classify, on_step, folder)
+        denoised = _denoise(path, params, classify, on_step, folder)
         if bundle_at is not None:
             if any(sha256_of(each) != digest for each, digest in inputs.items()):
                 message = f"{path} was changed while it was denoised: denoise it again"
@@ -98,40 +83,20 @@ def denoise_file(
 
 def _denoise(
     path: Path,
-    params: DenoiseParams,
-    selection: Selection,
-    choice: ModelChoice,
+    params: JobParams,
     classify: Classify,
     on_step: Callable[[Step], None],
     folder: Path,
 ) -> Denoised:
     """Leave pixels and artifacts in a folder."""
-    settings = Settings()
-    contents = decode_file(path, folder, settings)
-    selection.check(contents, params)
-    chosen = selection.of(contents)
+    contents = decode_file(path, folder, Settings())
+    params.check(contents)
+    chosen = params.selection.of(contents)
     signal = np.load(folder / pixels_name(chosen.index), mmap_mode="r")
-    noisy = chosen.pixels_of(signal)
-    info, is_stack = chosen.info, noisy.ndim == 3
-
-    def on_stack(progress: Progress) -> None:
-        if not is_stack:
-            on_step(Step(progress.stack, progress.stacks, "stacks", progress.image, info))
-
-    with ResultFiles(folder, noisy, chosen, selection, choice, params) as files:
-        for result in denoise_frames(
-            as_stack(noisy),
-            params,
-            classify=classify,
-            joint=is_stack and selection.frames == "joint",
-            on_stack=on_stack,
-        ):
-            files.add(result)
-            if is_stack:
-                on_step(Step(files.done, files.frames, "frames", result.image, info))
-        files.finish("deadline")
+    denoise_signal(signal, chosen, params, folder, classify=classify, on_step=on_step)
     report = json.loads((folder / REPORT).read_bytes())
-    return Denoised(np.array(noisy), np.load(folder / RESULT), info, report)
+    noisy = np.array(chosen.pixels_of(signal))
+    return Denoised(noisy, np.load(folder / RESULT), chosen.info, report)
 
 
 def _bundled(denoised: Denoised, folder: Path) -> dict[str, Path]:

@@ -11,7 +11,8 @@ from app.api.deps import Services
 from app.http.problems import Problem
 from worker.contract import Artifact, EventType, ImageRecord, JobRecord, State
 from worker.denoising.artifacts import REPORT
-from worker.denoising.selection import Chosen, Selection
+from worker.denoising.params import JobParams
+from worker.denoising.selection import Chosen
 from worker.ledger.refusals import ExpiredError
 
 
@@ -68,7 +69,7 @@ def interim(services: Services, job: JobRecord, n: int | None) -> tuple[int, str
 
 def chosen_signal(services: Services, job: JobRecord) -> Chosen:
     """What the job is about."""
-    selection, _ = Selection.split(job.request.params)
+    selection = JobParams.from_json(job.request.params).selection
     return selection.of(image_of(services, job).contents)
 
 

@@ -29,7 +29,7 @@ from app.http.prefix import PrefixMiddleware
 from app.http.problems import problems
 from app.http.requestid import RequestIdMiddleware
 from worker import logs
-from worker.decoding import parent as decoder
+from worker.decoding.parent import warm_up
 from worker.ledger.database import open_database
 from worker.settings import Settings
 from worker.store import Store
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(as_json=settings.log_json, level=settings.log_level)
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
-        await run_in_threadpool(decoder.warm_up)
+        await run_in_threadpool(warm_up)
         async with Wakes(redis_url).listening() as wakes:
             redis = Redis.from_url(
                 redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT

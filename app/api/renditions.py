@@ -31,8 +31,7 @@ from app.api.wishes import Wish
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.problems import Problem
 from worker import formats
-from worker.bundles import bundle
-from worker.bundles import record as provenance
+from worker.bundles import bundle, provenance
 from worker.contract import ImageRecord, JobRecord
 from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT, whole_coverage
 from worker.denoising.reports import decomposed_frame, eigenpatches_key, frame_reports, is_whole

@@ -7,10 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.api.examples import example
-from reucid_core import DenoiseParams
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
 from worker.contract import (
-    FileInfo,
     ImageInfo,
     ImageRecord,
     JobRecord,
@@ -20,9 +18,8 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.denoising.choice import ModelChoice
-from worker.denoising.models import ModelInfo
-from worker.denoising.selection import Selection
+from worker.denoising.model_files import ModelInfo
+from worker.denoising.params import JobParams
 
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
 
@@ -112,19 +109,9 @@ class Params(Strict):
         "matrix, patch size and verdict for all frames (engine `exact` only).",
     )
 
-    def checked(self) -> DenoiseParams:
-        """As the core takes them; raises its ParameterError for what a schema cannot say."""
-        return self._split()[1]
-
-    def check(self, contents: FileInfo) -> None:
-        """Raise the core's ParameterError for what does not fit the file."""
-        selection, params = self._split()
-        selection.check(contents, params)
-
-    def _split(self) -> tuple[Selection, DenoiseParams]:
-        selection, rest = Selection.split(self.model_dump())
-        _, params = ModelChoice.split(rest)
-        return selection, DenoiseParams(**params)
+    def of_job(self) -> JobParams:
+        """As a job takes them; raises the core's ParameterError for what a schema cannot say."""
+        return JobParams.from_json(self.model_dump())
 
 
 class JobFields(Strict):

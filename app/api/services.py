@@ -11,7 +11,7 @@ from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
 from worker.decoding.parent import PLACES
-from worker.denoising.models import Models
+from worker.denoising.model_files import Models
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs

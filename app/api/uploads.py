@@ -1,12 +1,12 @@
-"""Files on their way in: streamed to the store and hashed as they come, then decoded in a child."""
+"""Files on their way in: streamed to the store and hashed as they come, then handed on."""
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from anyio import CancelScope, to_thread
 from fastapi import Request
@@ -18,10 +18,9 @@ from app.api.deps import Services
 from app.api.quotas import FORM_LINES, check_free, check_space, too_large
 from app.http.digests import checked_stream
 from app.http.problems import FieldError, Problem, invalid
+from worker.acceptance import Acceptance, ReceivedFile
 from worker.contract import FileInfo, ImageRecord
-from worker.decoding import parent as decoder
 from worker.decoding.terms import Limits
-from worker.faultpoints import reached
 from worker.settings import MIB
 from worker.store import ORIGINAL, companion_name
 
@@ -31,21 +30,6 @@ MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
 PIECE = MIB // 4  # bytes of a body that are written at a time; kept of every slow one
 EMI_MAGIC = b"JK\x00\x02"
-
-
-@dataclass
-class ReceivedFile:
-    """A file that lies, whole, in an upload folder, with those that belong to it."""
-
-    folder: Path
-    name: str
-    sha256: str
-    size: int
-    companions: tuple[Path, ...] = ()
-
-    @property
-    def path(self) -> Path:
-        return self.folder / ORIGINAL
 
 
 @dataclass
@@ -149,59 +133,18 @@ async def accept(
     """
     if file is None:
         raise invalid([FieldError(field="file", message="got no file, expected one image file")])
-    # In threads of its own: files that decode slowly must not hold up everything else.
-    return await to_thread.run_sync(
-        _accept, services, file, owner, check, limiter=services.decoding
-    )
-
-
-def _accept(
-    services: Services, file: ReceivedFile, owner: str, check: Callable[[FileInfo], None]
-) -> tuple[ImageRecord, bool]:
-    known = services.images.by_digest(file.sha256, owner=owner)
-    if known is not None:
-        check(known.contents)
-        if services.store.is_intact(known) and services.images.use(known.id):
-            return known, False
-    limits = Limits(services.settings.max_pixels, services.settings.decode_timeout_s)
-    info = decoder.decode(file.path, file.folder, limits, file.companions)
-    check(info)
-    info = services.store.with_digests(file.folder, info)
-    image_id = uuid4().hex
-    check_space(services, owner, file.size)  # a body of undeclared length was not checked before
-    services.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
-    if known is not None and _revive(services, file, known.id, info):
-        return services.images.get(known.id, owner=owner), False
-    services.store.accept(file.folder, image_id)
-    reached("accept.stored")
-    record, created = services.images.add(
+    settings = services.settings
+    limits = Limits(settings.max_pixels, settings.decode_timeout_s)
+    enter = partial(
+        Acceptance(services.images, services.store, limits).accept,
+        file,
         owner=owner,
-        name=file.name,
-        sha256=file.sha256,
-        size=file.size,
-        info=info,
-        image_id=image_id,
-        stored=services.store.size_of_image(image_id),
+        check=check,
+        # A body of undeclared length was not checked before.
+        check_space=partial(check_space, services, owner, file.size),
     )
-    reached("accept.entered")
-    if not created:  # the same file came twice at once
-        services.store.remove_image(image_id)
-    return record, created
-
-
-def _revive(services: Services, file: ReceivedFile, image_id: str, info: FileInfo) -> bool:
-    """Put a received file where an expired or damaged one was; False if its record is gone, too."""
-    old: list[Path] = []  # deleted when others may write to the ledger again
-
-    def place() -> int:
-        old.append(services.store.put_away(image_id))
-        services.store.accept(file.folder, image_id)
-        return services.store.size_of_image(image_id)
-
-    revived = services.images.revive(image_id, info, place)
-    for folder in old:
-        services.store.discard(folder)
-    return revived
+    # In threads of its own: files that decode slowly must not hold up everything else.
+    return await to_thread.run_sync(enter, limiter=services.decoding)
 
 
 @asynccontextmanager

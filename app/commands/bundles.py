@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from worker.bundles.verdicts import Check
+    from worker.bundles.verdicts import Verdict
 
 REFUTED = 1  # exit status
 MOST_PROBLEMS = 12  # of a check that are printed
@@ -75,7 +75,7 @@ def verify(
         raise typer.Exit(REFUTED)
 
 
-def _print(check: "Check") -> None:
+def _print(check: "Verdict") -> None:
     typer.echo(f"{MARKS[check.holds]:<11}  {check.name}: {check.claim}")
     for name, deviation in check.deviations.items():
         tolerance = check.tolerances[name]

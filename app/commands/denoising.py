@@ -25,7 +25,7 @@ from app.commands.options import (
 from app.commands.outputs import check_outputs, make_folder
 
 if TYPE_CHECKING:
-    from worker.denoising.models import Models
+    from worker.denoising.model_files import Models
 
 
 def denoise(
@@ -91,29 +91,24 @@ def denoise(
     forkserver.start()  # it loads the readers while this process loads torch
     from app.commands.listing import summary
     from app.commands.progress import console, steps_bar
-    from reucid_core import DenoiseParams
     from worker import local
-    from worker.denoising.choice import ModelChoice
-    from worker.denoising.selection import Selection
+    from worker.denoising.params import JobParams
+    from worker.denoising.run import Step
 
     models, name = _models(model)
-    chosen = {"signal": signal, "frame": frame, "frames": frames}
-    selection, stated = Selection.split(
-        parameters(engine, stacks, patch_size, components, threshold, seed) | chosen
-    )
-    params = DenoiseParams(**stated)
-    choice = ModelChoice(model=name, scan_noise=scan_noise)
+    selection = {"signal": signal, "frame": frame, "frames": frames}
+    choice = {"model": name, "scan_noise": scan_noise}
+    stated = parameters(engine, stacks, patch_size, components, threshold, seed)
+    params = JobParams.from_json(stated | selection | choice)
     with steps_bar() as bar:
         task = bar.add_task(file.name, total=None, what="")
 
-        def on_step(step: local.Step) -> None:
+        def on_step(step: Step) -> None:
             bar.update(task, completed=step.n, total=step.of, what=step.what)
             if interim_dir is not None:
                 local.save_image(interim_dir / f"interim-{step.n:04d}.tif", step.image, step.info)
 
-        denoised = local.denoise_file(
-            file, params, selection, on_step, choice=choice, models=models, bundle_at=bundle
-        )
+        denoised = local.denoise_file(file, params, on_step, models=models, bundle_at=bundle)
     source = dtype == "source"
     local.save_image(output, denoised.image, denoised.info, source=source, look=look)
     if residual is not None:
@@ -131,7 +126,7 @@ def denoise(
 def _models(model: str | None) -> "tuple[Models, str | None]":
     """The classifiers to choose from, and the name of the one that was stated, as name or file."""
     from reucid_core.errors import ModelError
-    from worker.denoising.models import SUFFIX, Models, describe
+    from worker.denoising.model_files import SUFFIX, Models, describe
     from worker.settings import Settings
 
     models = Models.of(Settings())

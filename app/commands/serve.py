@@ -9,7 +9,7 @@ import typer
 
 from app.api.auth import is_loopback
 from worker import logs
-from worker.denoising.models import Models
+from worker.denoising.model_files import Models
 from worker.ledger.database import open_database
 from worker.ledger.keys import Keyring
 from worker.processes.supervisor import Supervisor

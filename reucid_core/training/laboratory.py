@@ -30,7 +30,7 @@ from reucid_core.training.networks.tune import open_study, read_options, write_o
 from reucid_core.training.networks.tune import tune as search
 from reucid_core.training.showing.experiment import Experiment, show
 from reucid_core.training.showing.gallery import draw
-from reucid_core.training.showing.tables import report
+from reucid_core.training.showing.score_tables import report
 
 
 def options_of(model: str, *, seed: int) -> FitOptions:

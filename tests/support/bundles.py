@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from worker.bundles import record as provenance
+from worker.bundles import provenance
 from worker.bundles.bundle import CHECKSUMS, INPUT
 from worker.contract import Artifact
 

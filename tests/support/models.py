@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from worker.denoising.models import DEFAULT, SUFFIX, WEIGHTS
+from worker.denoising.model_files import DEFAULT, SUFFIX, WEIGHTS
 
 BUNDLED = WEIGHTS / f"{DEFAULT}{SUFFIX}"
 

@@ -30,6 +30,7 @@ from worker.contract import (
     JobRequest,
     State,
 )
+from worker.denoising.params import JobParams
 from worker.denoising.selection import Selection
 from worker.ledger.database import Database
 from worker.ledger.images import Images
@@ -282,12 +283,12 @@ def bundles(input_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     paths = {name: folder / f"{name}.zip" for name in BUNDLED}
     for name, (params, selection) in BUNDLED.items():
         source = stack if "frame" in name else input_file
-        local.denoise_file(source, params, selection, lambda _: None, bundle_at=paths[name])
+        both = JobParams(denoising=params, selection=selection)
+        local.denoise_file(source, both, lambda _: None, bundle_at=paths[name])
     paths["without input"] = folder / "without input.zip"
     local.denoise_file(
         input_file,
-        DenoiseParams(),
-        Selection(),
+        JobParams(),
         lambda _: None,
         bundle_at=paths["without input"],
         with_input=False,

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from worker.bundles.archive import CHUNK, ArchiveError, Unpacked, unpack_zip
-from worker.bundles.record import RECORD, RESULTS, Run, record
+from worker.bundles.provenance import RECORD, RESULTS, Run, record
 from worker.contract import Artifact
 from worker.denoising.artifacts import COVERAGE
 from worker.denoising.reports import is_whole
 from worker.formats import suffix_of
-from worker.formats.limits import MOST_FRAMES
+from worker.formats.file_limits import MOST_FRAMES
 from worker.store import sha256_of
 
 MEDIA_TYPE = "application/zip"

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.report import Report, StackReport
-from worker.bundles import bundle
-from worker.bundles import record as provenance
+from worker.bundles import bundle, provenance
 from worker.bundles.account import Account, account_of
 from worker.bundles.archive import ArchiveError, Unpacked, unpack_zip
 from worker.bundles.verdicts import Refuted, Unverifiable, refuting
 from worker.contract import FileInfo, ImageInfo
-from worker.decoding import parent as decoder
 from worker.decoding.inspection import companions_of
+from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
 from worker.denoising.reports import eigenpatches_key
 from worker.formats import FormatError
@@ -131,7 +130,7 @@ class Evidence:
     ) -> FileInfo:
         limits = Limits(self.settings.max_pixels, self.settings.decode_timeout_s)
         try:
-            return decoder.decode(path, folder, limits, companions)
+            return decode(path, folder, limits, companions)
         except FormatError as error:
             raise Refuted(f"{name}: {error}") from error
 

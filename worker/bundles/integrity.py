@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from worker.bundles import bundle
-from worker.bundles import record as provenance
+from worker.bundles import bundle, provenance
 from worker.bundles.evidence import Evidence
-from worker.bundles.verdicts import Check
+from worker.bundles.verdicts import Verdict
 from worker.contract import Artifact
 from worker.store import sha256_of
 
@@ -19,7 +18,7 @@ REQUIRED = [
 ]
 
 
-def check_checksums(evidence: Evidence, found: Check) -> None:
+def check_checksums(evidence: Evidence, found: Verdict) -> None:
     problems = found.problems
     files, damaged = evidence.unpacked.files, evidence.unpacked.damaged
     problems += [f"{name} is damaged: {reason}" for name, reason in damaged.items()]

@@ -10,7 +10,7 @@ from reucid_core.replay import patch_energy, replay
 from reucid_core.report import Report
 from worker.bundles.account import Account
 from worker.bundles.evidence import Evidence, Pixels
-from worker.bundles.verdicts import Check, Refuted, refuting
+from worker.bundles.verdicts import Refuted, Verdict, refuting
 from worker.contract import ImageInfo
 from worker.denoising.selection import as_stack
 
@@ -20,7 +20,7 @@ CALIBRATION = 1e-4  # relative; TIFF holds it as a ratio of integers
 MOST_THREADS = 64
 
 
-def check_filter(evidence: Evidence, found: Check) -> None:
+def check_filter(evidence: Evidence, found: Verdict) -> None:
     told, pixels = evidence.told, evidence.input[0]
     check_input(told, pixels)
     result = as_stack(result_of(evidence))
@@ -89,7 +89,7 @@ def result_of(evidence: Evidence) -> Pixels:
     return result
 
 
-def frame_of(evidence: Evidence, found: Check, n: int) -> "Frame":
+def frame_of(evidence: Evidence, found: Verdict, n: int) -> "Frame":
     """The n-th frame; one that was not denoised is measured by the report of the last that was."""
     told, pixels = evidence.told, evidence.input[0]
     label = f"frame {n}: " if pixels.ndim == 3 else ""
@@ -100,7 +100,7 @@ def frame_of(evidence: Evidence, found: Check, n: int) -> "Frame":
 class Frame:
     """A frame of the input, and what is found of it."""
 
-    found: Check
+    found: Verdict
     pixels: Pixels
     report: Report
     label: str

@@ -1,7 +1,7 @@
 """Whether denoising the input once more decides and yields the same."""
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -14,10 +14,10 @@ from reucid_core.report import Report, StackReport
 from worker.bundles.account import Account
 from worker.bundles.evidence import Evidence, Pixels
 from worker.bundles.recomputation import Frame, check_input, frame_of, result_of, threads_of
-from worker.bundles.verdicts import Check, Unverifiable, refuting
-from worker.denoising.choice import ModelChoice
-from worker.denoising.classifiers import classifier_at
-from worker.denoising.models import Models
+from worker.bundles.verdicts import Unverifiable, Verdict, refuting
+from worker.denoising.model_files import Models
+from worker.denoising.model_loading import classifier_at
+from worker.denoising.params import JobParams
 from worker.denoising.selection import as_stack
 
 SINGULAR_VALUES = 1e-4  # relative to the largest
@@ -40,22 +40,31 @@ SAME = (  # of the report, beside the numbers
 )
 
 
-def check_rerun(evidence: Evidence, found: Check) -> None:
+def check_rerun(evidence: Evidence, found: Verdict) -> None:
     told, pixels = evidence.told, evidence.input[0]
     check_input(told, pixels)
-    classify = _classifier(told, Models.of(evidence.settings))
+    params = _params(told)
+    classify = _classifier(told, params, Models.of(evidence.settings))
     result = as_stack(result_of(evidence))
     with refuting():
-        for n, again in enumerate(_again(told, pixels, classify)):
+        for n, again in enumerate(_again(told, pixels, params.denoising, classify)):
             here = frame_of(evidence, found, n)
             _compare_reports(here, again)
             here.compare("result.npy", result[n], again.image, "what the re-run gives")
 
 
-def _classifier(told: Account, models: Models) -> Classify:
+def _params(told: Account) -> JobParams:
+    """As they were given."""
+    try:
+        with refuting():
+            return JobParams.from_json(told.parameters)
+    except TypeError as error:
+        names = ", ".join(sorted(told.parameters))[:200]
+        raise Unverifiable(f"it was made with parameters unknown here, among {names}") from error
+
+
+def _classifier(told: Account, params: JobParams, models: Models) -> Classify:
     """The one that made it, by the hash of its weights, with the decision as given."""
-    with refuting():
-        choice, _ = ModelChoice.split(told.parameters)
     model = told.reports[0].model
     path = models.with_digest((model or "").rpartition("sha256:")[2])
     if path is None:
@@ -64,20 +73,23 @@ def _classifier(told: Account, models: Models) -> Classify:
             f"it was made with the weights {model}, these are here: {here}; name its weights with "
             "REUCID_MODEL, or lay them into REUCID_MODEL_DIR"
         )
-    return classifier_at(path, choice.scan_noise)
+    return classifier_at(path, params.choice.scan_noise)
 
 
-def _again(told: Account, pixels: Pixels, classify: Classify) -> Iterator[Result]:
+def _again(
+    told: Account, pixels: Pixels, given: DenoiseParams, classify: Classify
+) -> Iterator[Result]:
     """Every frame that was denoised, once more."""
+    threads = threads_of(told)
     if told.joint:
-        params = _same_parameters(told, told.reports[0])
+        params = _pinned(given, told.reports[0], threads)
         frames = denoise_frames(as_stack(pixels), params, classify=classify, joint=True)
         yield from islice(frames, len(told.reports))
         return
     for frame, report in zip(as_stack(pixels), told.reports, strict=False):
         yield denoise(
             frame,
-            _same_parameters(told, report),
+            _pinned(given, report, threads),
             classify=classify,
             on_stack=partial(_unfinished, stacks=report.stacks_done),
         )
@@ -131,15 +143,13 @@ def _compare_stacks(
             )
 
 
-def _same_parameters(told: Account, report: Report) -> DenoiseParams:
+def _pinned(given: DenoiseParams, report: Report, threads: int | None) -> DenoiseParams:
     """As they were given, but for what the memory and the clock of another machine decided."""
-    known = {each.name for each in fields(DenoiseParams)}
-    given = {name: value for name, value in told.parameters.items() if name in known}
     pinned: dict[str, Any] = {
         "engine": report.engine,
         "stacks": report.stacks if report.engine == "stacked" else None,
         "deadline": None,
         "memory_budget": None,
-        "threads": threads_of(told),
+        "threads": threads,
     }
-    return DenoiseParams(**given | pinned)
+    return replace(given, **pinned)

@@ -16,7 +16,7 @@ class Refuted(Exception):  # noqa: N818
 
 
 @dataclass
-class Check:
+class Verdict:
     """One claim of a bundle. `holds` is None where it could not be checked."""
 
     name: str

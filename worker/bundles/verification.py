@@ -9,7 +9,7 @@ from worker.bundles.evidence import Evidence
 from worker.bundles.integrity import check_checksums
 from worker.bundles.recomputation import check_filter
 from worker.bundles.rerun import check_rerun
-from worker.bundles.verdicts import Check, Refuted, Unverifiable
+from worker.bundles.verdicts import Refuted, Unverifiable, Verdict
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Verification:
     """What was found."""
 
     bundle: str
-    checks: list[Check]
+    checks: list[Verdict]
 
     @property
     def verified(self) -> bool:
@@ -56,8 +56,8 @@ def verify(path: Path, *, input_file: Path | None = None, rerun: bool = True) ->
         return Verification(path.name, [_run(name, each, evidence) for name, each in made.items()])
 
 
-def _run(name: str, check: Callable[[Evidence, Check], None], evidence: Evidence) -> Check:
-    found = Check(name, CLAIMS[name])
+def _run(name: str, check: Callable[[Evidence, Verdict], None], evidence: Evidence) -> Verdict:
+    found = Verdict(name, CLAIMS[name])
     try:
         check(evidence, found)
         found.holds = not found.problems

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from worker.contract import FileInfo
-from worker.decoding import parent as decoder
+from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
 from worker.settings import Settings
 
@@ -19,7 +19,7 @@ def inspect_file(path: Path) -> FileInfo:
 def decode_file(path: Path, folder: Path, settings: Settings) -> FileInfo:
     """Decode a file, with those that belong to it, into a folder."""
     limits = Limits(settings.max_pixels, settings.decode_timeout_s)
-    return decoder.decode(path.resolve(strict=True), folder, limits, companions_of(path))
+    return decode(path.resolve(strict=True), folder, limits, companions_of(path))
 
 
 def companions_of(path: Path) -> list[Path]:

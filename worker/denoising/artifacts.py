@@ -4,7 +4,6 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -12,11 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, Result
+from reucid_core import Result
 from reucid_core.terrain import full_terrain
-from worker.denoising.choice import ModelChoice
+from worker.denoising.params import JobParams
 from worker.denoising.reports import eigenpatches_key, frame_reports, is_of_stack, is_whole
-from worker.denoising.selection import Chosen, Selection, as_stack
+from worker.denoising.selection import Chosen, as_stack
 
 RESULT, COVERAGE = "result.npy", "coverage.npy"
 REPORT, EIGENPATCHES = "report.json", "eigenpatches.npz"
@@ -48,9 +47,7 @@ class ResultFiles:
     noisy : ndarray, shape (m, n) or (frames, m, n)
         What is denoised; the result has its shape.
     chosen : Chosen
-    selection : Selection
-    choice : ModelChoice
-    params : DenoiseParams
+    params : JobParams
     """
 
     def __init__(
@@ -58,15 +55,12 @@ class ResultFiles:
         folder: Path,
         noisy: NDArray[Any],
         chosen: Chosen,
-        selection: Selection,
-        choice: ModelChoice,
-        params: DenoiseParams,
+        params: JobParams,
     ) -> None:
         self._folder = folder
         self._noisy = noisy
         self._chosen = chosen
-        self._selection = selection
-        self._given = asdict(selection) | asdict(choice) | asdict(params)
+        self._params = params
         self._reports: list[dict[str, Any]] = []
         self._image: _Npy | None = None
         self._coverage: _Npy | None = None
@@ -103,7 +97,8 @@ class ResultFiles:
         self._image.append(result.image)
         if result.partial_coverage is not None or self._coverage is not None:
             self._cover(result.coverage)
-        if not (self._selection.frames == "joint" and self._reports):  # else the same once more
+        joint = self._params.selection.frames == "joint"
+        if not (joint and self._reports):  # else the same once more
             for n, patches in enumerate(result.eigenpatches, start=1):
                 self._keep(eigenpatches_key(self.done, n), patches)
         self._reports.append(result.report.to_dict())
@@ -132,13 +127,13 @@ class ResultFiles:
 
     def _report(self, stopped_by: str | None) -> dict[str, Any]:
         """Of an image, that of its denoising; of a stack, one for each frame under one head."""
-        told = {"input": self._chosen.to_dict(), "parameters": self._given}
+        told = {"input": self._chosen.to_dict(), "parameters": self._params.to_json()}
         if self._noisy.ndim == 2:
             return self._reports[0] | told
         warnings = Counter(text for report in self._reports for text in report["warnings"])
         return told | {
             "shape": list(self._noisy.shape),
-            "frames": self._selection.frames,
+            "frames": self._params.selection.frames,
             "frames_done": self.done,
             "complete": self.done == self.frames,
             "stopped_by": stopped_by if self.done < self.frames else None,

@@ -1,17 +1,64 @@
-"""A job's parameters, told apart by what takes them."""
+"""A job's parameters: made once where they arrive, and handed on as one."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-Taker = TypeVar("Taker")
+from reucid_core import DenoiseParams
+from worker.contract import FileInfo
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.selection import Selection
+
+Part = TypeVar("Part", Selection, ModelChoice)
 
 
-def take(taker: type[Taker], params: Mapping[str, Any]) -> tuple[Taker, dict[str, Any]]:
-    """A dataclass made of the parameters that it has fields for, and the other parameters.
+@dataclass(frozen=True, kw_only=True)
+class JobParams:
+    """What a job takes of its input, by what it is judged, and how it is denoised.
 
-    What is missing, as in a ledger that is older than a parameter, has its default.
+    In JSON, as clients send them and the ledger and reports keep them, they lie side by side.
     """
-    names = {field.name for field in fields(taker)}  # type: ignore[arg-type]
-    mine = {name: value for name, value in params.items() if name in names}
-    return taker(**mine), {name: v for name, v in params.items() if name not in names}
+
+    selection: Selection = field(default_factory=Selection)
+    choice: ModelChoice = field(default_factory=ModelChoice)
+    denoising: DenoiseParams = field(default_factory=DenoiseParams)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "JobParams":
+        """Of parameters by name; one that is missing has its default.
+
+        Raises
+        ------
+        ParameterError
+            When a value is out of its range.
+        TypeError
+            When there is no parameter of a name.
+        """
+        selection, others = _split(Selection, values)
+        choice, others = _split(ModelChoice, others)
+        return cls(selection=selection, choice=choice, denoising=DenoiseParams(**others))
+
+    def to_json(self) -> dict[str, Any]:
+        """All parameters by name."""
+        return asdict(self.selection) | asdict(self.choice) | asdict(self.denoising)
+
+    def within(self, *, memory_budget: int | None, threads: int | None) -> "JobParams":
+        """The same with what a machine, not a client, decides."""
+        denoising = replace(self.denoising, memory_budget=memory_budget, threads=threads)
+        return replace(self, denoising=denoising)
+
+    def check(self, contents: FileInfo) -> None:
+        """Refuse what cannot be done with this file, before it is worked on.
+
+        Raises
+        ------
+        ParameterError
+        """
+        self.selection.check(contents, self.denoising)
+
+
+def _split(part: type[Part], values: Mapping[str, Any]) -> tuple[Part, dict[str, Any]]:
+    """A part, made of those of the values that are its own, and the other values."""
+    names = {each.name for each in fields(part)}
+    own = {name: value for name, value in values.items() if name in names}
+    return part(**own), {name: value for name, value in values.items() if name not in names}

@@ -1,6 +1,5 @@
 """Which signal and frames of a file a job is about."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,7 +14,6 @@ from reucid_core.params import DenoiseParams
 from reucid_core.plan import check_fits
 from worker.contract import FileInfo, ImageInfo
 from worker.decoding.inspection import decode_file
-from worker.denoising.params import take
 from worker.settings import Settings
 from worker.store import pixels_name
 
@@ -63,11 +61,6 @@ class Selection:
     signal: int | str | None = None
     frame: int | None = None
     frames: Frames = "each"
-
-    @classmethod
-    def split(cls, params: Mapping[str, Any]) -> "tuple[Selection, dict[str, Any]]":
-        """A job's parameters: what is about its input, and the rest."""
-        return take(cls, params)
 
     def of(self, contents: FileInfo) -> Chosen:
         """The signal this is about.

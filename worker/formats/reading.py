@@ -18,7 +18,7 @@ from worker.contract import FileInfo, ImageInfo, SkippedSignal
 from worker.formats import hierarchical, microscope, mrc, npy, png, tiff
 from worker.formats.catalogue import READABLE
 from worker.formats.errors import FormatError, LimitError
-from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
+from worker.formats.file_limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.metadata import instrument, json_safe
 from worker.formats.signals import Found, Pixels, Refused, Signals
 from worker.formats.text import plain

@@ -15,16 +15,17 @@ from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
-from reucid_core import DenoiseParams, Progress, Result, ReucidError, denoise_frames
+from reucid_core import ReucidError
 from reucid_core.params import ScanNoise
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
 from worker.contract import Failure, JobRecord, Stage
-from worker.denoising.artifacts import ResultFiles, names
-from worker.denoising.choice import ModelChoice
-from worker.denoising.classifiers import chosen_classifier
-from worker.denoising.models import Models
-from worker.denoising.selection import Selection, as_stack
+from worker.denoising.artifacts import names
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.model_files import Models
+from worker.denoising.model_loading import chosen_classifier
+from worker.denoising.params import JobParams
+from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
 from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
@@ -137,64 +138,43 @@ class _Work:
     def _denoise(self) -> dict[str, Any]:
         """Write all artifacts; returns the report."""
         request = self._job.request
-        selection, stated = Selection.split(request.params)
-        choice, stated = ModelChoice.split(stated)
-        params = DenoiseParams(
-            **stated,
-            memory_budget=self._settings.memory_budget,
-            threads=self._settings.threads,
+        given = JobParams.from_json(request.params)
+        params = given.within(
+            memory_budget=self._settings.memory_budget, threads=self._settings.threads
         )
-        classify = chosen_classifier(Models.of(self._settings), choice)
+        classify = chosen_classifier(Models.of(self._settings), params.choice)
         image = Images(self._attempt.database).get(request.image_id, owner=request.owner)
-        chosen = selection.of(image.contents)
-        noisy = chosen.pixels_of(self._store.load_pixels(image, chosen.index))
+        chosen = params.selection.of(image.contents)
+        signal = self._store.load_pixels(image, chosen.index)
         folder = self._store.attempt(self._job.id, self._attempt.number)
         self._enter(Stage.DENOISING)
-        with ResultFiles(folder, noisy, chosen, selection, choice, params) as files:
-            is_stack = noisy.ndim == 3
-            stopped_by = "deadline"
-            for result in denoise_frames(
-                as_stack(noisy),
-                params,
-                classify=classify,
-                joint=is_stack and selection.frames == "joint",
-                on_stack=self._between_stacks if is_stack else self._on_stack,
-            ):
-                files.add(result)
-                if is_stack and not self._on_frame(files.done, files.frames, result):
-                    stopped_by = "request"
-                    break
-            report = files.finish(stopped_by)
+        report = denoise_signal(
+            signal,
+            chosen,
+            params,
+            folder,
+            classify=classify,
+            on_step=self._publish,
+            goes_on=lambda: not self._attempt.finish_requested(),
+        )
         reached("job.written")
         return report
 
-    def _on_stack(self, progress: Progress) -> bool:
-        """Of a single image, each stack leaves an interim result; False to begin no other."""
-        if progress.stacks == 1:
-            return True  # the result itself follows at once
-        kept = progress.report.n_kept
-        return self._publish(progress.stack, progress.stacks, progress.image, {"kept": kept})
-
-    def _between_stacks(self, _progress: Progress) -> bool:
-        """Of a stack, only whole frames are shown."""
-        return not self._attempt.finish_requested()
-
-    def _on_frame(self, done: int, frames: int, result: Result) -> bool:
-        """Each frame of a stack is an interim result; False to begin no other."""
-        kept = sum(stack.n_kept for stack in result.report.stack_reports)
-        return self._publish(done, frames, result.image, {"kept": kept, "frame": done - 1})
-
-    def _publish(self, n: int, of: int, image: Any, data: dict[str, Any]) -> bool:
-        """Publish an interim result; False when the client wants no more."""
-        path = self._store.interim(self._job.id, self._attempt.number, n)
+    def _publish(self, step: Step) -> None:
+        """Publish an interim result."""
+        if step.what == "stacks" and step.of == 1:
+            return  # the result itself follows at once
+        path = self._store.interim(self._job.id, self._attempt.number, step.n)
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomic(path) as temporary, temporary.open("wb") as file:
-            np.save(file, image)
-        told = {"sha256": sha256_of(path), "size": path.stat().st_size}
-        if not self._attempt.stack_done(n, of, told | data):
+            np.save(file, step.image)
+        told: dict[str, Any] = {"sha256": sha256_of(path), "size": path.stat().st_size}
+        told["kept"] = step.kept
+        if step.what == "frames":
+            told["frame"] = step.n - 1
+        if not self._attempt.stack_done(step.n, step.of, told):
             raise Overtaken
         self._tell()
-        return not self._attempt.finish_requested()
 
     def _save(self, report: dict[str, Any]) -> None:
         self._enter(Stage.SAVING)

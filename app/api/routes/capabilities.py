@@ -12,7 +12,7 @@ from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from app.http.problems import problems
 from worker.formats import COLORMAPS, FORMATS
-from worker.formats.limits import LARGEST_RATIO, MOST_FRAMES, MOST_SIGNALS
+from worker.formats.file_limits import LARGEST_RATIO, MOST_FRAMES, MOST_SIGNALS
 from worker.settings import Settings
 
 router = APIRouter(tags=["capabilities"])

@@ -26,6 +26,7 @@ from app.http.paging import Cursor, decode, encode, link
 from app.http.problems import FieldError, Problem, Responses, invalid, invalid_fields, problems
 from app.http.requestid import request_id
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
+from worker.denoising.params import JobParams
 from worker.faultpoints import reached
 from worker.wake import wake
 
@@ -227,7 +228,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
     check_space(services, job.request.owner, 0)
-    services.models.expect(job.request.params.get("model"))
+    services.models.expect(JobParams.from_json(job.request.params).choice.model)
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
     new, _ = services.jobs.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
@@ -246,11 +247,11 @@ async def _submit_image(
 ) -> JobRecord:
     """A job on an uploaded image; it is the image's owner's, also where an admin submits it."""
     spec = _validate(JobSpec, await read_json(request))
-    spec.params.checked()
-    await run_in_threadpool(services.models.expect, spec.params.model)
+    params = spec.params.of_job()
+    await run_in_threadpool(services.models.expect, params.choice.model)
     image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
     async with _place(services, image.owner, key):
-        spec.params.check(image.contents)
+        params.check(image.contents)
         await run_in_threadpool(_check_space, services, image.owner, key, 0)
         return await run_in_threadpool(_submit, services, image, spec, key)
 
@@ -265,10 +266,10 @@ async def _submit_file(
         async with upload_folder(services) as folder:
             form = await receive_form(request, folder, services)
             fields = _form_fields(form.fields)
-            fields.params.checked()
-            await run_in_threadpool(services.models.expect, fields.params.model)
+            params = fields.params.of_job()
+            await run_in_threadpool(services.models.expect, params.choice.model)
             file = await run_in_threadpool(form.received)
-            image, _ = await accept(services, file, owner=caller.owner, check=fields.params.check)
+            image, _ = await accept(services, file, owner=caller.owner, check=params.check)
         return await run_in_threadpool(_submit, services, image, fields, key)
 
 

@@ -9,7 +9,6 @@ results are borrowed here, not proven.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +33,12 @@ GREY_LEVELS = 16  # of an eigenpatch's histogram
 CANDIDATES = 512  # thresholds tried
 
 
-class Judged(Protocol):
-    """A micrograph of known truth, as far as a rule is tuned on it."""
+@dataclass(frozen=True)
+class TuningExample:
+    """A micrograph of known truth by one decision about scan noise, as rules are tuned on it."""
 
-    @property
-    def decomposition(self) -> Decomposition: ...
-
-    @property
-    def error(self) -> SubsetError: ...
+    decomposition: Decomposition
+    error: SubsetError
 
 
 @dataclass(frozen=True)
@@ -148,14 +145,15 @@ def entropy(decomposition: Decomposition) -> Float64:
     return np.array([_histogram_entropy(e) for e in decomposition.eigenpatches])
 
 
-def tune(statistic: Statistic, examples: Iterable[Judged], *, above: bool = True) -> Threshold:
+def tune(
+    statistic: Statistic, examples: Iterable[TuningExample], *, above: bool = True
+) -> Threshold:
     """The threshold with the highest mean PSNR over examples, which is that of the least loss.
 
     Parameters
     ----------
     statistic : callable
-    examples : iterable
-        Each with a `decomposition` and an `error`, as `dataset.Example`.
+    examples : iterable of TuningExample
     above : bool
         Whether to keep what lies above the threshold.
     """
@@ -174,27 +172,27 @@ def tune(statistic: Statistic, examples: Iterable[Judged], *, above: bool = True
     return Threshold(statistic, sign * float(cuts[np.argmax(means)]), above)
 
 
-def best_noise_multiple(examples: Iterable[Judged]) -> Threshold:
+def best_noise_multiple(examples: Iterable[TuningExample]) -> Threshold:
     """The rule lambda > c sigma^2 N with the best c over examples; c is its `threshold`."""
     return tune(noise_multiples, examples)
 
 
-def best_truncation(examples: Iterable[Judged]) -> Threshold:
+def best_truncation(examples: Iterable[TuningExample]) -> Threshold:
     """The first alpha eigenpatches, with the best alpha over examples."""
     return tune(rank, examples, above=False)
 
 
-def best_relative_value(examples: Iterable[Judged]) -> Threshold:
+def best_relative_value(examples: Iterable[TuningExample]) -> Threshold:
     """s_k / s_0 above the best threshold over examples."""
     return tune(relative_values, examples)
 
 
-def best_gradient(examples: Iterable[Judged]) -> Threshold:
+def best_gradient(examples: Iterable[TuningExample]) -> Threshold:
     """Smooth eigenpatches, with the best limit over examples."""
     return tune(gradient, examples, above=False)
 
 
-def best_entropy(examples: Sequence[Judged]) -> Threshold:
+def best_entropy(examples: Sequence[TuningExample]) -> Threshold:
     """Eigenpatches of low or of high entropy, whichever is better over examples."""
     rules = [tune(entropy, examples, above=above) for above in (False, True)]
     return max(rules, key=lambda rule: float(np.mean([_psnr(rule, e) for e in examples])))
@@ -315,5 +313,5 @@ def _psnr_by_cut(values: Float64, error: SubsetError) -> tuple[Float64, Float64]
     return values[order], 10 * np.log10(error.peak**2 * error.n_pixels / squared)
 
 
-def _psnr(rule: Rule, example: Judged) -> float:
+def _psnr(rule: Rule, example: TuningExample) -> float:
     return example.error.psnr(rule(example.decomposition))

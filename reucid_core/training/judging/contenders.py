@@ -9,11 +9,11 @@ from reucid_core.eigenpatches import Decomposition
 from reucid_core.params import ScanNoise
 from reucid_core.training.judging import baselines
 from reucid_core.training.labels.examples import Example, split, without
-from reucid_core.training.labels.oracle import Kept, SubsetError
+from reucid_core.training.labels.oracle import Kept
 from reucid_core.training.networks.fit import DECISIONS, FitOptions, as_classifier, fit
 
 TRAINING_SHARE = 0.8  # paper, "Dataset creation"
-TUNED_RULES: dict[str, Callable[[Sequence[baselines.Judged]], baselines.Rule]] = {
+TUNED_RULES: dict[str, Callable[[Sequence[baselines.TuningExample]], baselines.Rule]] = {
     "best c sigma^2 N": baselines.best_noise_multiple,
     "best s_k/s_0": baselines.best_relative_value,
     "best alpha": baselines.best_truncation,
@@ -50,14 +50,6 @@ class Network:
         return kept
 
 
-@dataclass(frozen=True)
-class Judged:
-    """An example by one decision about scan noise, as the rules are tuned on it."""
-
-    decomposition: Decomposition
-    error: SubsetError
-
-
 def contenders_without(
     examples: Sequence[Example], family: str, options: dict[str, FitOptions]
 ) -> list[Contender]:
@@ -90,6 +82,8 @@ def _networks(
 
 def _tuned_rules(validation: Sequence[Example]) -> Iterator[Contender]:
     for decision in DECISIONS:
-        judged = [Judged(e.decomposition, e.labels(decision).error) for e in validation]
+        examples = [
+            baselines.TuningExample(e.decomposition, e.labels(decision).error) for e in validation
+        ]
         for name, tuned in TUNED_RULES.items():
-            yield Contender(name, tuned(judged), decision)
+            yield Contender(name, tuned(examples), decision)

@@ -15,7 +15,7 @@ from PIL import Image
 from reucid_core import DenoiseParams, denoise
 from reucid_core.classifier import load_classifier
 from tests.app.conftest import PIXEL_SIZE
-from worker.denoising.models import DEFAULT
+from worker.denoising.model_files import DEFAULT
 
 PARAMS = {"stacks": 3, "patch_size": 7, "seed": 5}
 

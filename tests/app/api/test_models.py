@@ -17,7 +17,7 @@ from tests.support.inprocess import Api, npy, running
 from tests.support.models import write_model
 from worker.bundles.verification import verify
 from worker.contract import JobRequest
-from worker.denoising.models import DEFAULT, describe
+from worker.denoising.model_files import DEFAULT, describe
 
 SMALL = {"patch_size": 5, "components": 4}
 OLD = SMALL | {"engine": "auto", "seed": 0, "signal": None, "frame": None, "frames": "each"}

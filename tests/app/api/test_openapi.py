@@ -11,7 +11,7 @@ from app.api.openapi import DOCUMENT, render
 from app.api.routes import capabilities
 from app.api.schemas import Params
 from reucid_core import DenoiseParams
-from worker.denoising.choice import ModelChoice
+from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
 
 SERVERS_OWN = {"memory_budget", "threads"}

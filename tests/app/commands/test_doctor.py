@@ -9,7 +9,7 @@ from sqlalchemy import text
 from tests.app.commands.test_cli import reucid
 from tests.support.inprocess import NO_REDIS, running
 from worker.contract import Scope
-from worker.denoising.models import DEFAULT
+from worker.denoising.model_files import DEFAULT
 from worker.ledger import mounts
 from worker.ledger.database import Database
 from worker.ledger.workers import Workers

@@ -8,7 +8,7 @@ import pytest
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.exact import Transform, decompose_all
 from reucid_core.training.judging import baselines
-from reucid_core.training.judging.contenders import Judged
+from reucid_core.training.judging.baselines import TuningExample
 from reucid_core.training.labels.examples import make_example
 from reucid_core.training.labels.oracle import Components
 from reucid_core.training.micrographs.crystals import CRYSTALS
@@ -27,13 +27,13 @@ def lattice(shape: tuple[int, int] = (96, 90)) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def examples() -> list[Judged]:
+def examples() -> list[TuningExample]:
     view = View(shape=(80, 80), sampling=0.3)
     made = [
         make_example(Recipe(specimen=CRYSTALS[name], view=view, dose=dose, patch_size=7, seed=seed))
         for seed, (name, dose) in enumerate(product(("Si[110]", "GaN[11-20]"), (100.0, 2000.0)))
     ]
-    return [Judged(each.decomposition, each.keep.error) for each in made]
+    return [TuningExample(each.decomposition, each.keep.error) for each in made]
 
 
 def test_a_constant_image_keeps_its_first_eigenpatch() -> None:
@@ -93,7 +93,7 @@ def test_entropy_is_zero_for_one_level_and_four_bits_for_all() -> None:
     np.testing.assert_allclose(baselines.entropy(found), [0.0, 4.0])
 
 
-def test_tuned_threshold_is_the_best_of_all(examples: list[Judged]) -> None:
+def test_tuned_threshold_is_the_best_of_all(examples: list[TuningExample]) -> None:
     def mean(rule: baselines.Rule) -> float:
         return float(np.mean([e.error.psnr(rule(e.decomposition)) for e in examples]))
 

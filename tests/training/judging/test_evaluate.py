@@ -25,7 +25,7 @@ from reucid_core.training.micrographs.crystals import CRYSTALS
 from reucid_core.training.micrographs.recipes import Recipe
 from reucid_core.training.micrographs.simulate import RowNoise, View
 from reucid_core.training.networks.fit import DECISIONS, FitOptions
-from reucid_core.training.showing import gallery, tables
+from reucid_core.training.showing import gallery, score_tables
 
 GAUSSIAN = next(each for each in RIVALS if each.name == "Gaussian")
 QUICK = FitOptions(epochs=2, epoch_size=256, batch_size=64)
@@ -115,7 +115,7 @@ def found(case: Case, restorations: list[Restoration], contenders: list[Contende
 
 
 def test_tables_tell_the_scores(found: Found) -> None:
-    text = tables.report(found.scores)
+    text = score_tables.report(found.scores)
     lost = [s.loss for s in found.scores if (s.method, s.scan_noise) == ("first 10", "keep")]
     assert f"| first 10 | {lost[0]:.2f} / {lost[0]:.2f} / {lost[0]:.2f} |" in text
     assert "paper, Table 1" in text
@@ -124,7 +124,7 @@ def test_tables_tell_the_scores(found: Found) -> None:
 
 def test_groups_without_scores_are_empty_cells(found: Found) -> None:
     moved = [replace(s, patch_size=11) for s in found.scores if s.method != "noisy"]
-    text = tables.table([*found.scores, *moved], by="patch_size", cell=tables.mean_loss)
+    text = score_tables.table([*found.scores, *moved], by="patch_size", cell=score_tables.mean_loss)
     assert next(row for row in text.splitlines() if "| noisy |" in row).endswith("|  |")
 
 

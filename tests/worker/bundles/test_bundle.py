@@ -20,11 +20,11 @@ from tests.support.bundles import contents
 from tests.worker.conftest import BUNDLED
 from worker import formats, local
 from worker.bundles import bundle
-from worker.bundles.record import CONTEXT, PROFILE, Run
+from worker.bundles.provenance import CONTEXT, PROFILE, Run
 from worker.bundles.verification import verify
 from worker.contract import ImageInfo
-from worker.denoising.models import DEFAULT
-from worker.denoising.selection import Selection
+from worker.denoising.model_files import DEFAULT
+from worker.denoising.params import JobParams
 
 FILES = [
     "ro-crate-metadata.json",
@@ -116,7 +116,7 @@ def test_an_input_that_changed_meanwhile_is_not_bundled(tmp_path: Path, input_fi
         moved.write_bytes(moved.read_bytes() + b"\0")
 
     with pytest.raises(formats.FormatError, match="was changed while"):
-        local.denoise_file(moved, DenoiseParams(), Selection(), touch, bundle_at=tmp_path / "b.zip")
+        local.denoise_file(moved, JobParams(), touch, bundle_at=tmp_path / "b.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["input.tif"]
 
 
@@ -125,8 +125,7 @@ def test_an_input_of_several_files_is_bundled_whole(real_images: Path, tmp_path:
     path = tmp_path / "b.zip"
     local.denoise_file(
         real_images / "sto_titan80_1024.emi",
-        DenoiseParams(),
-        Selection(),
+        JobParams(),
         lambda _: None,
         bundle_at=path,
     )

@@ -37,9 +37,9 @@ from worker import local
 from worker.bundles import archive
 from worker.bundles.archive import ArchiveError
 from worker.bundles.verification import Verification, verify
-from worker.denoising.choice import ModelChoice
-from worker.denoising.models import Models
-from worker.denoising.selection import Selection
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.model_files import Models
+from worker.denoising.params import JobParams
 
 KINDS = [*BUNDLED]
 
@@ -384,6 +384,17 @@ def test_a_bundle_older_than_the_choice_is_verified(
     assert verify(old).verified
 
 
+def test_parameters_of_another_version_are_not_run_again(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    def add(report: dict[str, Any]) -> None:
+        report["parameters"]["sharpness"] = 3
+
+    found = verify(forge(bundles["exact"], tmp_path / "b.zip", changed_report(add)))
+    assert verdicts(found)["rerun"] is None
+    assert "sharpness" in found.checks[-1].problems[0]
+
+
 def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     input_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,10 +403,8 @@ def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     path = tmp_path / "b.zip"
     local.denoise_file(
         input_file,
-        DenoiseParams(),
-        Selection(),
+        JobParams(choice=choice),
         lambda _: None,
-        choice=choice,
         models=Models(weights),
         bundle_at=path,
     )

@@ -19,8 +19,7 @@ from tests.hostile.conftest import hostile_files, plant
 from tests.worker.decoding import insiders
 from tests.worker.decoding.insiders import MIB
 from worker.contract import FileInfo
-from worker.decoding import admission, landlock, sandbox
-from worker.decoding import parent as decoder
+from worker.decoding import admission, landlock, parent, sandbox
 from worker.decoding.terms import PRINTED, Limits
 from worker.formats import reading
 from worker.formats.errors import FormatError
@@ -31,7 +30,7 @@ SECRET = "REUCID_TEST_SECRET"  # noqa: S105  (a name)
 def in_child(act: Callable[..., Any], folder: Path, *arguments: Any) -> Any:
     """What a function returns when a child has entered its limits."""
     folder.mkdir(exist_ok=True)
-    process = decoder._context.Process(target=insiders.act_inside, args=(act, folder, arguments))
+    process = parent._context.Process(target=insiders.act_inside, args=(act, folder, arguments))
     process.start()
     process.join(60)
     assert process.exitcode == 0, (folder / PRINTED).read_text()
@@ -81,8 +80,8 @@ def lie(folder: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any
     """What is decoded when a child does this instead of decoding."""
     source = folder / "original"
     source.write_bytes(tiffs.valid().content)
-    monkeypatch.setattr(decoder, "_in_child", insiders.Liar(act))
-    return decoder.decode(
+    monkeypatch.setattr(parent, "_in_child", insiders.Liar(act))
+    return parent.decode(
         source, folder, Limits(2**20, seconds=1.0 if act is insiders.asleep else 20.0)
     )
 
@@ -119,7 +118,7 @@ def test_children_that_end_at_the_same_time_are_told_apart(
     def run(number: int) -> int | None:
         folder = tmp_path / str(number)
         folder.mkdir()
-        return decoder._run([tmp_path / "missing"], folder, Limits(2**20, seconds=30.0))
+        return parent._run([tmp_path / "missing"], folder, Limits(2**20, seconds=30.0))
 
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(run, range(24))) == {1}  # each died of the missing file

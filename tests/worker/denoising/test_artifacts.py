@@ -11,8 +11,7 @@ from reucid_core import DenoiseParams, Progress, denoise
 from tests.support.strategies import keep_first
 from worker.contract import FileInfo, ImageInfo
 from worker.denoising.artifacts import COVERAGE, ResultFiles, names, whole_coverage
-from worker.denoising.choice import ModelChoice
-from worker.denoising.selection import Selection
+from worker.denoising.params import JobParams
 
 PARAMS = DenoiseParams(patch_size=5, stacks=3)
 
@@ -20,11 +19,10 @@ PARAMS = DenoiseParams(patch_size=5, stacks=3)
 def write(folder: Path, stopped: list[bool], planned: int) -> tuple[dict[str, Any], np.ndarray]:
     """The report of so many frames, some stopped after their first stack, and their coverage."""
     noisy = np.random.default_rng(0).normal(9, 1, (planned, 20, 24)).astype(np.float32)
-    selection = Selection()
     contents = FileInfo("npy", (ImageInfo("npy", noisy.shape, "float32"),))
     coverage = np.zeros(noisy.shape, np.int32)
-    chosen, choice = selection.of(contents), ModelChoice()
-    with ResultFiles(folder, noisy, chosen, selection, choice, PARAMS) as files:
+    params = JobParams(denoising=PARAMS)
+    with ResultFiles(folder, noisy, params.selection.of(contents), params) as files:
         for n, stop in enumerate(stopped):
 
             def on_stack(_: Progress, stop: bool = stop) -> bool:

@@ -10,9 +10,9 @@ from reucid_core import ModelError, ParameterError
 from reucid_core.classifier import load_classifier
 from reucid_core.params import ScanNoise
 from tests.support.models import BUNDLED, spoil, write_model
-from worker.denoising.choice import ModelChoice
-from worker.denoising.classifiers import chosen_classifier
-from worker.denoising.models import DEFAULT, LARGEST, Models, describe
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.model_files import DEFAULT, LARGEST, Models, describe
+from worker.denoising.model_loading import chosen_classifier
 
 
 @pytest.fixture

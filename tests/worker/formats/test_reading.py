@@ -18,7 +18,7 @@ from tests.support import files
 from worker.contract import FileInfo, ImageInfo
 from worker.denoising.selection import Selection
 from worker.formats import FormatError, LimitError, reading
-from worker.formats.limits import MOST_FRAMES, MOST_SIGNALS
+from worker.formats.file_limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.units import in_nanometres
 
 LIMIT = 2**20

@@ -12,7 +12,7 @@ import pytest
 from tests.support.postgres import Cluster
 from tests.worker.conftest import LONG, OWNER, SHORT, Server, stop, until
 from worker.contract import EventType, State
-from worker.denoising.models import DEFAULT
+from worker.denoising.model_files import DEFAULT
 from worker.store import sha256_of
 
 TERMINAL = {"succeeded", "failed", "canceled"}

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from worker.decoding.admission.declared import Declared
 from worker.decoding.admission.dm import check_dm
 from worker.decoding.admission.hdf5 import check_hdf5
-from worker.decoding.admission.limits import Declared
 from worker.decoding.admission.mrc import check_mrc
 from worker.decoding.admission.npy import check_npy
 from worker.decoding.admission.png import check_png

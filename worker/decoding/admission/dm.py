@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worker.decoding.admission.limits import Declared
+from worker.decoding.admission.declared import Declared
 from worker.decoding.admission.source import Source
 
 GROUP, DATA = 20, 21  # kinds of tag

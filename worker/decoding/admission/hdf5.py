@@ -8,7 +8,7 @@ from math import prod
 
 from h5py import h5d, h5f, h5g, h5l, h5o, h5p, h5pl
 
-from worker.decoding.admission.limits import Declared
+from worker.decoding.admission.declared import Declared
 from worker.decoding.admission.source import Source
 from worker.formats.errors import FormatError
 

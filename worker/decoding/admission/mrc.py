@@ -2,7 +2,7 @@
 
 from math import prod
 
-from worker.decoding.admission.limits import Declared, check_frames
+from worker.decoding.admission.declared import Declared, check_frames
 from worker.decoding.admission.source import Source
 
 HEADER = 1024  # bytes

@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from worker.decoding.admission.limits import Declared
+from worker.decoding.admission.declared import Declared
 from worker.decoding.admission.source import Source
 from worker.formats.errors import FormatError
 

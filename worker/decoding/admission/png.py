@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-from worker.decoding.admission.limits import Declared
+from worker.decoding.admission.declared import Declared
 from worker.decoding.admission.source import Source
 
 SIGNATURE = 8  # bytes

@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from worker.decoding.admission.limits import Declared, check_frames
+from worker.decoding.admission.declared import Declared, check_frames
 from worker.decoding.admission.source import Source
 
 SPECTRA, IMAGES = 0x4120, 0x4122  # what a series holds

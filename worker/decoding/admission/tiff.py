@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.decoding.admission.limits import Declared, check_frames
+from worker.decoding.admission.declared import Declared, check_frames
 from worker.decoding.admission.source import Source
 from worker.formats.errors import FormatError
 

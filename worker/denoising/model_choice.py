@@ -1,12 +1,10 @@
 """Which classifier judges a job's eigenpatches, and by which decision about scan noise."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
 from reucid_core.errors import ParameterError
 from reucid_core.params import ScanNoise
-from worker.denoising.params import take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +14,7 @@ class ModelChoice:
     Parameters
     ----------
     model : str, optional
-        Name of a classifier, as in `worker.denoising.models.Models`. By default the server's.
+        Name of a classifier, as in `worker.denoising.model_files.Models`. By default the server's.
     scan_noise : {"keep", "remove"}
         Whether row offsets and row jitter are data or artefact. The paper leaves it to whoever
         knows the specimen.
@@ -35,8 +33,3 @@ class ModelChoice:
             raise ParameterError(
                 "scan_noise", f"got {self.scan_noise!r}, expected one of {', '.join(choices)}"
             )
-
-    @classmethod
-    def split(cls, params: Mapping[str, Any]) -> "tuple[ModelChoice, dict[str, Any]]":
-        """A job's parameters: what is about its classifier, and the rest."""
-        return take(cls, params)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from worker.formats.errors import LimitError
-from worker.formats.limits import FREELY_DECODED, LARGEST_RATIO, MOST_FRAMES
+from worker.formats.file_limits import FREELY_DECODED, LARGEST_RATIO, MOST_FRAMES
 
 
 @dataclass

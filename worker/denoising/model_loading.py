@@ -8,8 +8,8 @@ import torch
 from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.errors import ModelError, ParameterError
 from reucid_core.params import ScanNoise
-from worker.denoising.choice import ModelChoice
-from worker.denoising.models import Models
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.model_files import Models
 
 MOST_LOADED = 32
 

@@ -1,0 +1,100 @@
+"""The denoising of an image or a stack, whoever runs it: a work horse or the command line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from reucid_core import Progress, Result, denoise_frames
+from reucid_core.eigenpatches import Classify
+from worker.contract import ImageInfo
+from worker.denoising.artifacts import ResultFiles
+from worker.denoising.params import JobParams
+from worker.denoising.selection import Chosen, as_stack
+
+
+@dataclass(frozen=True)
+class Step:
+    """What was just finished: a stack of patches of an image, or a frame of a stack of images.
+
+    Parameters
+    ----------
+    n, of : int
+        How many are finished, and how many there are.
+    what : {"stacks", "frames"}
+    kept : int
+        Eigenpatches kept in this one.
+    image : ndarray, shape (m, n)
+        The image as far as it is denoised; or the frame.
+    info : ImageInfo
+        What is known of its source.
+    """
+
+    n: int
+    of: int
+    what: Literal["stacks", "frames"]
+    kept: int
+    image: NDArray[Any]
+    info: ImageInfo
+
+
+def denoise_signal(
+    signal: NDArray[Any],
+    chosen: Chosen,
+    params: JobParams,
+    folder: Path,
+    *,
+    classify: Classify,
+    on_step: Callable[[Step], None],
+    goes_on: Callable[[], bool] = lambda: True,
+) -> dict[str, Any]:
+    """Denoise what was chosen of a file, and leave all artifacts in a folder; returns the report.
+
+    Parameters
+    ----------
+    signal : ndarray, shape (m, n) or (frames, m, n)
+        As decoded; may be a memory map.
+    chosen : Chosen
+    params : JobParams
+    folder : Path
+    classify : callable
+        As in `reucid_core.denoise`.
+    on_step : callable
+        Called with each `Step`. What it raises ends the denoising.
+    goes_on : callable
+        Asked before each further stack or frame; when False, what is finished is the result.
+    """
+    noisy = chosen.pixels_of(signal)
+    is_stack = noisy.ndim == 3
+
+    def on_stack(progress: Progress) -> bool:
+        if not is_stack:  # of a stack, only whole frames are shown
+            on_step(_of_image(progress, chosen.info))
+        return progress.stack == progress.stacks or goes_on()
+
+    with ResultFiles(folder, noisy, chosen, params) as files:
+        for result in denoise_frames(
+            as_stack(noisy),
+            params.denoising,
+            classify=classify,
+            joint=is_stack and params.selection.frames == "joint",
+            on_stack=on_stack,
+        ):
+            files.add(result)
+            if is_stack:
+                on_step(_of_stack(files, result, chosen.info))
+            if files.done < files.frames and not goes_on():
+                return files.finish("request")
+        return files.finish("deadline")
+
+
+def _of_image(progress: Progress, info: ImageInfo) -> Step:
+    kept = progress.report.n_kept
+    return Step(progress.stack, progress.stacks, "stacks", kept, progress.image, info)
+
+
+def _of_stack(files: ResultFiles, result: Result, info: ImageInfo) -> Step:
+    kept = sum(stack.n_kept for stack in result.report.stack_reports)
+    return Step(files.done, files.frames, "frames", kept, result.image, info)
