@@ -69,7 +69,7 @@ class Database:
         database = cls(url)
         try:
             migrate(database.engine)
-        except UnusableLedgerError:
+        except Exception:
             database.close()
             raise
         return database

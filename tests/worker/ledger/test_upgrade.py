@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, insert, text
+from sqlalchemy import create_engine, insert, inspect, text
 
 from tests.worker.conftest import OWNER, add_image
 from worker.contract import Artifact, FileInfo, ImageInfo, JobRequest, State
@@ -147,6 +147,26 @@ def test_an_upgrade_keeps_what_the_ledger_holds(
     database.close()
     with pytest.raises(UnusableLedgerError, match=r"revision 0002, expected at most 0001.*newer"):
         Database.open(database_url)
+
+
+def test_an_upgrade_that_fails_halfway_changes_nothing(
+    database_url: str, later: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database.open(database_url)
+    ids = fill(database)
+    database.close()
+    with Path(later, "versions", "0002_later.py").open("a") as step:
+        step.write("    raise RuntimeError('halfway')\n")
+    with monkeypatch.context() as newer, pytest.raises(RuntimeError, match="halfway"):
+        newer.setattr("worker.ledger.database.MIGRATIONS", later)
+        Database.open(database_url)
+    database = Database.open(database_url)
+    with database.reading() as connection:
+        columns = {each["name"] for each in inspect(connection).get_columns("jobs")}
+    assert columns == set(tables.jobs.columns.keys())
+    assert revision(database.engine) == "0001"
+    check_jobs(database, ids)
+    database.close()
 
 
 def check_jobs(database: Database, ids: dict[str, str]) -> None:
