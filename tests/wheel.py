@@ -2,7 +2,7 @@
 
 The wheel is installed in an empty environment that then gets what the wheel asks for and nothing
 else: the files of these packages are linked from the environment at hand, so nothing is downloaded
-twice, and pip, which may ask no index, refuses the wheel when a requirement is not met by them. What
+twice, and pip, which may ask no index, refuses the wheel when they do not meet a requirement. What
 the code imports without asking for it is missing there, as it would be on a user's machine.
 """
 
