@@ -51,7 +51,7 @@ def test_what_is_wrong_is_said(
     folder.chmod(0o755)
     database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
     with database.writing() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     database.close()
     (folder / "bad.safetensors").write_bytes(b"not weights")
     monkeypatch.setenv("REUCID_MODEL", str(folder / "bad.safetensors"))
