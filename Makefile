@@ -11,7 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
 .PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi \
-	clean python
+	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
 	$(BIN)/reucid demo --output-dir demo-output
@@ -67,6 +67,13 @@ formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats R
 
 openapi: $(VENV)/.run ## write openapi/openapi.json anew
 	$(BIN)/python -m app.api.openapi
+
+wheel: $(VENV)/.run ## build the package that others install; build/wheel
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+
+wheel-check: wheel $(VENV)/.dev ## install it where nothing else is, and denoise with it
+	$(BIN)/python -m tests.wheel build/wheel/*.whl
 
 clean:
 	rm -rf $(VENV) demo-output

@@ -1,7 +1,7 @@
 """The eigenpatch classification report: everything needed to understand and repeat a result."""
 
 import platform
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -56,8 +56,7 @@ class Report:
     components: int  # offered per stack
     threshold: float
     model: str | None
-    # The classifier's decision; None by one that has none, and in reports older than the choice.
-    scan_noise: str | None = field(default=None, kw_only=True)
+    scan_noise: str | None  # the classifier's decision; None by one that has none
     seed: int
     seconds: dict[str, float]
     stack_reports: list[StackReport]

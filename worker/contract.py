@@ -112,26 +112,7 @@ class FileInfo:
     signals: tuple[ImageInfo, ...]
     skipped: tuple[SkippedSignal, ...] = ()
     default: int = 0  # the signal that is denoised when none is chosen
-    digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file; older ledgers have none
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> "FileInfo":
-        """From what `asdict` gave, lists for tuples."""
-        if "signals" not in fields:  # of one image, as the ledger first held it
-            fields = {"format": fields["format"], "signals": [fields]}
-        return cls(
-            format=fields["format"],
-            signals=tuple(_image_info(each) for each in fields["signals"]),
-            skipped=tuple(SkippedSignal(**each) for each in fields.get("skipped", ())),
-            default=fields.get("default", 0),
-            digests=tuple(fields.get("digests", ())),
-        )
-
-
-def _image_info(fields: Mapping[str, Any]) -> ImageInfo:
-    size = fields.get("pixel_size")
-    lists = {"shape": tuple(fields["shape"]), "pixel_size": None if size is None else tuple(size)}
-    return ImageInfo(**{**fields, **lists})
+    digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file, of an accepted image
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class Store:
         DamagedError
         """
         path, digests = self.pixels(image.id, signal), image.contents.digests
-        if not path.exists() or (digests and sha256_of(path) != digests[signal]):
+        if not path.exists() or sha256_of(path) != digests[signal]:
             raise DamagedError
         pixels: NDArray[Any] = np.load(path, mmap_mode="r")
         return pixels

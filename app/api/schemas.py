@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.examples import example
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
@@ -31,8 +31,14 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _utc(moment: Any) -> Any:
+    """A record's seconds since the epoch, as a time."""
+    return datetime.fromtimestamp(moment, UTC) if isinstance(moment, int | float) else moment
+
+
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
+Time = Annotated[datetime, BeforeValidator(_utc)]
 
 
 class Strict(BaseModel):
@@ -173,8 +179,7 @@ class Signal(BaseModel):
 
     @classmethod
     def of(cls, info: ImageInfo) -> "Signal":
-        fields = {name: value for name, value in vars(info).items() if name != "format"}
-        return cls(**fields, frames=info.frames)
+        return cls.model_validate(info, from_attributes=True)
 
 
 class Skipped(BaseModel):
@@ -206,28 +211,20 @@ class Image(BaseModel):
     signals: list[Signal]
     skipped: list[Skipped]
     default_signal: int = Field(description="What is denoised when a job names no signal.")
-    created_at: datetime
-    expired_at: datetime | None = Field(description="Since when its content is gone.")
+    created_at: Time
+    expired_at: Time | None = Field(description="Since when its content is gone.")
 
     @classmethod
     def of(cls, record: ImageRecord) -> "Image":
-        info = record.info
-        return cls(
-            id=record.id,
-            owner=record.owner,
-            name=record.name,
-            sha256=record.sha256,
-            size=record.size,
-            format=info.format,
-            shape=list(info.shape),
-            dtype=info.dtype,
-            pixel_size=list(info.pixel_size) if info.pixel_size else None,
-            unit=info.unit,
-            signals=[Signal.of(each) for each in record.contents.signals],
-            skipped=[Skipped(**vars(each)) for each in record.contents.skipped],
-            default_signal=record.contents.default,
-            created_at=_time(record.created_at),
-            expired_at=_time(record.expired_at),
+        held, info = record.contents, record.info
+        return cls.model_validate(
+            vars(info)
+            | vars(record)
+            | {
+                "signals": [Signal.of(each) for each in held.signals],
+                "skipped": [vars(each) for each in held.skipped],
+                "default_signal": held.default,
+            }
         )
 
 
@@ -266,46 +263,26 @@ class Job(BaseModel):
     retry_of: str | None
     finish_requested: bool
     error: JobError | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    expires_at: datetime | None
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    expires_at: Time | None
     links: dict[str, str]
 
     @classmethod
     def of(
         cls, record: JobRecord, *, queue_position: int | None, now: float, root: str = ""
     ) -> "Job":
-        request = record.request
-        return cls(
-            id=record.id,
-            owner=request.owner,
-            state=record.state,
-            stage=record.stage,
-            progress=_progress(record),
-            stacks_done=record.stacks_done,
-            stacks=record.stacks,
-            eta_s=_eta(record, now),
-            queue_position=queue_position,
-            attempt=record.attempt,
-            image_id=request.image_id,
-            params=dict(request.params),
-            priority=request.priority,
-            external_id=request.external_id,
-            sample_id=request.sample_id,
-            batch=request.batch,
-            labels=dict(request.labels),
-            metadata=dict(request.metadata),
-            retry_of=request.retry_of,
-            finish_requested=record.finish_requested,
-            error=JobError(code=record.failure.code, detail=record.failure.detail)
-            if record.failure
-            else None,
-            created_at=_time(record.created_at),
-            started_at=_time(record.started_at),
-            finished_at=_time(record.finished_at),
-            expires_at=_time(record.expires_at),
-            links=_links(record.id, root),
+        return cls.model_validate(
+            vars(record.request)
+            | vars(record)
+            | {
+                "progress": _progress(record),
+                "eta_s": _eta(record, now),
+                "queue_position": queue_position,
+                "error": record.failure and vars(record.failure),
+                "links": _links(record.id, root),
+            }
         )
 
 
@@ -331,13 +308,7 @@ class Model(BaseModel):
 
     @classmethod
     def of(cls, info: ModelInfo, *, default: bool) -> "Model":
-        return cls(
-            name=info.name,
-            identity=info.identity,
-            sha256=info.sha256,
-            default=default,
-            card=info.card,
-        )
+        return cls.model_validate(vars(info) | {"identity": info.identity, "default": default})
 
 
 class ModelList(BaseModel):
@@ -383,25 +354,14 @@ class Key(BaseModel):
     prefix: str = Field(description="The key's first characters.")
     scopes: list[Scope]
     state: Literal["valid", "expired", "revoked"]
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None = Field(description="To the minute.")
+    created_at: Time
+    expires_at: Time | None
+    revoked_at: Time | None
+    last_used_at: Time | None = Field(description="To the minute.")
 
     @classmethod
     def of(cls, record: KeyRecord) -> "Key":
-        return cls(
-            id=record.id,
-            owner=record.owner,
-            name=record.name,
-            prefix=record.prefix,
-            scopes=sorted(record.scopes),
-            state=record.state,
-            created_at=_time(record.created_at),
-            expires_at=_time(record.expires_at),
-            revoked_at=_time(record.revoked_at),
-            last_used_at=_time(record.last_used_at),
-        )
+        return cls.model_validate(vars(record) | {"scopes": sorted(record.scopes)})
 
 
 class NewKey(Key):
@@ -458,7 +418,3 @@ def _links(job_id: str, root: str) -> dict[str, str]:
     images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
     parts = ("events", *images, "report", "provenance", "bundle.zip")
     return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}
-
-
-def _time(seconds: float | None) -> Any:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -60,19 +60,21 @@ def until(condition: Callable[[], object], seconds: float = DEADLINE) -> None:
 def add_image(database: Database, store: Store | None = None, *, owner: str = OWNER) -> ImageRecord:
     """An accepted noisy lattice; without a store, its row alone."""
     image_id = uuid4().hex
+    info = FileInfo("tiff", (ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),))
     if store is not None:
         rows, columns = np.mgrid[:320, :320]
         lattice = 20 + 10 * np.cos(rows / 2) * np.cos(columns / 2)
         upload = store.new_upload()
         (upload / "original").write_bytes(image_id.encode())
         np.save(upload / "pixels.npy", np.random.default_rng(1).poisson(lattice).astype(np.uint16))
+        info = store.with_digests(upload, info)
         store.accept(upload, image_id)
     record, _ = Images(database).add(
         owner=owner,
         name="lattice.tif",
         sha256=image_id * 2,
         size=1,
-        info=FileInfo("tiff", (ImageInfo("tiff", (320, 320), "uint16", (0.1, 0.1), "nm"),)),
+        info=info,
         image_id=image_id,
     )
     return record

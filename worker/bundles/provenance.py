@@ -213,11 +213,7 @@ def of_report(report: Mapping[str, Any]) -> list[Entity]:
         *(_given(name, value) for name, value in report["parameters"].items()),
         _property("signal", report["input"]["signal"], report["input"]["title"]),
         _property("frame", "all" if report["input"]["frame"] is None else report["input"]["frame"]),
-        *(
-            _resolved(name, reports, origin)
-            for name, origin in RESOLVED.items()
-            if name != "scan_noise" or reports[0].get(name) is not None  # not so in older reports
-        ),
+        *(_resolved(name, reports, origin) for name, origin in RESOLVED.items()),
     ]
 
 

@@ -103,7 +103,7 @@ def _compare_reports(here: Frame, again: Result) -> None:
     problems, report = here.found.problems, here.report
     for name in SAME:
         told, got = getattr(report, name), getattr(again.report, name)
-        if told != got and (name, told) != ("scan_noise", None):  # of an older report
+        if told != got:
             problems.append(
                 f"{here.label}{name}: the report says {told!r}, the re-run gives {got!r}"
             )

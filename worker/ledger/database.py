@@ -69,7 +69,7 @@ class Database:
         database = cls(url)
         try:
             migrate(database.engine)
-        except UnusableLedgerError:
+        except Exception:
             database.close()
             raise
         return database
@@ -156,7 +156,7 @@ def check_place(url: str) -> None:
         )
 
 
-def migrate(engine: Engine, to: str = "head") -> None:
+def migrate(engine: Engine) -> None:
     """Bring the schema up to date; several processes may do so at once."""
     config = Config()
     config.set_main_option("script_location", MIGRATIONS)
@@ -164,7 +164,7 @@ def migrate(engine: Engine, to: str = "head") -> None:
         with writing(engine) as connection:
             _refuse_newer(connection, ScriptDirectory.from_config(config))
             config.attributes["connection"] = connection
-            command.upgrade(config, to)
+            command.upgrade(config, "head")
     except OperationalError as error:
         shown = engine.url.render_as_string(hide_password=True)
         raise UnusableLedgerError(f"cannot open the ledger at {shown}: {error.orig}") from error

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import TypeAdapter
 from sqlalchemy import Row, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -11,6 +12,8 @@ from worker.contract import FileInfo, ImageRecord
 from worker.ledger.database import Database
 from worker.ledger.refusals import ConflictError, missing
 from worker.ledger.tables import Now, images
+
+_file_info = TypeAdapter(FileInfo)
 
 
 class Images:
@@ -140,6 +143,6 @@ def _image(row: Row[Any]) -> ImageRecord:
         sha256=row.sha256,
         size=row.size,
         created_at=row.created_at,
-        contents=FileInfo.from_dict(row.info),
+        contents=_file_info.validate_python(row.info),
         expired_at=row.expired_at,
     )

@@ -1,10 +1,9 @@
 """On which kind of filesystem a path lies, as the kernel tells it."""
 
 import os
-import re
 from pathlib import Path
 
-MOUNTS = Path("/proc/self/mountinfo")
+import psutil
 
 # Where several machines may hold the same file, or locks and shared memory mean nothing.
 NETWORK = frozenset(
@@ -38,26 +37,13 @@ NETWORK = frozenset(
 )
 
 
-def filesystem_of(path: Path, mounts: str | None = None) -> str:
-    """The type of the filesystem that holds, or would hold, a path; empty when it is unknown."""
-    place, found = path.resolve(), ""
-    depth = -1
-    for line in (_mounts() if mounts is None else mounts).splitlines():
-        fields, _, source = line.partition(" - ")
-        point = Path(_unescaped(fields.split()[4]))
-        if place.is_relative_to(point) and len(point.parts) >= depth:  # the last one is on top
-            depth, found = len(point.parts), source.split()[0]
-    return found
+def filesystem_of(path: Path) -> str:
+    """The type of the filesystem that holds, or would hold, a path; empty when it is unknown.
 
-
-def _mounts() -> str:
-    try:
-        return MOUNTS.read_text(errors="surrogateescape")
-    except OSError:  # not Linux
-        return ""
-
-
-def _unescaped(name: str) -> str:
-    """A mount point whose blanks and such the kernel wrote in octal."""
-    raw = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), os.fsencode(name))
-    return os.fsdecode(raw)
+    The kernel says where a filesystem begins, since the table of mounts also has those that others
+    hide. Of several mounted at one place, the last one is on top.
+    """
+    place = path.resolve()
+    begins = [str(each) for each in (place, *place.parents) if os.path.ismount(each)]
+    kinds = {each.mountpoint: each.fstype for each in psutil.disk_partitions(all=True)}
+    return next((kinds[each] for each in begins if each in kinds), "")

@@ -51,7 +51,7 @@ def test_what_is_wrong_is_said(
     folder.chmod(0o755)
     database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
     with database.writing() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     database.close()
     (folder / "bad.safetensors").write_bytes(b"not weights")
     monkeypatch.setenv("REUCID_MODEL", str(folder / "bad.safetensors"))
@@ -60,7 +60,7 @@ def test_what_is_wrong_is_said(
     status, output = examined(capsys)
     assert (status, "4 fault(s)" in output) == (1, True), output
     assert "chmod 700" in line(output, "data folder")
-    assert "schema 0001, expected" in line(output, "ledger")
+    assert "schema 0000, expected" in line(output, "ledger")
     assert "507" in line(output, "free space")
     assert "does not answer" in line(output, "queue")
     assert "bad.safetensors" in line(output, "model")

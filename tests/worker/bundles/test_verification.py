@@ -368,20 +368,18 @@ def test_other_weights_cannot_say_whether_it_is_the_same(
     assert verify(bundles["exact"]).verified, "by the bundled weights, which are there too"
 
 
-def forget_the_choice(report: dict[str, Any]) -> None:
-    """As reports were before jobs could choose."""
-    for name in ("model", "scan_noise"):
-        del report["parameters"][name]
-    for each in report.get("frame_reports", [report]):
-        del each["scan_noise"]
-
-
 @pytest.mark.parametrize("kind", ["exact", "stacked", "frames", "joint frames"])
-def test_a_bundle_older_than_the_choice_is_verified(
+def test_a_report_without_the_classifiers_decision_is_none(
     kind: str, bundles: dict[str, Path], tmp_path: Path
 ) -> None:
-    old = forge(bundles[kind], tmp_path / "b.zip", changed_report(forget_the_choice))
-    assert verify(old).verified
+    entries = contents(bundles[kind])
+    report = json.loads(entries["report.json"])
+    for each in report.get("frame_reports", [report]):
+        del each["scan_noise"]
+    entries["report.json"] = json.dumps(report).encode()
+    found = verify(pack(tmp_path / "b.zip", entries))
+    assert not found.verified
+    assert "scan_noise: Field required" in problems(found, "filter")
 
 
 def test_parameters_of_another_version_are_not_run_again(

@@ -1,111 +1,31 @@
-"""Opening a ledger: older ones are upgraded, newer ones and unsafe places refused."""
+"""Opening a ledger: newer ones and unsafe places are refused, and it outlives its database."""
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
-from sqlalchemy import MetaData, Table, create_engine, insert, text
+from sqlalchemy import create_engine, text
 
 from tests.support.postgres import Cluster
 from tests.worker.conftest import OWNER, add_image
-from worker.contract import Artifact, JobRequest, State
+from worker.contract import JobRequest, State
 from worker.ledger import mounts
 from worker.ledger.attempt import Attempt
-from worker.ledger.backlog import Backlog
 from worker.ledger.database import (
     Database,
     UnusableLedgerError,
     check_place,
-    migrate,
     open_engine,
     writing,
 )
 from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
-
-JOB = {
-    "owner": OWNER,
-    "image_id": "1" * 32,
-    "params": {"patch_size": 11},
-    "priority": "interactive",
-    "labels": {"a": "b"},
-    "metadata": {"deep": {"er": [1, None, "µ"]}},
-    "finish_requested": False,
-    "attempt": 1,
-    "lost": 0,
-    "turn": 0,
-    "dispatch": 0,
-    "created_at": 1.0,
-    "purged": False,
-    "stacks_done": 0,
-}
-ENDS = {"finished_at": 3.0, "started_at": 2.0}
-LIVES = {
-    "queued": {},
-    "running": {"worker": "gone", "lease_until": 2.0, "started_at": 2.0, "stage": "denoising"},
-    "succeeded": ENDS | {"expires_at": 4e9},
-    "failed": ENDS | {"failure_code": "timeout", "failure_detail": "too long"},
-    "canceled": ENDS,
-}
-
-
-def old_ledger(url: str) -> dict[str, str]:
-    """A ledger of the first revision with a job in every state; their ids."""
-    engine = open_engine(url)
-    migrate(engine, "0001")
-    tables = MetaData()
-    with writing(engine) as connection:
-        tables.reflect(connection)
-
-        def add(table: str, **values: object) -> None:
-            connection.execute(insert(Table(table, tables)).values(values))
-
-        info = {
-            "format": "npy",
-            "shape": [9, 9],
-            "dtype": "uint8",
-            "pixel_size": None,
-            "unit": None,
-        }
-        add("images", id="1" * 32, owner=OWNER, name="x", sha256="0" * 64, size=1, info=info,
-            created_at=1.0)  # fmt: skip
-        ids = {}
-        for n, (state, values) in enumerate(LIVES.items()):
-            ids[state] = job_id = f"{n:032x}"
-            add("jobs", id=job_id, state=state, **JOB | values)
-            add("labels", job_id=job_id, name="a", value="b")
-            add("events", job_id=job_id, attempt=1, type="queued", data={}, created_at=1.0)
-        add("artifacts", job_id=ids["succeeded"], name="result.npy", sha256="0" * 64, size=1)
-    engine.dispose()
-    return ids
-
-
-def test_an_older_ledger_is_upgraded_and_keeps_its_jobs(database_url: str) -> None:
-    ids = old_ledger(database_url)
-    database = Database.open(database_url)
-    for state, job_id in ids.items():
-        job = Jobs(database).get(job_id, owner=OWNER)
-        assert (job.state, job.request.params) == (State(state), {"patch_size": 11})
-        assert job.request.metadata == {"deep": {"er": [1, None, "µ"]}}
-        assert (len(job.artifacts), job.failure is not None) == (
-            state == "succeeded",
-            state == "failed",
-        )
-        assert [event.type for event in Jobs(database).events(job_id)] == ["queued"]
-    assert len(Jobs(database).page(owner=OWNER, label=("a", "b"))) == len(LIVES)
-    # What was under way goes on: the lost one is recovered, both can be run and ended.
-    assert Backlog(database).recover(3) == [ids["running"]]
-    for waiting in Backlog(database).waiting(5):
-        attempt = Attempt(database, waiting.job_id, waiting.attempt, "worker")
-        assert attempt.claim(60)
-        assert attempt.commit([Artifact("result.npy", "0" * 64, 1)], expires_in_s=60)
-    assert {job.state for job in Jobs(database).page(owner=OWNER)} == {
-        "succeeded",
-        "failed",
-        "canceled",
-    }
-    new, _ = Jobs(database).submit(JobRequest(OWNER, add_image(database).id, {}))
-    assert new.serial > max(Jobs(database).get(each).serial for each in ids.values())
-    database.close()
 
 
 def test_a_newer_ledger_is_refused(database_url: str) -> None:
@@ -129,16 +49,26 @@ def test_an_unknown_kind_of_database_is_refused() -> None:
         open_engine("mysql://x/y")
 
 
-MOUNTS = """\
-22 1 254:0 / / rw,relatime - ext4 /dev/root rw
-23 22 0:20 / /proc rw - proc proc rw
-40 22 0:50 / /net rw shared:1 - nfs4 server:/export rw
-41 40 0:51 / /net/local\\040disk rw - ext4 /dev/sdb1 rw
-42 22 0:52 / /home rw - ext4 /dev/sdc1 rw
-43 22 0:53 / /home rw - cifs //server/home rw
-44 22 0:54 / /mnt/c rw - 9p drvfs rw
-45 22 0:55 / /mnt/sshfs rw - fuse.sshfs host:/ rw
-"""
+MOUNTS = {  # in the order in which they were mounted
+    "/": "ext4",
+    "/proc": "proc",
+    "/net": "nfs4",
+    "/net/local disk": "ext4",
+    "/home": "ext4",
+    "/mnt/c": "9p",
+    "/mnt/sshfs": "fuse.sshfs",
+    "/mnt/hidden": "tmpfs",
+}
+HIDDEN = ["/mnt/hidden"]  # another filesystem was mounted above it later
+ABOVE = [("/home", "cifs")]  # mounted where there was one already
+
+
+def use_mounts(monkeypatch: pytest.MonkeyPatch, table: Sequence[tuple[str, str]]) -> None:
+    """A machine with these mounts and no others."""
+    rows = [SimpleNamespace(mountpoint=place, fstype=kind) for place, kind in table]
+    begins = {place for place, _ in table}.difference(HIDDEN)
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **asked: rows if asked["all"] else [])
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) in begins)
 
 
 @pytest.mark.parametrize(
@@ -151,18 +81,51 @@ MOUNTS = """\
         ("/home/me/ledger.sqlite", "cifs"),
         ("/mnt/c/ledger.sqlite", "9p"),
         ("/mnt/sshfs/ledger.sqlite", "fuse.sshfs"),
+        ("/mnt/hidden/ledger.sqlite", "ext4"),
+        ("/net/../mnt/c/ledger.sqlite", "9p"),
     ],
 )
-def test_the_filesystem_under_a_path_is_found(path: str, kind: str) -> None:
-    assert mounts.filesystem_of(Path(path), MOUNTS) == kind
+def test_the_filesystem_under_a_path_is_found(
+    path: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_mounts(monkeypatch, [*MOUNTS.items(), *ABOVE])
+    assert mounts.filesystem_of(Path(path)) == kind
+
+
+STACKED = """
+set -e
+mount -t tmpfs below "$1"
+mkdir "$1/above" "$1/above/hidden" "$1/with blank"
+mount -t tmpfs first "$1/above"
+mkdir "$1/above/hidden"
+mount -t tmpfs hidden "$1/above/hidden"
+mount -t ramfs second "$1/above"
+mount -t ramfs blank "$1/with blank"
+ln -s above/new "$1/link"
+exec "$2" -c '
+import sys
+from pathlib import Path
+from worker.ledger.mounts import filesystem_of
+for name in ("new", "above/new", "above/hidden/new", "with blank/new", "link"):
+    print(filesystem_of(Path(sys.argv[1], name)))
+' "$1"
+"""
+
+
+def test_the_kernel_says_what_lies_on_top(tmp_path: Path) -> None:
+    """Real mounts, one on another, in a namespace of their own."""
+    own = ["unshare", "--map-root-user", "--mount"]
+    if shutil.which("unshare") is None or subprocess.run([*own, "true"]).returncode != 0:
+        pytest.skip("no mount namespaces for this user")
+    command = [*own, "sh", "-c", STACKED, "sh", str(tmp_path), sys.executable]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.stdout.split() == ["tmpfs", "ramfs", "ramfs", "ramfs", "ramfs"], found.stderr
 
 
 def test_sqlite_is_refused_on_a_network_filesystem(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = tmp_path / "mountinfo"
-    table.write_text(f"22 1 254:0 / {tmp_path} rw - nfs server:/export rw\n")
-    monkeypatch.setattr(mounts, "MOUNTS", table)
+    use_mounts(monkeypatch, [("/", "ext4"), (str(tmp_path), "nfs")])
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     with pytest.raises(UnusableLedgerError, match=r"\(nfs\).*REUCID_LEDGER_ON_NETWORK=true"):
         Database.open(url)
