@@ -15,8 +15,10 @@ from tests.faults import scenarios
 from tests.faults.cases import Case
 from tests.faults.checker import check
 from tests.faults.history import Client, History, Submission
-from tests.faults.rig import Rig, free_port, until
+from tests.faults.rig import Rig
 from tests.support.postgres import Cluster
+from tests.support.servers import free_port
+from tests.support.waiting import until
 from worker.contract import State
 from worker.ledger.workers import Workers
 
@@ -263,7 +265,7 @@ def _fill_up(rig: Rig, folder: Path, known: list[Case]) -> None:
                 assert all(answer.status_code == 507 for answer in refused if answer is not None)
                 answer = httpx.get(f"{rig.url}/v1/jobs/{before.job_id}", trust_env=False)
                 assert answer.json()["state"] == "succeeded"
-                time.sleep(1)
+                until(lambda: not horse.is_running(), "the horse has met the full disk")
         if ended(rig, running) is State.FAILED:
             failure = rig.jobs.get(running.job_id).failure
             assert failure is not None

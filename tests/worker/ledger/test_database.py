@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, Table, create_engine, insert, text
 
+from tests.support.lattices import OWNER, add_image
 from tests.support.postgres import Cluster
-from tests.worker.conftest import OWNER, add_image
 from worker.contract import Artifact, JobRequest, State
 from worker.ledger import mounts
 from worker.ledger.attempt import Attempt
