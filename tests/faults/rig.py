@@ -68,6 +68,11 @@ class Rig:
         return Jobs(self.database)
 
     @property
+    def log(self) -> Path:
+        """What all processes of this server have said."""
+        return self.folder / "log"
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -83,7 +88,7 @@ class Rig:
         }
         return start_python(
             *command,
-            log=self.folder / "log",
+            log=self.log,
             environment=self.settings.as_environment() | environment | more,
         )
 
@@ -94,7 +99,7 @@ class Rig:
         return process
 
     def await_ready(self, url: str | None = None) -> None:
-        until(lambda: ready(url or self.url), f"ready; see {self.folder / 'log'}")
+        until(lambda: ready(url or self.url), f"ready; see {self.log}")
 
     def stop(self) -> None:
         """End everything at once, and see that it has ended."""
