@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 PIP_ARGS ?=
+PROCESSES ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -21,8 +22,8 @@ serve: $(VENV)/.run ## run the server until Ctrl-C
 
 install: $(VENV)/.dev ## everything development needs
 
-test: $(VENV)/.dev ## the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev ## the tests; PROCESSES=number of processes that share them, file by file
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 faults: $(VENV)/.dev ## break a server for an hour; figures in build/faults.json
 	$(BIN)/python -m tests.faults

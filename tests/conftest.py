@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.support.postgres import Cluster, NoPostgresError
+from tests.support.models import write_random_model
+from tests.support.places import BESIDE
+from tests.support.postgres import DATABASES, Cluster, NoPostgresError
 
 settings.register_profile(
     "seeded",
@@ -18,7 +20,6 @@ settings.register_profile(
 )
 settings.load_profile("seeded")
 
-BESIDE = Path(__file__).parents[2] / "shared" / "data" / "real"
 REAL = Path(os.environ.get("REUCID_REAL_IMAGES", BESIDE))
 
 
@@ -30,7 +31,10 @@ def real_images() -> Path:
     return REAL
 
 
-DATABASES = ("sqlite", "postgresql")
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A classifier of random weights."""
+    return write_random_model(tmp_path_factory.mktemp("model") / "random.safetensors")
 
 
 @pytest.fixture(scope="session")

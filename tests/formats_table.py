@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.places import ROOT
 from worker import formats
 from worker.contract import ImageInfo
 from worker.decoding.inspection import companions_of
@@ -17,7 +18,7 @@ from worker.formats import FORMATS, reading
 from worker.formats.catalogue import Format
 from worker.formats.units import in_nanometres
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "formats.md"
+DOCUMENT = ROOT / "docs" / "formats.md"
 BLOCK = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 MAX_PIXELS = 2**28
 KEEPING = [each.name for each in FORMATS if each.writes and each.calibration]

@@ -1,12 +1,9 @@
 """Documentation that can be wrong is checked."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.support.places import ROOT
 from worker.settings import Settings
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)

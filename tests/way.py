@@ -16,7 +16,7 @@ from redis import Redis
 
 from tests.packages import ROOTS, package_of
 from tests.support.inprocess import npy, running
-from tests.worker.conftest import valkey_server
+from tests.support.servers import valkey_server
 from worker.decoding import admission
 from worker.formats import reading
 from worker.processes.dispatch import Dispatcher
@@ -50,9 +50,9 @@ def steps(folder: Path) -> dict[str, set[str]]:
     }
     everything: set[str] = set()
     with (
-        valkey_server(folder) as url,
+        valkey_server(folder) as valkey,
         noting(everything),
-        running(folder / "data", redis_url=url) as api,
+        running(folder / "data", redis_url=valkey.url) as api,
         api.client() as client,
     ):
         client.get("/capabilities")
@@ -66,7 +66,7 @@ def steps(folder: Path) -> dict[str, set[str]]:
             reading.read(source, max_pixels=2**20)
         found["decode"] |= CHILDS
         with _difference(everything, found["queue"]):
-            Dispatcher(api.database, Redis.from_url(url), api.settings).step()
+            Dispatcher(api.database, Redis.from_url(valkey.url), api.settings).step()
         with _difference(everything, found["denoise"]):
             api.work(job)
         with _difference(everything, found["serve"]):

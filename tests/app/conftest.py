@@ -1,8 +1,5 @@
 """A real server: queue, API, dispatcher and worker, as `reucid serve` starts them."""
 
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +9,8 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-PIXEL_SIZE = 0.02  # nm
+from tests.support.lattices import PIXEL_SIZE
+from tests.support.servers import served
 
 
 @pytest.fixture(scope="session")
@@ -23,26 +21,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(data: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = next(word for word in process.stdout.readline().split() if "://" in word)
-        _await_ready(url)
-        yield url
-        process.terminate()
-        process.wait(30)
-
-
-def _await_ready(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=5).json()["status"] == "ok":
-                return
-        except (httpx.TransportError, ValueError):
-            pass
-        time.sleep(0.1)
-    pytest.fail("the server was not ready within 60 s")
+    with served(data) as server:
+        yield server.url
 
 
 @pytest.fixture

@@ -29,8 +29,9 @@ from tests.faults import scenarios
 from tests.faults.cases import Case, cases
 from tests.faults.checker import check
 from tests.faults.history import Client, History
-from tests.faults.rig import Rig, until
+from tests.faults.rig import Rig
 from tests.support.postgres import Cluster, NoPostgresError
+from tests.support.waiting import until
 from worker.contract import Event, EventType
 
 PERCENTILES = (50, 95, 99, 100)

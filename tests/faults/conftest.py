@@ -9,9 +9,6 @@ from tests.faults.cases import Case, cases
 from tests.faults.checker import check
 from tests.faults.history import History
 from tests.faults.rig import Rig
-from tests.worker.conftest import model
-
-__all__ = ["model"]
 
 
 @pytest.fixture(scope="session")

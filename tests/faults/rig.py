@@ -1,10 +1,7 @@
 """A real server, and the ways to break it."""
 
 import contextlib
-import os
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,29 +9,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-import httpx
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
-from worker.kernel import die_with
+from tests.support.servers import SERVE, free_port, ready, start_python
+from tests.support.waiting import until
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.settings import Settings
 from worker.store import Store
 
-PATIENCE = 90.0  # s; generous: it is only used up by a failure
 MOST_JOBS = 1_000_000
 LEASE = 8.0  # s, the shortest that is allowed
 ROLES = ("api", "dispatcher", "worker", "horse", "valkey", "supervisor")
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
-    """Wait for a condition; fail when it takes too long."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
-        time.sleep(0.02)
 
 
 @dataclass
@@ -80,30 +68,29 @@ class Rig:
         return Jobs(self.database)
 
     @property
+    def log(self) -> Path:
+        """What all processes of this server have said."""
+        return self.folder / "log"
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self.process = self.run("-m", "app", "serve", "--port", str(self.port))
+        self.process = self.run(*SERVE, "--port", str(self.port))
         self.await_ready()
 
     def run(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
         """Start Python as a part of this server, with its settings."""
-        parent = os.getpid()
-        with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, *command],
-                env=os.environ
-                | self.settings.as_environment()
-                | {
-                    "XDG_RUNTIME_DIR": str(self.folder / "run"),
-                    "REUCID_STOP_AT": str(self.folder / "stop-at"),
-                }
-                | more,
-                stdout=log,
-                stderr=log,
-                preexec_fn=lambda: die_with(parent),
-            )
+        environment = {
+            "XDG_RUNTIME_DIR": str(self.folder / "run"),
+            "REUCID_STOP_AT": str(self.folder / "stop-at"),
+        }
+        return start_python(
+            *command,
+            log=self.log,
+            environment=self.settings.as_environment() | environment | more,
+        )
 
     def start_beside(self, *command: str, **more: str) -> subprocess.Popen[bytes]:
         """Start one more process of this server, which ends with it."""
@@ -112,14 +99,7 @@ class Rig:
         return process
 
     def await_ready(self, url: str | None = None) -> None:
-        def ready() -> bool:
-            try:
-                answer = httpx.get(f"{url or self.url}/readyz", timeout=5, trust_env=False)
-                return bool(answer.json()["status"] == "ok")
-            except (httpx.HTTPError, ValueError):
-                return False
-
-        until(ready, f"ready; see {self.folder / 'log'}")
+        until(lambda: ready(url or self.url), f"ready; see {self.log}")
 
     def stop(self) -> None:
         """End everything at once, and see that it has ended."""
@@ -261,10 +241,3 @@ class Rig:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.cases import Case, Valid, mutations, truncations
-from tests.hostile.conftest import valid_files
+from tests.hostile.collection import valid_files
 from tests.hostile.service import MEMORY, SECONDS, Answer, Children, answers, serving
 
 MUTATIONS = int(os.environ.get("FUZZ", "25"))  # of each format

@@ -2,7 +2,7 @@
 
 from tests.hostile import npys
 from tests.hostile.cases import SHAPE, Canary
-from tests.hostile.conftest import Outcome, snippets
+from tests.hostile.collection import Outcome, snippets
 from tests.hostile.service import MEMORY, SECONDS
 
 

@@ -10,11 +10,44 @@ from typing import Any
 
 import numpy as np
 
+from reucid_core import DenoiseParams
+from tests.support.lattices import write_input
+from worker import local
 from worker.bundles import provenance
 from worker.bundles.bundle import CHECKSUMS, INPUT
 from worker.contract import Artifact
+from worker.denoising.params import JobParams
+from worker.denoising.selection import Selection
 
 Content = dict[str, bytes]
+
+BUNDLED: dict[str, tuple[DenoiseParams, Selection]] = {
+    "exact": (DenoiseParams(), Selection()),
+    "stacked": (DenoiseParams(stacks=3, seed=5), Selection()),
+    "stopped early": (DenoiseParams(stacks=3, seed=5, deadline=0.0), Selection()),
+    "frames": (DenoiseParams(), Selection(frames="each")),
+    "frames in stacks": (DenoiseParams(stacks=2, patch_size=7), Selection(frames="each")),
+    "joint frames": (DenoiseParams(), Selection(frames="joint")),
+    "one frame": (DenoiseParams(), Selection(frame=1)),
+    "frames stopped early": (DenoiseParams(stacks=2, deadline=0.0), Selection()),
+}
+
+
+def write_bundles(folder: Path, input_file: Path) -> dict[str, Path]:
+    """A bundle of each kind there is."""
+    stack = folder / "stack.tif"
+    write_input(stack, frames=3)
+    paths = {name: folder / f"{name}.zip" for name in (*BUNDLED, "without input")}
+    for name, path in paths.items():
+        params, selection = BUNDLED.get(name, (DenoiseParams(), Selection()))
+        local.denoise_file(
+            stack if "frame" in name else input_file,
+            JobParams(denoising=params, selection=selection),
+            lambda _: None,
+            bundle_at=path,
+            with_input=name != "without input",
+        )
+    return paths
 
 
 def contents(path: Path) -> Content:

@@ -26,3 +26,24 @@ def spoil(path: Path) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[:-4] + b"\xff\xff\xff\x7f")
     return path
+
+
+def write_random_model(path: Path) -> Path:
+    """Random weights, so that a test does not depend on trained ones."""
+    import torch
+    from safetensors.torch import save_file
+
+    from reucid_core.classifier import FORMAT, PAPER, EigenpatchNet
+
+    torch.manual_seed(1)
+    card = {
+        "format": FORMAT,
+        "architecture": PAPER.to_dict(),
+        "thresholds": {"keep": 0.5, "remove": 0.5},
+    }
+    network = EigenpatchNet().state_dict()
+    tensors = {
+        f"{each}.{name}": t.clone() for each in card["thresholds"] for name, t in network.items()
+    }
+    save_file(tensors, path, metadata={"card": json.dumps(card)})
+    return path

@@ -16,6 +16,7 @@ import psycopg
 
 from worker.kernel import die_with
 
+DATABASES = ("sqlite", "postgresql")  # which a test of the ledger tries
 PATIENCE = 60.0  # s for the cluster to come up
 
 

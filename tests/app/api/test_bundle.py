@@ -12,8 +12,8 @@ import httpx
 import pytest
 import tifffile
 
-from tests.app.api.test_jobs import finished, submit
-from tests.app.commands.test_cli import reucid
+from tests.support.clients import finished, submit
+from tests.support.commands import reucid
 from worker.ledger.database import Database
 from worker.settings import Settings
 

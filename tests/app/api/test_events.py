@@ -48,15 +48,15 @@ async def read(database: Database, job_id: str) -> list[EventType]:
 def test_a_job_that_ends_between_two_looks_is_not_missed(tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     attempt = running_job(database)
-    look = Jobs(database).events
+    look = Jobs.events
 
-    def look_then_end(job_id: str, *, after: int = 0) -> list[Event]:
-        seen = look(job_id, after=after)
+    def look_then_end(jobs: Jobs, job_id: str, *, after: int = 0) -> list[Event]:
+        seen = look(jobs, job_id, after=after)
         if not seen:
             attempt.commit([Artifact("result.npy", "0" * 64, 1)], expires_in_s=60)
         return seen
 
-    with patch.object(database, "events", look_then_end):
+    with patch.object(Jobs, "events", look_then_end):
         assert asyncio.run(read(database, attempt.job_id))[-1] is EventType.SUCCEEDED
     database.close()
 
@@ -91,19 +91,19 @@ def test_what_happens_while_a_waiter_looks_wakes_it(
     monkeypatch.setattr(events, "POLL", 3600.0)  # nobody looks again unless woken
     database = Database.open(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
     job_id = running_job(database).job_id
-    look = Jobs(database).get
+    look = Jobs.get
 
     async def wait() -> JobRecord:
         wakes, loop = Wakes("redis://127.0.0.1:9"), asyncio.get_running_loop()
 
-        def look_then_end(job_id: str, *, owner: str | None = None) -> JobRecord:
-            seen = look(job_id, owner=owner)
+        def look_then_end(jobs: Jobs, job_id: str, *, owner: str | None = None) -> JobRecord:
+            seen = look(jobs, job_id, owner=owner)
             if not seen.state.terminal:
                 Jobs(database).cancel(job_id, owner="someone")
                 loop.call_soon_threadsafe(wakes._tell, job_id)
             return seen
 
-        with patch.object(database, "job", look_then_end):
+        with patch.object(Jobs, "get", look_then_end):
             waiting = until_terminal(database, wakes, job_id, owner="someone", seconds=3600)
             return await asyncio.wait_for(waiting, 20)
 

@@ -128,10 +128,7 @@ def test_source_type_on_request(tmp_path: Path, dtype: str) -> None:
     np.testing.assert_allclose(image, pixels("float64"), atol=0.25)
 
 
-def test_files_of_a_microscope_are_read() -> None:
-    real = Path(__file__).parents[4] / "shared" / "data" / "real"
-    if not real.is_dir():
-        pytest.skip("no real files beside the repository")
-    image, info = read(real / "srtio3_osiris_512.tif")
+def test_files_of_a_microscope_are_read(real_images: Path) -> None:
+    image, info = read(real_images / "srtio3_osiris_512.tif")
     assert (image.shape, info.unit) == ((512, 512), "nm")
     assert info.pixel_size == pytest.approx((0.0135172, 0.0135172), rel=1e-5)

@@ -10,13 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
 from app.api import inflight
-from tests.app.api.test_limits import Valkey, valkey
 from tests.support.inprocess import Api, npy, running
-from tests.worker.conftest import until
-
-__all__ = ["valkey"]
+from tests.support.servers import Valkey
+from tests.support.waiting import until
 
 KEY = {"Idempotency-Key": "once"}
 
@@ -64,8 +63,8 @@ def test_a_repetition_meanwhile_is_told_to_wait_at_every_api(
     tmp_path: Path, valkey: Valkey
 ) -> None:
     with (
-        running(tmp_path, redis_url=valkey[0]) as api,
-        running(tmp_path, redis_url=valkey[0]) as other,
+        running(tmp_path, redis_url=valkey.url) as api,
+        running(tmp_path, redis_url=valkey.url) as other,
     ):
         with arriving(api) as (first, rest):
             assert in_flight(repeat(api))
@@ -82,17 +81,24 @@ def test_a_repetition_meanwhile_is_told_to_wait_at_every_api(
 def test_it_stays_taken_for_as_long_as_the_body_needs(
     tmp_path: Path, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inflight, "LEASE", 0.6)
-    monkeypatch.setattr(inflight, "RENEWAL", 0.1)
-    with running(tmp_path, redis_url=valkey[0]) as api, arriving(api, KEY) as (first, rest):
-        threading.Event().wait(1.2)
+    monkeypatch.setattr(inflight, "LEASE", 60.0)
+    monkeypatch.setattr(inflight, "RENEWAL", 0.05)
+    with (
+        running(tmp_path, redis_url=valkey.url) as api,
+        Redis.from_url(valkey.url) as redis,
+        arriving(api, KEY) as (first, rest),
+    ):
+        for _ in range(3):
+            (name,) = redis.keys("reucid:submission:*")
+            assert redis.expire(name, 30), "half of the lease has gone by"
+            until(lambda name=name: redis.pttl(name) > 30_000, "the lease is renewed")
         assert in_flight(repeat(api))
         rest.set()
         assert first.result(20).status_code == 202
 
 
 def test_a_client_that_hangs_up_leaves_its_key_free(tmp_path: Path, valkey: Valkey) -> None:
-    with running(tmp_path, redis_url=valkey[0]) as api:
+    with running(tmp_path, redis_url=valkey.url) as api:
         host, port = httpx.URL(api.url).host, httpx.URL(api.url).port
         assert port is not None
         with socket.create_connection((host, port)) as connection:

@@ -14,27 +14,11 @@ from PIL import Image
 
 from reucid_core import DenoiseParams, denoise
 from reucid_core.classifier import load_classifier
-from tests.app.conftest import PIXEL_SIZE
+from tests.support.clients import finished, submit
+from tests.support.lattices import PIXEL_SIZE
 from worker.denoising.model_files import DEFAULT
 
 PARAMS = {"stacks": 3, "patch_size": 7, "seed": 5}
-
-
-def submit(api: httpx.Client, path: Path, params: Any = None, **fields: str) -> dict[str, Any]:
-    response = api.post(
-        "/jobs",
-        files={"file": (path.name, path.read_bytes())},
-        data={"params": json.dumps(params or {})} | fields,
-    )
-    assert response.status_code == 202, response.text
-    assert response.headers["Location"] == f"/v1/jobs/{response.json()['id']}"
-    return dict(response.json())
-
-
-def finished(api: httpx.Client, job_id: str) -> dict[str, Any]:
-    job = dict(api.get(f"/jobs/{job_id}", params={"wait": 60}).json())
-    assert job["state"] == "succeeded", job
-    return job
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,6 @@
 import json
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.app.commands.test_cli import reucid
+from tests.support.commands import reucid
 from tests.support.inprocess import Api, npy, running
+from tests.support.servers import served
 from worker.contract import Scope
 from worker.ledger.database import Database
 from worker.ledger.keys import MARK, SHOWN, Keyring
@@ -277,23 +276,9 @@ def test_no_key_is_ever_logged(tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{data / 'ledger.sqlite'}")
     _, key = Keyring(database).create(owner="ada", scopes=[ADMIN])
     database.close()
-    command = [sys.executable, "-m", "app", "serve", "--host", "0.0.0.0"]  # noqa: S104
-    log = tmp_path / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [*command, "--port", "0", "--data-dir", str(data)],
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    try:
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        port = re.search(r":(\d+) ", first)
-        assert port, first
-        url = f"http://127.0.0.1:{port[1]}/v1"
+    with served(data, "--host", "0.0.0.0") as server:  # noqa: S104
         headers = {"Authorization": f"Bearer {key}", "X-Request-ID": "look-for-me"}
-        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+        with httpx.Client(base_url=f"{server.url}/v1", headers=headers, timeout=60) as client:
             assert client.get("/jobs").status_code == 200
             job = client.post("/jobs", files={"file": npy(5)}).json()
             assert client.get(f"/jobs/{job['id']}", params={"wait": 1}).status_code == 200
@@ -301,10 +286,8 @@ def test_no_key_is_ever_logged(tmp_path: Path) -> None:
             for wrong in ({"X-API-Key": key[:-1]}, {"Authorization": f"Basic {key}"}):
                 assert client.get("/jobs", headers=wrong).status_code == 401
             new = client.post("/keys", json={"owner": "new", "scopes": ["read"]}).json()["key"]
-    finally:
-        process.terminate()
-        rest, _ = process.communicate(timeout=60)
-    printed = first + rest + log.read_text()
+    printed = server.log.read_text()
+    assert server.url.rsplit(":", 1)[1] in printed
     for path in data.rglob("*"):
         printed += path.read_bytes().decode("latin-1") if path.is_file() else ""
     assert printed

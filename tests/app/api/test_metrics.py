@@ -1,10 +1,7 @@
 """Figures for Prometheus and the log agree with what happened."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +11,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.inprocess import Api, npy, running
-from tests.worker.conftest import until
+from tests.support.servers import served
+from tests.support.waiting import until
 from worker.contract import Scope, State
 from worker.ledger.database import Database
 from worker.ledger.tally import tally
@@ -121,35 +119,27 @@ def test_who_may_see_the_figures(tmp_path: Path) -> None:
 
 
 def test_one_job_can_be_followed_through_all_logs(tmp_path: Path) -> None:
-    environment = os.environ | {"REUCID_LOG_JSON": "1", "REUCID_LOG_LEVEL": "debug"}
-    command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", str(tmp_path)]
-    log = tmp_path / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-    try:
-        assert process.stdout is not None
-        url = next(word for word in process.stdout.readline().split() if "://" in word)
-        with httpx.Client(base_url=f"{url}/v1", timeout=60) as client:
-            headers = {"X-Request-ID": "from-the-lims"}
-            response = client.post("/jobs", files={"file": npy()}, headers=headers)
-            job_id = response.json()["id"]
-            ended = client.get(f"/jobs/{job_id}", params={"wait": 60}).json()
-            assert ended["state"] == State.SUCCEEDED
-            until(lambda: httpx.get(f"{url}/metrics").status_code == 200)
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()  # type: ignore[union-attr]
-    lines: list[dict[str, Any]] = [json.loads(line) for line in log.read_text().splitlines()]
+    data, stated = tmp_path / "data", {"REUCID_LOG_JSON": "1", "REUCID_LOG_LEVEL": "debug"}
+    with (
+        served(data, **stated) as server,
+        httpx.Client(base_url=f"{server.url}/v1", timeout=60) as client,
+    ):
+        headers = {"X-Request-ID": "from-the-lims"}
+        response = client.post("/jobs", files={"file": npy()}, headers=headers)
+        job_id = response.json()["id"]
+        ended = client.get(f"/jobs/{job_id}", params={"wait": 60}).json()
+        assert ended["state"] == State.SUCCEEDED
+        until(lambda: httpx.get(f"{server.url}/metrics").status_code == 200)
+    said = server.log.read_text()
+    logged = [line for line in said.splitlines() if not line.startswith("REUCID is at ")]
+    lines: list[dict[str, Any]] = [json.loads(line) for line in logged]
     mine = [line for line in lines if line.get("request_id") == "from-the-lims"]
     assert {"accepted", "dispatched", "succeeded", "request"} <= {line["event"] for line in mine}
     for event in ("accepted", "dispatched", "succeeded"):
         assert [line["job_id"] for line in mine if line["event"] == event] == [job_id]
     looked = [line for line in lines if line["event"] == "request" and line["method"] == "GET"]
     assert any(line.get("job_id") == job_id for line in looked)
-    assert "wait=" not in log.read_text()
+    assert "wait=" not in said
 
 
 def test_the_tally_counts_each_event_once_in_any_portions(

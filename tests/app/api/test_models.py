@@ -11,8 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.app.commands.test_cli import reucid
-from tests.app.commands.test_doctor import line
+from tests.support.commands import line, reucid
 from tests.support.inprocess import Api, npy, running
 from tests.support.models import write_model
 from worker.bundles.verification import verify

@@ -18,8 +18,8 @@ from rsciio.hspy import file_reader as read_hspy
 
 from reucid_core import DenoiseParams, denoise, denoise_frames
 from reucid_core.classifier import load_classifier
-from tests.app.commands.test_cli import reucid
 from tests.support import files
+from tests.support.commands import reucid
 from worker.formats import FORMATS
 
 PARAMS = {"patch_size": 7, "components": 20}

@@ -1,7 +1,6 @@
 """The command line without a server: exit status, files, messages."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from app.commands import main as cli
-
-
-def reucid(*arguments: object) -> int:
-    """Exit status of `reucid` with these arguments, run in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["reucid", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
-            cli.main()
-    return int(exited.value.code or 0)
+from tests.support.commands import reucid
 
 
 def test_denoise_writes_everything_it_is_asked_for(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.app.commands.test_cli import reucid
+from tests.support.commands import line, reucid
 from tests.support.inprocess import NO_REDIS, running
 from worker.contract import Scope
 from worker.denoising.model_files import DEFAULT
@@ -27,10 +27,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def examined(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
     status = reucid("doctor", *arguments)
     return status, capsys.readouterr().out
-
-
-def line(output: str, check: str) -> str:
-    return next(each for each in output.splitlines() if each[8:].startswith(check))
 
 
 def test_a_deployment_in_order(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,22 +10,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.app.conftest import _await_ready
 from tests.support.postgres import Cluster
+from tests.support.servers import served
 
 
 @pytest.fixture(scope="module")
 def on_postgres(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = os.environ | {"REUCID_DATABASE_URL": postgres.create()}
     data = tmp_path_factory.mktemp("data")
-    command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", str(data)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout is not None
-        url = next(word for word in process.stdout.readline().split() if "://" in word)
-        _await_ready(url)
-        yield f"{url}/v1"
-        process.terminate()
-        process.wait(30)
+    with served(data, REUCID_DATABASE_URL=postgres.create()) as server:
+        yield f"{server.url}/v1"
 
 
 def test_a_job_from_request_to_result(on_postgres: str, tiff: Path) -> None:

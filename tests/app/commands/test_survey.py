@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reucid_core.training.labels.survey_files import load_survey
-from tests.app.commands.test_cli import reucid
+from tests.support.commands import reucid
 
 
 def test_export_and_import(tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

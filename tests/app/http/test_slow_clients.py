@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.support.inprocess import Api, npy, running
-from tests.worker.conftest import until
+from tests.support.waiting import until
 from worker.contract import Scope
 from worker.settings import KIB, MIB
 

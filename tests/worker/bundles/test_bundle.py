@@ -3,10 +3,12 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import time
 import zipfile
 from dataclasses import asdict
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,10 @@ import tifffile
 from rocrate.rocrate import ROCrate
 
 from reucid_core import DenoiseParams
-from tests.support.bundles import contents
-from tests.worker.conftest import BUNDLED
+from tests.support.bundles import BUNDLED, contents
+from tests.support.places import ROOT
 from worker import formats, local
-from worker.bundles import bundle
+from worker.bundles import bundle, provenance
 from worker.bundles.provenance import CONTEXT, PROFILE, Run
 from worker.bundles.verification import verify
 from worker.contract import ImageInfo
@@ -69,7 +71,25 @@ def test_the_tiffs_keep_the_calibration(bundles: dict[str, Path], tmp_path: Path
     np.testing.assert_allclose(total, tifffile.imread(tmp_path / "input.tif"), rtol=1e-6)
 
 
-def test_the_same_run_gives_the_same_bytes(bundles: dict[str, Path], tmp_path: Path) -> None:
+def a_day_passes(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """For every clock that could be read, and for the files of a folder."""
+    now, local = time.time() + 86400, time.localtime
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(now, tz)
+
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(time, "localtime", lambda at=None: local(now if at is None else at))
+    monkeypatch.setattr(provenance, "datetime", Later)
+    for path in folder.iterdir():
+        os.utime(path, (now, now))
+
+
+def test_the_same_run_gives_the_same_bytes(
+    bundles: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = contents(bundles["exact"])
     for name, content in entries.items():
         (tmp_path / name).write_bytes(content)
@@ -80,7 +100,7 @@ def test_the_same_run_gives_the_same_bytes(bundles: dict[str, Path], tmp_path: P
     for name in ("one.zip", "two.zip"):
         bundle.write(tmp_path / name, run, files, {"input.tif": tmp_path / "input.tif"})
         made.append((tmp_path / name).read_bytes())
-        time.sleep(2.1)  # the resolution of a zip's times
+        a_day_passes(monkeypatch, tmp_path)
     assert made[0] == made[1]
 
 
@@ -188,7 +208,7 @@ def test_a_result_is_found_by_hand_as_the_documentation_says(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = (Path(__file__).parents[3] / "docs" / "provenance.md").read_text()
+    text = (ROOT / "docs" / "provenance.md").read_text()
     lines = text.split("```python\n")[1].split("```")[0]
     with zipfile.ZipFile(bundles[name]) as archive:
         archive.extractall(tmp_path)

@@ -22,6 +22,7 @@ from reucid_core.classifier import load_classifier
 from reucid_core.replay import replay
 from reucid_core.report import Report
 from tests.support.bundles import (
+    BUNDLED,
     Content,
     changed_array,
     changed_report,
@@ -32,7 +33,6 @@ from tests.support.bundles import (
     pack,
 )
 from tests.support.models import write_model
-from tests.worker.conftest import BUNDLED
 from worker import local
 from worker.bundles import archive
 from worker.bundles.archive import ArchiveError

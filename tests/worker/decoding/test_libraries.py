@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import files
 from tests.worker.decoding import insiders
-from tests.worker.decoding.test_sandbox import in_child
+from tests.worker.decoding.children import in_child
 from worker.decoding import landlock
 
 OPTIONAL = ("distributed", "hdf5plugin")  # tried by dask and RosettaSciIO as they read

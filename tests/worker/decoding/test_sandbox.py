@@ -1,6 +1,5 @@
 """What a child can do when the file has won: run what it likes, within the limits."""
 
-import json
 import os
 import socket
 import time
@@ -15,8 +14,9 @@ import pytest
 
 from tests.hostile import tiffs
 from tests.hostile.cases import Canary
-from tests.hostile.conftest import hostile_files, plant
+from tests.hostile.collection import hostile_files, plant
 from tests.worker.decoding import insiders
+from tests.worker.decoding.children import in_child
 from tests.worker.decoding.insiders import MIB
 from worker.contract import FileInfo
 from worker.decoding import admission, landlock, parent, sandbox
@@ -25,16 +25,6 @@ from worker.formats import reading
 from worker.formats.errors import FormatError
 
 SECRET = "REUCID_TEST_SECRET"  # noqa: S105  (a name)
-
-
-def in_child(act: Callable[..., Any], folder: Path, *arguments: Any) -> Any:
-    """What a function returns when a child has entered its limits."""
-    folder.mkdir(exist_ok=True)
-    process = parent._context.Process(target=insiders.act_inside, args=(act, folder, arguments))
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0, (folder / PRINTED).read_text()
-    return json.loads((folder / "returned").read_text())
 
 
 def test_a_child_has_no_secrets_and_no_files_of_the_server(

@@ -8,11 +8,12 @@ import pytest
 from reucid_core import DenoiseParams, denoise
 from reucid_core.classifier import load_classifier
 from tests import formats_table
+from tests.support.places import ROOT
 from worker.decoding.inspection import companions_of, inspect_file
 from worker.formats import reading
 from worker.formats.units import in_nanometres
 
-NOISY = Path(__file__).parents[3] / "app" / "commands" / "demo" / "si110_low_dose.tif"
+NOISY = ROOT / "app" / "commands" / "demo" / "si110_low_dose.tif"
 MEAN_KEPT = 2e-4  # of the mean intensity; docs/formats.md says so
 
 # Shape, pixel in nm, beam energy in keV, dwell time in µs, as they are read. What notes beside the

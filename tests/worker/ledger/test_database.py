@@ -12,8 +12,8 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.support.lattices import OWNER, add_image
 from tests.support.postgres import Cluster
-from tests.worker.conftest import OWNER, add_image
 from worker.contract import JobRequest, State
 from worker.ledger import mounts
 from worker.ledger.attempt import Attempt

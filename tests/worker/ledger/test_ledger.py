@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import inspect
 
-from tests.worker.conftest import OWNER, add_image, until
+from tests.support.lattices import OWNER, add_image
+from tests.support.waiting import until
 from worker.contract import Artifact, Failure, JobRequest, Priority, Stage, State
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tests.worker.conftest import OWNER, add_image
+from tests.support.lattices import OWNER, add_image
 from worker.contract import Artifact, JobRequest, Stage, State
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog

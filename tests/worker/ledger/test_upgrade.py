@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, insert, inspect, text
 
-from tests.worker.conftest import OWNER, add_image
+from tests.support.lattices import OWNER, add_image
 from worker.contract import Artifact, FileInfo, ImageInfo, JobRequest, State
 from worker.ledger import tables
 from worker.ledger.attempt import Attempt

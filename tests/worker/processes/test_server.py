@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.lattices import OWNER
 from tests.support.postgres import Cluster
-from tests.worker.conftest import LONG, OWNER, SHORT, Server, stop, until
+from tests.support.servers import LONG, SHORT, Server
+from tests.support.waiting import until
 from worker.contract import EventType, State
 from worker.denoising.model_files import DEFAULT
 from worker.store import sha256_of
@@ -230,14 +232,15 @@ def test_a_restarted_database_costs_no_job(
     running = server.submit(LONG)
     server.wait_for_stack(running)
     queued = server.submit(SHORT)
+    before = len(server.log.read_text())
     postgres.stop(how)
-    time.sleep(2)
+    until(lambda: server.log.read_text()[before:].count("ledger_away") >= 2)
     postgres.start()
     for job_id in (running, queued):
         server.jobs.request_finish(job_id, owner=OWNER)
         assert_succeeded_once(server, job_id, attempt=server.wait(job_id).attempt)
     assert server.job(running).attempt <= 2
-    stop(server)
+    server.stop()
 
 
 def test_time_limit_and_shutdown(serve: Callable[..., Server]) -> None:
@@ -254,7 +257,7 @@ def test_time_limit_and_shutdown(serve: Callable[..., Server]) -> None:
 
     unfinished = server.submit(LONG)
     server.wait_for_stack(unfinished)
-    stop(server)
+    server.stop()
     assert server.process.returncode == 0
     assert not list((server.log.parent / "run").iterdir())
     job = server.jobs.get(unfinished)

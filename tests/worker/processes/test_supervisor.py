@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.worker.conftest import until
+from tests.support.waiting import until
 from worker.processes.supervisor import Service
 
 

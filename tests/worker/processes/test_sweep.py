@@ -12,7 +12,9 @@ import pytest
 from redis import Redis
 from sqlalchemy import Engine, event
 
-from tests.worker.conftest import OWNER, add_image, until, valkey_server
+from tests.support.lattices import OWNER, add_image
+from tests.support.servers import valkey_server
+from tests.support.waiting import until
 from worker.contract import JobRequest
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
@@ -154,8 +156,8 @@ def test_jobs_are_dispatched_while_a_sweep_takes_its_time(
 
     settings, stop = Settings(data_dir=tmp_path), threading.Event()
     with (
-        valkey_server(tmp_path) as url,
-        Redis.from_url(url) as redis,
+        valkey_server(tmp_path) as valkey,
+        Redis.from_url(valkey.url) as redis,
         Sweeper(database, SlowDisk(tmp_path), settings).beside(),
     ):
         dispatcher = threading.Thread(
