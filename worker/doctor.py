@@ -77,10 +77,10 @@ def _data_folder(settings: Settings) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(folder.stat().st_mode)
     if mode & 0o077:
-        found = f"others than its owner may look into {folder} (mode {mode:o})"
+        found = f"other users may read {folder} (mode {mode:o})"
         yield Finding("data folder", "warning", found, f"chmod 700 {folder}")
     else:
-        yield Finding("data folder", "ok", f"{folder} can be written, by its owner alone")
+        yield Finding("data folder", "ok", f"{folder} writable, by its owner only")
 
 
 def _free_space(settings: Settings) -> Iterator[Finding]:

@@ -36,7 +36,7 @@ class Settings(BaseSettings):
     root_path: str = Field(
         default="",
         pattern=r"^(/[A-Za-z0-9._~-]+)*$",
-        description="Path under which a proxy shows the server, such as `/reucid`.",
+        description="Path under which a proxy publishes the server, such as `/reucid`.",
     )
     workers: int = Field(default=1, ge=1, description="Worker processes.")
     threads: int = Field(default=1, ge=1, description="Threads of one worker (BLAS, FFT, torch).")
@@ -60,10 +60,12 @@ class Settings(BaseSettings):
         description="Requests of one key, as N/second, minute, hour or day; no limit when empty.",
     )
     owner_quota_mib: int | None = Field(
-        default=None, ge=1, description="What the files of one owner may take; no limit when unset."
+        default=None,
+        ge=1,
+        description="Disk space for the files of one owner; no limit when unset.",
     )
     min_free_mib: int = Field(
-        default=256, ge=0, description="Free space of the store that uploads and jobs must leave."
+        default=256, ge=0, description="Free disk space that uploads and jobs must leave."
     )
     client_timeout_s: float = Field(
         default=30.0,
@@ -74,7 +76,7 @@ class Settings(BaseSettings):
     min_rate_kib: float = Field(
         default=16.0,
         gt=0,
-        description="KiB of a body that give its client one more second.",
+        description="KiB of a body that allow its client one more second.",
     )
     cors_origins: str = Field(
         default="",
@@ -115,10 +117,13 @@ class Settings(BaseSettings):
     tombstone_days: float = Field(
         default=1825.0,
         gt=0,
-        description="Days for which 410 tells that there was a job or an image; then it is 404.",
+        description="Days for which an expired job or image is answered with 410; after that "
+        "with 404.",
     )
     rendition_days: float = Field(
-        default=7.0, gt=0, description="Days until a picture nobody asks for is made anew."
+        default=7.0,
+        gt=0,
+        description="Days after which a cached picture that nobody asked for is removed.",
     )
     api_key: SecretStr | None = Field(
         default=None,
@@ -127,7 +132,8 @@ class Settings(BaseSettings):
     )
     metrics_open: bool = Field(
         default=False,
-        description="Show `/metrics` to everybody, not only to this machine and keys that read.",
+        description="Show `/metrics` to everybody, not only to this machine and to keys with the "
+        "scope `read`.",
     )
     trusted_proxies: str = Field(
         default="127.0.0.1",
@@ -135,7 +141,7 @@ class Settings(BaseSettings):
         "separated by commas.",
     )
     log_level: Literal["debug", "info", "warning"] = Field(
-        default="info", description="`debug` also logs requests that only look."
+        default="info", description="`debug` also logs successful read requests."
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 

@@ -64,7 +64,11 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
         case DamagedError():
             return Problem(500, "damaged_image", str(error))
         case ClientDisconnect():  # nobody reads this answer, and it is no fault of ours
-            return Problem(400, "client_disconnected", "the client hung up within its request")
+            return Problem(
+                400,
+                "client_disconnected",
+                "the client closed the connection before its request was complete",
+            )
         case SQLAlchemyError():
             return _ledger_problem(error)
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):

@@ -40,8 +40,8 @@ def check_space(services: Services, owner: str, more: int) -> None:
         raise Problem(
             507,
             "quota_exceeded",
-            f"the files of {owner} would take {used} bytes, at most {quota} may (owner_quota): "
-            "delete jobs and images that are no longer needed",
+            f"the files of {owner} would take {used} bytes, at most {quota} are "
+            "allowed (owner_quota): delete jobs and images that are no longer needed",
             limit=Limit(name="owner_quota", value=quota, got=used),
         )
 
@@ -54,7 +54,7 @@ def check_free(services: Services, more: int = 0) -> None:
             507,
             "insufficient_storage",
             f"this would leave {max(free, 0)} bytes free on the server's disk, at least {least} "
-            "must be (min_free)",
+            "must stay free (min_free)",
             limit=Limit(name="min_free", value=least, got=free),
         )
 

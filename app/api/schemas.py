@@ -90,8 +90,8 @@ class Params(Strict):
 
     model: ShortText | None = Field(
         None,
-        description="Classifier, by its name in `GET /v1/models`; by default the one that is "
-        "marked so there.",
+        description="Classifier, by its name in `GET /v1/models`; by default the one that "
+        "is marked as default there.",
         examples=["paper"],
     )
     scan_noise: Literal["keep", "remove"] = Field(
@@ -129,7 +129,7 @@ class JobFields(Strict):
     )
     sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
     batch: ShortText | None = Field(
-        None, description="What it belongs to with others.", examples=["series-7"]
+        None, description="Name that the jobs of one batch share.", examples=["series-7"]
     )
     labels: dict[ShortText, ShortText] = Field(
         {}, max_length=32, examples=[{"instrument": "STEM 2"}]
@@ -210,9 +210,9 @@ class Image(BaseModel):
     unit: str | None
     signals: list[Signal]
     skipped: list[Skipped]
-    default_signal: int = Field(description="What is denoised when a job names no signal.")
+    default_signal: int = Field(description="The signal that is denoised when a job names none.")
     created_at: Time
-    expired_at: Time | None = Field(description="Since when its content is gone.")
+    expired_at: Time | None = Field(description="When its content was removed.")
 
     @classmethod
     def of(cls, record: ImageRecord) -> "Image":
@@ -300,11 +300,11 @@ class Model(BaseModel):
 
     model_config = example("Model")
 
-    name: str = Field(description="What a job's parameter `model` takes.")
+    name: str = Field(description="Value of a job's parameter `model`.")
     identity: str = Field(description="As reports name it: name and SHA-256 of the weights.")
     sha256: str
-    default: bool = Field(description="Taken where a job names none.")
-    card: dict[str, Any] = Field(description="What the weights' file says of their making.")
+    default: bool = Field(description="Whether it is used when a job names none.")
+    card: dict[str, Any] = Field(description="How the weights were made, from their file.")
 
     @classmethod
     def of(cls, info: ModelInfo, *, default: bool) -> "Model":

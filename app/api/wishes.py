@@ -20,7 +20,8 @@ LAST_FRAME = 10**6
 PERCENTILE = r"(100|[0-9]{1,2}(\.[0-9]{1,4})?)"
 
 FormatQuery = Annotated[
-    Format | None, Query(alias="format", description="Goes before the Accept header.")
+    Format | None,
+    Query(alias="format", description="Format of the answer; overrides the Accept header."),
 ]
 DtypeQuery = Annotated[
     Literal["float", "source"],

@@ -24,7 +24,7 @@ def bundle(
         str, typer.Option("--server", help="The server's address.")
     ] = "http://127.0.0.1:8000",
     with_input: Annotated[
-        bool, typer.Option("--input/--no-input", help="Whether with the input or its hash only.")
+        bool, typer.Option("--input/--no-input", help="Include the input, or only its hash.")
     ] = True,
 ) -> None:
     """Fetch everything of a job in one file that `reucid verify` can check.
@@ -45,10 +45,12 @@ def verify(
     file: BundleFile,
     image: Annotated[
         Path | None,
-        typer.Option("--input", help="The image that was denoised, if the bundle is without it."),
+        typer.Option(
+            "--input", help="The image that was denoised, if the bundle does not hold it."
+        ),
     ] = None,
     rerun: Annotated[
-        bool, typer.Option("--rerun/--no-rerun", help="Whether to denoise the input once more.")
+        bool, typer.Option("--rerun/--no-rerun", help="Also denoise the input again and compare.")
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:

@@ -13,9 +13,7 @@ WIDE = 160  # columns of a table that no terminal shows
 
 def inspect(
     file: InputFile,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="For programs, and with all metadata.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with all metadata.")] = False,
 ) -> None:
     """List the images in a file: shape, type, pixel size, detector, beam energy, dwell time."""
     if not file.is_file():

@@ -19,7 +19,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Folder of the ledger.")]
 
 @app.command()
 def create(
-    owner: Annotated[str, typer.Option(help="Who owns what is made with it.")],
+    owner: Annotated[str, typer.Option(help="Owner of everything made with the key.")],
     scope: Annotated[
         list[Scope] | None, typer.Option(help="May be repeated; submit and read if left out.")
     ] = None,

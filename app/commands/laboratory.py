@@ -16,24 +16,31 @@ WEIGHTS = Path("reucid_core") / "weights"
 CACHE = Path("build") / "laboratory"
 
 Each = Annotated[int, typer.Option("--each", min=1, help="Micrographs of each known crystal.")]
-Invented = Annotated[
-    int, typer.Option("--invented", min=0, help="Micrographs of crystals invented at random.")
-]
+Invented = Annotated[int, typer.Option("--invented", min=0, help="Micrographs of random crystals.")]
 Multislice = Annotated[
     int,
     typer.Option(
         "--multislice", min=0, help="Micrographs of each material simulated by multislice."
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of all randomness.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 Threads = Annotated[
-    int, typer.Option("--threads", min=1, help="The weights repeat for the same number only.")
+    int,
+    typer.Option(
+        "--threads", min=1, help="Weights are reproducible for the same number of threads only."
+    ),
 ]
 Processes = Annotated[
-    int, typer.Option("--processes", min=1, help="For work whose result does not depend on it.")
+    int,
+    typer.Option(
+        "--processes",
+        min=1,
+        help="Processes for work whose result does not depend on their number.",
+    ),
 ]
 Cache = Annotated[
-    Path, typer.Option("--cache", help="Labelled micrographs are kept here, and found again.")
+    Path,
+    typer.Option("--cache", help="Folder where labelled micrographs are kept for the next run."),
 ]
 
 
@@ -100,7 +107,7 @@ def train(
 
 def tune(
     trials: Annotated[
-        int, typer.Option("--trials", min=1, help="Search until the study holds so many.")
+        int, typer.Option("--trials", min=1, help="Number of trials after which the search ends.")
     ] = 12,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of a trial.")] = 12,
     study: Annotated[

@@ -40,7 +40,9 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of ledger and results.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the ledger and the results.")
+    ] = None,
 ) -> None:
     """Run the server: queue, API, dispatcher and workers, in one group, until SIGTERM or Ctrl-C."""
     from app.commands.serve import serve as run
@@ -54,7 +56,9 @@ def doctor(
     url: Annotated[
         str | None, typer.Option("--url", help="Also ask a running server, as a client sees it.")
     ] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder of ledger and results.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the ledger and the results.")
+    ] = None,
 ) -> None:
     """Check this machine's deployment and say what is wrong; exit status 1 if anything is."""
     from app.commands.doctor import doctor as examine

@@ -20,7 +20,7 @@ def sends(description: str, *media_types: str) -> Responses:
     return {
         200: {"description": description, "content": dict.fromkeys(media_types, binary)},
         206: {"description": "The range that was asked for"},
-        304: {"description": "The client has it"},
+        304: {"description": "The client's copy is up to date"},
     }
 
 

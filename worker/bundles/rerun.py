@@ -71,7 +71,7 @@ def _classifier(told: Account, params: JobParams, models: Models) -> Classify:
         here = ", ".join(info.identity for info in models.offered().values()) or "none"
         raise Unverifiable(
             f"it was made with the weights {model}, these are here: {here}; name its weights with "
-            "REUCID_MODEL, or lay them into REUCID_MODEL_DIR"
+            "REUCID_MODEL, or put them into REUCID_MODEL_DIR"
         )
     return classifier_at(path, params.choice.scan_noise)
 

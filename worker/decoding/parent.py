@@ -192,4 +192,4 @@ def _too_slow(limits: Limits) -> FormatError:
 
 def _nonsense(reason: object) -> FormatError:
     log.warning("decoder_answered_nonsense", reason=str(reason))
-    return FormatError("damaged_file", "the file could not be decoded: its decoder broke down")
+    return FormatError("damaged_file", "the file could not be decoded: its decoder failed")

@@ -113,7 +113,7 @@ class Models:
         path = self._default_file if name is None else self.files().get(name)
         if path is None:
             self.expect(name)
-            raise ModelError(f"the classifier {name!r} came and went")  # between two looks
+            raise ModelError(f"the classifier {name!r} was removed just now")  # between two looks
         describe(path)
         return path
 
@@ -130,7 +130,7 @@ class Models:
             if not _can_be_named(path):
                 yield ascii(path.name), f"its name is not printable or over {LONGEST_NAME} long"
             elif files[path.stem].resolve() != path.resolve():
-                yield path.name, f"another file has the name {path.stem}"
+                yield path.name, f"another file already has the name {path.stem}"
 
     def check(self) -> None:
         """Refuse to begin with what cannot work.

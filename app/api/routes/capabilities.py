@@ -32,12 +32,14 @@ class FormatCapability(BaseModel):
     name: str
     title: str
     suffixes: list[str]
-    media_type: str | None = Field(description="Of results in it; null where it is not written.")
+    media_type: str | None = Field(
+        description="Media type of results in this format; null if results are not written in it."
+    )
     reads: bool
     writes: bool
     calibration: bool = Field(description="Pixel size and unit are kept.")
     frames: bool = Field(description="Stacks of images.")
-    metadata: bool = Field(description="What else a file says is kept.")
+    metadata: bool = Field(description="Further metadata of the file are kept.")
 
 
 class Capabilities(BaseModel):
@@ -47,13 +49,13 @@ class Capabilities(BaseModel):
 
     formats: list[FormatCapability]
     limits: dict[str, float | str] = Field(
-        description="By the names that errors give them; sizes in bytes. What is not there is not "
+        description="Under the names that error answers use; sizes in bytes. What is not there is not "
         "limited."
     )
     params: dict[str, Any] = Field(
         description="Schema of a job's parameters: types, defaults, ranges."
     )
-    models: list[str] = Field(description="What the parameter `model` takes, the default first.")
+    models: list[str] = Field(description="Values of the parameter `model`, the default first.")
     colormaps: list[str]
 
 

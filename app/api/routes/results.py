@@ -29,7 +29,9 @@ from worker.formats import MEDIA_TYPES
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["results"])
 
-EigenpatchFrameQuery = Annotated[int, Query(ge=0, le=LAST_FRAME, description="Of a stack, from 0.")]
+EigenpatchFrameQuery = Annotated[
+    int, Query(ge=0, le=LAST_FRAME, description="Frame of a stack, from 0.")
+]
 
 FILES = sends("The image", *MEDIA_TYPES.values())
 PNG = sends("The picture", "image/png")
@@ -39,10 +41,14 @@ RECORD: Responses = {
         "description": "The record",
         "content": {"application/ld+json": {"schema": {"type": "object"}}},
     },
-    304: {"description": "The client has it"},
+    304: {"description": "The client's copy is up to date"},
 }
 WithInput = Annotated[
-    bool, Query(alias="input", description="`false`: the hash of the input must do.")
+    bool,
+    Query(
+        alias="input",
+        description="`false` leaves the input out; the bundle then holds its hash only.",
+    ),
 ]
 IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
 
@@ -108,7 +114,13 @@ def interim(
     job: JobDep,
     services: ServicesDep,
     wish: InterimWish,
-    n: Annotated[int, Path(ge=1, description="Patch stacks it holds; of a stack, its n-th frame.")],
+    n: Annotated[
+        int,
+        Path(
+            ge=1,
+            description="Patch stacks it holds; in a stack of images, the number of the frame.",
+        ),
+    ],
 ) -> Response:
     """The interim result after a number of patch stacks, or the n-th frame of a stack, from 1."""
     return render_interim(services, job, n, wish).response(request)
@@ -137,7 +149,7 @@ def metadata(job: JobDep, services: ServicesDep) -> Signal:
                 },
                 "description": "JSON, or CSV if accepted",
             },
-            304: {"description": "The client has it"},
+            304: {"description": "The client's copy is up to date"},
         },
     ),
     response_class=Response,
@@ -205,7 +217,9 @@ def eigenpatch(
     job: JobDep,
     services: ServicesDep,
     stack: Annotated[int, Path(ge=1)],
-    k: Annotated[int, Path(ge=1, description="Counted from 1, by falling singular value.")],
+    k: Annotated[
+        int, Path(ge=1, description="From 1, in the order of decreasing singular values.")
+    ],
     frame: EigenpatchFrameQuery = 0,
 ) -> Response:
     """One eigenpatch; zero is mid-gray."""

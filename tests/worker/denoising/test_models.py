@@ -63,7 +63,9 @@ def test_a_name_of_a_bundled_one_cannot_be_taken(folder: Path) -> None:
     write_model(folder / BUNDLED.name, note="not the bundled one")
     models = Models(folder=folder)
     assert models.find(DEFAULT) == BUNDLED
-    assert list(models.overlooked()) == [(BUNDLED.name, f"another file has the name {DEFAULT}")]
+    assert list(models.overlooked()) == [
+        (BUNDLED.name, f"another file already has the name {DEFAULT}")
+    ]
 
 
 def test_the_servers_own_may_lie_in_the_folder(folder: Path) -> None:
