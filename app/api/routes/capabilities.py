@@ -49,8 +49,8 @@ class Capabilities(BaseModel):
 
     formats: list[FormatCapability]
     limits: dict[str, float | str] = Field(
-        description="Under the names that error answers use; sizes in bytes. What is not there is not "
-        "limited."
+        description="Under the names that error answers use; sizes in bytes. What is not listed is "
+        "not limited."
     )
     params: dict[str, Any] = Field(
         description="Schema of a job's parameters: types, defaults, ranges."
