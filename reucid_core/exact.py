@@ -13,15 +13,16 @@ import numpy as np
 import scipy.fft
 from numpy.typing import DTypeLike, NDArray
 
+from reucid_core.clock import Clock
 from reucid_core.correlation import close_seams, correlation_of, fast_shape
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.fir import Spectrum, project_and_fuse
 from reucid_core.gram import Edges, gram_matrix
 from reucid_core.memory import available_memory
 from reucid_core.outcome import Outcome, Progress, Task
-from reucid_core.params import MIN_PATCH_SIZE
+from reucid_core.params import MIN_PATCH_SIZE, DenoiseParams
 from reucid_core.patches import gather, origin_grid, origins_of
-from reucid_core.plan import lags_needed, plan_exact
+from reucid_core.plan import Plan, lags_needed, plan_exact
 from reucid_core.workload import band_height
 
 Float64 = NDArray[np.float64]
@@ -82,6 +83,61 @@ class Transform:
         return cls(image, mean, seeds, torus, seeds, spectrum if fast else None)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What is decided before any patch is decomposed.
+
+    Parameters
+    ----------
+    plan : Plan
+    height : int
+        Rows of a band that fits into the memory.
+    transform : Transform
+        Of the last image; of a single one, all that its decomposition needs.
+    """
+
+    plan: Plan
+    height: int
+    transform: Transform
+
+
+def prepare(
+    images: Iterable[FloatArray], shape: tuple[int, ...], params: DenoiseParams, clock: Clock
+) -> Prepared:
+    """Transform an image, or one after another of several, and find their patch size.
+
+    Parameters
+    ----------
+    images : iterable of ndarray, shape (m, n), float32 or float64
+        At least one. Of several, the autocorrelations add up.
+    shape : (int, int)
+        (m, n).
+    params : DenoiseParams
+    clock : Clock
+
+    Raises
+    ------
+    ParameterError, MemoryBudgetError
+        As `denoise_exact`.
+    """
+    budget = params.memory_budget or available_memory()
+    lags = lags_needed(shape, params)
+    height = band_height(shape, params.patch_size or MIN_PATCH_SIZE, lags, budget)
+    correlation: FloatArray = np.zeros(())
+    transform: Transform | None = None
+    for image in images:
+        transform = None  # before the next takes its place
+        transform = Transform.of(image, lags=lags, height=height, threads=params.threads)
+        correlation = correlation + transform.correlation
+    if transform is None:
+        raise ValueError("got no image, expected at least one")
+    clock.lap("transform")
+    plan = plan_exact(correlation, shape, params)
+    height = min(height, band_height(shape, plan.p, 2 * (plan.p - 1), budget))
+    clock.lap("psf")
+    return Prepared(plan, height, transform)
+
+
 def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
     """Denoise an image by the eigenpatches of all its patches.
 
@@ -98,21 +154,14 @@ def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
         When a narrow band of the image, or the Gram matrix of such patches, exceeds the memory.
     """
     clock, params = task.clock, task.params
-    budget = params.memory_budget or available_memory()
-    shape, threads = noisy.shape, params.threads
-    lags = lags_needed(shape, params)
-    height = band_height(shape, params.patch_size or MIN_PATCH_SIZE, lags, budget)
-    transform = Transform.of(noisy, lags=lags, height=height, threads=threads)
-    clock.lap("transform")
-    plan = plan_exact(transform.correlation, shape, params)
-    height = min(height, band_height(shape, plan.p, 2 * (plan.p - 1), budget))
-    clock.lap("psf")
+    prepared = prepare([noisy], noisy.shape, params, clock)
+    plan, transform = prepared.plan, prepared.transform
     decomposition = decompose_all(transform, plan.p, plan.components)
     clock.lap("decompose")
     verdict = task.judge(decomposition, stack=1)
     clock.lap("classify")
     useful = decomposition.eigenpatches[verdict.kept]
-    image = reconstruct(transform, useful, height=height, threads=threads)
+    image = reconstruct(transform, useful, height=prepared.height, threads=params.threads)
     clock.lap("fuse")
     if task.on_stack is not None:
         shown = image.view()

@@ -9,19 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.clock import Clock
-from reucid_core.eigenpatches import Classify, FloatArray
+from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ParameterError
-from reucid_core.exact import Float64, Transform, decompose_frames
+from reucid_core.exact import Float64, Transform, decompose_frames, prepare
 from reucid_core.fir import project_and_fuse
 from reucid_core.image import as_working_image
-from reucid_core.memory import available_memory
 from reucid_core.outcome import OnStack, Outcome, Task
-from reucid_core.params import MIN_PATCH_SIZE, DenoiseParams
+from reucid_core.params import DenoiseParams
 from reucid_core.pipeline import Result, denoise, report_of
-from reucid_core.plan import Plan, lags_needed, plan_exact
+from reucid_core.plan import Plan
 from reucid_core.report import StackReport
 from reucid_core.threads import limited
-from reucid_core.workload import band_height
 
 Frame = NDArray[Any]
 JOINT = "the eigenpatches of all frames together"
@@ -132,17 +130,10 @@ def _decide(
 ) -> tuple[Plan, int, Float64, StackReport]:
     """One patch size, height of the bands, decomposition and verdict for all frames."""
     params = task.params
-    budget = params.memory_budget or available_memory()
-    shape = frames[0].shape
-    lags = lags_needed(shape, params)
-    height = band_height(shape, params.patch_size or MIN_PATCH_SIZE, lags, budget)
-    correlation: FloatArray = np.zeros(())
-    for transform in _transforms(frames, params, lags, height):
-        correlation = correlation + transform.correlation
-        del transform  # before the next takes its place
-    plan = plan_exact(correlation, shape, params)
-    task.clock.lap("psf")
-    height = min(height, band_height(shape, plan.p, 2 * (plan.p - 1), budget))
+    images = (as_working_image(frame, params.precision) for frame in frames)
+    prepared = prepare(images, frames[0].shape, params, task.clock)
+    plan, height = prepared.plan, prepared.height
+    del prepared  # and with it the last frame's transform
     transforms = _transforms(frames, params, plan.p - 1, height)
     decomposition = decompose_frames(transforms, plan.p, plan.components)
     task.clock.lap("decompose")

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Decomposition, FloatArray
-from reucid_core.exact import Transform, decompose_all, reconstruct
+from reucid_core.exact import Transform, decompose_all, prepare, reconstruct
 from reucid_core.image import as_working_image
-from reucid_core.memory import available_memory
-from reucid_core.params import MIN_PATCH_SIZE, DenoiseParams
-from reucid_core.plan import lags_needed, plan_exact
+from reucid_core.params import DenoiseParams
 from reucid_core.training.labels.ief import PAPER_MOST, first
 from reucid_core.training.labels.oracle import Kept
-from reucid_core.workload import band_height
 
 
 @dataclass(frozen=True)
@@ -83,19 +81,15 @@ def options_of(
     """
     params = DenoiseParams(patch_size=patch_size)
     noisy = as_working_image(np.asarray(image), params.precision)
-    budget = available_memory()
-    lags = lags_needed(noisy.shape, params)
-    height = band_height(noisy.shape, patch_size or MIN_PATCH_SIZE, lags, budget)
-    transform = Transform.of(noisy, lags=lags, height=height)
-    plan = plan_exact(transform.correlation, noisy.shape, params)
-    height = min(height, band_height(noisy.shape, plan.p, 2 * (plan.p - 1), budget))
+    prepared = prepare([noisy], noisy.shape, params, Clock())
+    plan, transform = prepared.plan, prepared.transform
     decomposition = decompose_all(transform, plan.p, max(plan.components, most))
     return Options(
         decomposition=decomposition,
         patch_size_origin=plan.patch_size.origin,
         most=min(most, len(decomposition.eigenpatches)),
         transform=transform,
-        height=height,
+        height=prepared.height,
     )
 
 
