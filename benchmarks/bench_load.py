@@ -46,7 +46,7 @@ class Server:
         for child in root.children():
             try:
                 name = child.cmdline()[-1] if "worker" in child.cmdline() else child.name()
-                name = "api" if "app.api.__main__" in child.cmdline() else name
+                name = "api" if "app.api" in child.cmdline() else name
                 found[name] = found.get(name, 0.0) + child.memory_info().rss / MIB
             except (psutil.NoSuchProcess, IndexError):
                 continue
@@ -96,7 +96,7 @@ class Server:
 
     def _api(self) -> psutil.Process:
         children = psutil.Process(self.process.pid).children()
-        (api,) = (child for child in children if "app.api.__main__" in child.cmdline())
+        (api,) = (child for child in children if "app.api" in child.cmdline())
         return api
 
     def slope(self) -> dict[str, float]:

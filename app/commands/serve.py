@@ -26,7 +26,7 @@ def serve(stated: dict[str, Any]) -> None:
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    command = [sys.executable, "-m", "app.api.__main__", str(listener.fileno())]
+    command = [sys.executable, "-m", "app.api", str(listener.fileno())]
 
     def announce() -> None:
         typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")

@@ -132,7 +132,7 @@ class Rig:
         command = process.cmdline()
         if process.name() == "valkey-server":
             return "valkey"
-        if "app.api.__main__" in command and process.ppid() == self.process.pid:
+        if "app.api" in command and process.ppid() == self.process.pid:
             return "api"
         if command[-1:] == ["dispatch"]:
             return "dispatcher"

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, update
 from tests.faults.cases import Case
 from tests.faults.checker import OWNER, check
 from tests.faults.history import History, Submission
-from worker.contract import EventType, ImageInfo, JobRequest, Stage
+from worker.contract import EventType, FileInfo, ImageInfo, JobRequest, Stage
 from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
 from worker.ledger.images import Images
@@ -34,7 +34,7 @@ class World:
             name="x",
             sha256="0" * 64,
             size=1,
-            info=ImageInfo("npy", (9, 9), "uint8"),
+            info=FileInfo("npy", (ImageInfo("npy", (9, 9), "uint8"),)),
         )
         self.image_id = image.id
         job, _ = self.jobs.submit(
