@@ -136,7 +136,7 @@ def test_one_file_sent_at_once_is_one_image(database: Database) -> None:
             name="x",
             sha256="0" * 64,
             size=1,
-            info=image.info,
+            info=image.contents,
         )
         return record.id, created
 
