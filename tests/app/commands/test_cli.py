@@ -151,6 +151,9 @@ def test_a_wrong_setting_is_named(
     assert "REUCID_WORKERS" in capsys.readouterr().err
 
 
-def test_only_loopback_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_loopback_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REUCID_DATA_DIR", str(tmp_path))
     assert reucid("serve", "--host", "0.0.0.0") == 2  # noqa: S104
     assert "loopback" in capsys.readouterr().err
