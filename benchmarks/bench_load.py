@@ -6,10 +6,8 @@ import io
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -26,6 +24,8 @@ import numpy as np
 import psutil
 from bench_core import machine
 
+from tests.support.servers import served
+
 MIB = 2**20
 PERCENTILES = (50, 95, 99, 100)
 SAMPLE = 5.0  # s between two looks at the memory
@@ -36,7 +36,7 @@ class Server:
     """A server of its own and a look at its processes."""
 
     url: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     memory: list[tuple[float, dict[str, float]]] = field(default_factory=list)  # s, MiB by role
 
     def rss(self) -> dict[str, float]:
@@ -114,30 +114,11 @@ class Server:
 @contextmanager
 def server(workers: int = 1, **settings: str) -> Iterator[Server]:
     """A server on a free port."""
-    with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", data]
-        command += ["--workers", str(workers)]
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=os.environ | settings,
-        ) as process:
-            assert process.stdout is not None
-            url = next(word for word in process.stdout.readline().split() if "://" in word)
-            while not _ready(url):
-                time.sleep(0.1)
-            yield Server(url, process)
-            process.send_signal(signal.SIGTERM)
-
-
-def _ready(url: str) -> bool:
-    try:
-        answer = httpx.get(f"{url}/readyz", timeout=5, trust_env=False)
-        return bool(answer.json()["status"] == "ok")
-    except (httpx.TransportError, ValueError):
-        return False
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "data", "--workers", str(workers), **settings) as server,
+    ):
+        yield Server(server.url, server.process)
 
 
 def lattice(seed: int, size: int) -> bytes:

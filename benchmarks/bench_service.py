@@ -4,12 +4,11 @@ import argparse
 import io
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -17,29 +16,17 @@ import tifffile
 from bench_core import micrograph
 from machine import machine
 
+from tests.support.servers import served
+
 
 @contextmanager
 def server(workers: int) -> Iterator[str]:
     """A server of its own on a free port."""
-    with tempfile.TemporaryDirectory() as data:
-        command = [sys.executable, "-m", "app", "serve", "--port", "0", "--data-dir", data]
-        command += ["--workers", str(workers)]
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        ) as process:
-            assert process.stdout is not None
-            url = next(word for word in process.stdout.readline().split() if "://" in word)
-            while not _ready(url):
-                time.sleep(0.1)
-            yield url
-            process.terminate()
-
-
-def _ready(url: str) -> bool:
-    try:
-        return bool(httpx.get(f"{url}/readyz", timeout=5).json()["status"] == "ok")
-    except (httpx.TransportError, ValueError):
-        return False
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "data", "--workers", str(workers)) as server,
+    ):
+        yield server.url
 
 
 def files(count: int) -> list[bytes]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.disks import unsynced
 from tests.support.models import write_random_model
 from tests.support.places import BESIDE
 from tests.support.postgres import DATABASES, Cluster, NoPostgresError
@@ -29,6 +30,13 @@ def real_images() -> Path:
     if not REAL.is_dir():
         pytest.skip("no real micrographs: name their folder with REUCID_REAL_IMAGES")
     return REAL
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """No test depends on how fast the disk is."""
+    with unsynced():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from tests.support.lattices import write_input
 from worker import local
 from worker.bundles import provenance
 from worker.bundles.bundle import CHECKSUMS, INPUT
+from worker.bundles.verification import Verification
 from worker.contract import Artifact
 from worker.denoising.params import JobParams
 from worker.denoising.selection import Selection
@@ -112,3 +113,20 @@ def npz(arrays: Mapping[str, Any]) -> bytes:
     file = io.BytesIO()
     np.savez(file, allow_pickle=True, **arrays)
     return file.getvalue()
+
+
+def set_(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Set a field of the report."""
+
+    def do(report: dict[str, Any]) -> None:
+        report[name] = value
+
+    return do
+
+
+def verdicts(found: Verification) -> dict[str, bool | None]:
+    return {check.name: check.holds for check in found.checks}
+
+
+def problems(found: Verification, name: str) -> str:
+    return "\n".join(next(check.problems for check in found.checks if check.name == name))

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+SMALL = {"patch_size": 5, "stacks": 2, "components": 4}  # params of a job that is soon done
+
 
 def submit(api: httpx.Client, path: Path, params: Any = None, **fields: str) -> dict[str, Any]:
     """Submit a file; the queued job."""
@@ -24,3 +26,12 @@ def finished(api: httpx.Client, job_id: str) -> dict[str, Any]:
     job = dict(api.get(f"/jobs/{job_id}", params={"wait": 60}).json())
     assert job["state"] == "succeeded", job
     return job
+
+
+def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that an answer is this problem; what it says."""
+    assert response.headers["content-type"] == "application/problem+json", response.text
+    body = dict(response.json())
+    assert (response.status_code, body["status"], body["code"]) == (status, status, code)
+    assert body["request_id"] == response.headers["x-request-id"]
+    return body

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.support.disks import set_pragmas
 from tests.support.lattices import OWNER, add_image
 from tests.support.postgres import Cluster
 from worker.contract import JobRequest, State
@@ -168,3 +170,10 @@ def test_a_stock_engine_reads_what_we_wrote(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM images")).scalar_one() == 1
     engine.dispose()
+
+
+def test_what_sqlite_has_committed_outlasts_a_power_failure(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite")
+    set_pragmas(connection, None)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+    connection.close()
