@@ -178,7 +178,7 @@ def test_a_killed_and_wiped_queue_loses_and_doubles_nothing(server: Server) -> N
     before = server.valkey
     assert before is not None
     before.kill()  # nothing is kept on disk, so it comes back empty
-    until(lambda: server.valkey and server.valkey.pid != before.pid)
+    until(lambda: (now := server.valkey) and now.pid != before.pid)
     for job_id in running:
         assert server.job(job_id).state is State.RUNNING, "an outage must not touch a running job"
         server.jobs.request_finish(job_id, owner=OWNER)
