@@ -1,0 +1,12 @@
+"""Every kind of input that was once read wrong, in every format where it can occur."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.field import CASES, Case
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.format}-{case.name}")
+def test_what_is_right(tmp_path: Path, case: Case) -> None:
+    case.run(tmp_path)
