@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from worker.formats.calibration import Axis, Calibration, calibrated
+from worker.formats.calibration import Axis, Calibration, calibrated, tidy
+from worker.formats.units import NANOMETRES, canonical
 
 STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
 MENDED = "the OME-XML is not well-formed: read with its stray ampersands put right"
@@ -39,9 +40,8 @@ class OmeImage:
 
     def _axis(self, size: str, place: str, default: str) -> Axis:
         unit = self.pixels.get(f"{size}Unit", default)
-        # Positions have units of their own; what is not in that of the size is left out.
-        same = self.plane.get(f"{place}Unit", default if place == "DeltaT" else "") == unit
-        return Axis(self.pixels.get(size), unit, self.plane.get(place) if same else None)
+        own = self.plane.get(f"{place}Unit", SECONDS if place == "DeltaT" else "")  # not the size's
+        return Axis(self.pixels.get(size), unit, _converted(self.plane.get(place), own, unit))
 
 
 def read_ome(text: str) -> tuple[list[OmeImage], tuple[str, ...]]:
@@ -53,6 +53,17 @@ def read_ome(text: str) -> tuple[list[OmeImage], tuple[str, ...]]:
             continue
         return list(_images(root)), notes
     return [], (UNREADABLE,)
+
+
+def _converted(value: str | None, unit: str, to: str) -> str | float | None:
+    """A position in the unit of the size; None where they have nothing in common."""
+    if value is None or unit == to:
+        return value
+    known, other = (NANOMETRES.get(canonical(each) or "") for each in (unit, to))
+    try:
+        return None if known is None or other is None else tidy(float(value) * known / other)
+    except ValueError:
+        return None
 
 
 def _images(root: ET.Element) -> Iterator[OmeImage]:

@@ -11,13 +11,13 @@ from rsciio.tia._api import emixml2dtb
 from rsciio.utils._dictionary import DTBox
 
 from worker.formats.errors import FormatError
-from worker.formats.series import numbered
 from worker.formats.ser import MAGIC, images_of, read_series
+from worker.formats.series import numbered
 from worker.formats.signals import Signals
 from worker.formats.text import decoded
 
 SER_MAGIC = MAGIC
-OBJECT = re.compile(rb"<ObjectInfo>.*?</ObjectInfo>", re.DOTALL)
+BEGIN, END = b"<ObjectInfo>", b"</ObjectInfo>"
 SERIES_IN_EMI = re.compile(rb"_([0-9]{1,6})\.ser", re.IGNORECASE)
 STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
 UNREADABLE = "the EMI file's metadata could not be read"
@@ -56,16 +56,24 @@ def _signals(path: Path, number: int, content: bytes | None) -> Signals:
 
 def _objects(content: bytes) -> dict[int, bytes]:
     """The XML for each SER file, by the number of the file that the bytes before it name."""
-    found = list(OBJECT.finditer(content))
-    ends = [0, *(each.end() for each in found)]
+    found = list(_places(content))
+    ends = [0, *(each.stop for each in found)]
     names = [
-        SERIES_IN_EMI.findall(content, end, each.start())
+        SERIES_IN_EMI.findall(content, end, each.start)
         for end, each in zip(ends, found, strict=False)
     ]
     numbers = [int(each[-1]) for each in names if each]
-    if len(set(numbers)) < len(found):  # else TIA's order
+    if len(set(numbers)) < len(found):  # then TIA's order
         numbers = list(range(1, len(found) + 1))
-    return {number: each.group() for number, each in zip(numbers, found, strict=True)}
+    return {number: content[each] for number, each in zip(numbers, found, strict=True)}
+
+
+def _places(content: bytes) -> Iterator[slice]:
+    """From each beginning to the next end; one pass, whatever is in the file."""
+    end = 0
+    while (start := content.find(BEGIN, end)) >= 0 and (last := content.find(END, start)) >= 0:
+        end = last + len(END)
+        yield slice(start, end)
 
 
 def _metadata(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
