@@ -1,4 +1,4 @@
-"""`python -m tests.formats_table DIR` writes the tables in docs/formats.md anew, from real files."""
+"""`python -m tests.formats_table DIR` writes the tables in docs/formats.md; real files in DIR."""
 
 import argparse
 import re
@@ -42,9 +42,10 @@ def render(folder: Path) -> str:
         decoded = reading.read(path, max_pixels=MAX_PIXELS, companions=companions_of(path))
         found = tried[decoded.info.format]
         found.files += 1
-        info = decoded.info.signals[decoded.info.default]
+        default = decoded.info.default or 0
+        info = decoded.info.signals[default]
         found.stacks += len(info.shape) == 3
-        found.calibrated += _is_kept(decoded.pixels[decoded.info.default], info)
+        found.calibrated += _is_kept(decoded.pixels[default], info)
     return "".join(_lines(tried))
 
 
