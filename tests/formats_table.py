@@ -1,4 +1,4 @@
-"""`python -m tests.formats_table DIR` writes the table in docs/formats.md anew, from real files."""
+"""`python -m tests.formats_table DIR` writes the tables in docs/formats.md; real files in DIR."""
 
 import argparse
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.field import CASES, KINDS
 from tests.support.places import ROOT
 from worker import formats
 from worker.contract import ImageInfo
@@ -20,6 +21,7 @@ from worker.formats.units import in_nanometres
 
 DOCUMENT = ROOT / "docs" / "formats.md"
 BLOCK = re.compile(r"(?<=<!-- table -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
+KINDS_BLOCK = re.compile(r"(?<=<!-- kinds -->\n).*?(?=<!-- end of kinds -->)", re.DOTALL)
 MAX_PIXELS = 2**28
 KEEPING = [each.name for each in FORMATS if each.writes and each.calibration]
 
@@ -40,16 +42,41 @@ def render(folder: Path) -> str:
         decoded = reading.read(path, max_pixels=MAX_PIXELS, companions=companions_of(path))
         found = tried[decoded.info.format]
         found.files += 1
-        info = decoded.info.signals[decoded.info.default]
+        default = decoded.info.default or 0
+        info = decoded.info.signals[default]
         found.stacks += len(info.shape) == 3
-        found.calibrated += _is_kept(decoded.pixels[decoded.info.default], info)
+        found.calibrated += _is_kept(decoded.pixels[default], info)
     return "".join(_lines(tried))
 
 
 def rendered_document(folder: Path) -> str:
-    """The document with its table made anew."""
+    """The document with its table of formats made anew."""
     table = render(folder)
     return BLOCK.sub(lambda _: table, DOCUMENT.read_text(encoding="utf-8"))
+
+
+def with_kinds(document: str) -> str:
+    """A document with its table of kinds made anew, for which every input is tried."""
+    table = "".join(_kinds())
+    return KINDS_BLOCK.sub(lambda _: table, document)
+
+
+def _kinds() -> Iterator[str]:
+    names = [each.name for each in FORMATS if any(case.format == each.name for case in CASES)]
+    yield f"| what comes out right | {' | '.join(f'`{name}`' for name in names)} |\n"
+    yield f"|---|{'---|' * len(names)}\n"
+    for kind, title in KINDS.items():
+        cells = [str(_right(kind, name) or "") for name in names]
+        yield f"| {title} | {' | '.join(cells)} |\n"
+
+
+def _right(kind: str, format_: str) -> int:
+    """How many inputs of a kind come out right in a format."""
+    chosen = [case for case in CASES if (case.kind, case.format) == (kind, format_)]
+    for case in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            case.run(Path(folder))
+    return len(chosen)
 
 
 def _is_kept(pixels: np.ndarray, info: ImageInfo) -> bool:  # type: ignore[type-arg]
@@ -90,7 +117,8 @@ def main() -> None:
     """Rewrite the document."""
     parser = argparse.ArgumentParser(prog="python -m tests.formats_table", description=__doc__)
     parser.add_argument("folder", type=Path, help="real files, one of each kind or more")
-    DOCUMENT.write_text(rendered_document(parser.parse_args().folder), encoding="utf-8")
+    document = with_kinds(rendered_document(parser.parse_args().folder))
+    DOCUMENT.write_text(document, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -86,6 +86,9 @@ class ImageInfo:
     beam_energy: float | None = None  # keV
     dwell_time: float | None = None  # s
     dose: float | None = None  # electrons per square ångström and frame, from the beam current
+    origin: tuple[float, float] | None = None  # row and column of the first pixel, in `unit`
+    frame_origin: float | None = None  # where the first frame is, in `frame_unit`
+    notes: tuple[str, ...] = ()  # what was doubtful in the file, and how it was taken
 
     @property
     def frames(self) -> int:
@@ -111,7 +114,7 @@ class FileInfo:
     format: str
     signals: tuple[ImageInfo, ...]
     skipped: tuple[SkippedSignal, ...] = ()
-    default: int = 0  # the signal that is denoised when none is chosen
+    default: int | None = 0  # the signal that is denoised when none is chosen; None: one has to be
     digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file, of an accepted image
 
 
@@ -193,8 +196,8 @@ class ImageRecord:
 
     @property
     def info(self) -> ImageInfo:
-        """Of the signal that is denoised when none is chosen."""
-        return self.contents.signals[self.contents.default]
+        """Of the signal that is denoised when none is chosen, or the first where one has to be."""
+        return self.contents.signals[self.contents.default or 0]
 
 
 @dataclass(frozen=True)

@@ -110,8 +110,13 @@ def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any
     """The pixels of a file's default image signal, and what is known of it."""
     with TemporaryDirectory(prefix="reucid-") as name:
         contents = decode_file(path, Path(name), settings or Settings())
-        pixels = np.load(Path(name) / pixels_name(contents.default))
-        return pixels, contents.signals[contents.default]
+        index = contents.default
+        if index is None:
+            raise FormatError(
+                "no_default",
+                f"got {len(contents.signals)} arrays and no word on which is the image",
+            )
+        return np.load(Path(name) / pixels_name(index)), contents.signals[index]
 
 
 def save_image(

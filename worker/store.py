@@ -264,7 +264,7 @@ def pixels_name(signal: int) -> str:
 
 
 def companion_name(n: int) -> str:
-    """The name of the n-th file, from 1, that comes with the original."""
+    """The name of a file that comes with the original; n is its own number, of at most 4 digits."""
     return f"{COMPANION}-{n:04d}"
 
 

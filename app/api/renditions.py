@@ -123,7 +123,7 @@ def render_preview(services: Services, image: ImageRecord, side: int) -> Renditi
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
 
     def draw(target: Path) -> None:
-        pixels = as_stack(services.store.load_pixels(image, image.contents.default))
+        pixels = as_stack(services.store.load_pixels(image, image.contents.default or 0))
         draw_preview(pixels[0], target, side=side)
 
     with removal_told_by(lambda: check_image(services, image)):

@@ -175,6 +175,13 @@ class Signal(BaseModel):
     dose: float | None = Field(
         description="Electrons per square ångström and frame, from the beam current in the file."
     )
+    origin: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        description="Row and column of the first pixel, in `unit`; null where they are 0."
+    )
+    frame_origin: float | None = Field(
+        description="Where the first frame is, in `frame_unit`; null where it is at 0."
+    )
+    notes: list[str] = Field(description="What was doubtful in the file, and how it was taken.")
     metadata: dict[str, Any] = Field(description="What else the file says, cut to about 64 KiB.")
 
     @classmethod
@@ -210,7 +217,9 @@ class Image(BaseModel):
     unit: str | None
     signals: list[Signal]
     skipped: list[Skipped]
-    default_signal: int = Field(description="The signal that is denoised when a job names none.")
+    default_signal: int | None = Field(
+        description="The signal that is denoised when a job names none; null where it has to."
+    )
     created_at: Time
     expired_at: Time | None = Field(description="When its content was removed.")
 

@@ -21,6 +21,7 @@ from app.http.problems import FieldError, Problem, invalid
 from worker.acceptance import Acceptance, ReceivedFile
 from worker.contract import FileInfo, ImageRecord
 from worker.decoding.terms import Limits
+from worker.formats.series import series_numbers
 from worker.settings import MIB
 from worker.store import ORIGINAL, companion_name
 
@@ -40,7 +41,7 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
 
     def received(self) -> ReceivedFile | None:
-        """The file that was sent; of several, the EMI file with the others in order of name.
+        """The file that was sent; of several, the EMI file with the others in order of number.
 
         Several are hashed once more, as one: not a thing to do in the event loop.
         """
@@ -200,9 +201,11 @@ def _together(first: _Sink, others: Sequence[_Sink]) -> ReceivedFile:
         each.path = each.path.rename(folder / f"sent-{each.path.name}")
     first.path = first.path.rename(folder / ORIGINAL)
     digest = hashlib.sha256()
-    companions = [
-        each.path.rename(folder / companion_name(n)) for n, each in enumerate(others, start=1)
-    ]
+    numbers = series_numbers([each.name for each in others])
+    companions = sorted(
+        each.path.rename(folder / companion_name(number))
+        for number, each in zip(numbers, others, strict=True)
+    )
     for path in (first.path, *companions):
         with path.open("rb") as file:
             while chunk := file.read(MIB):

@@ -9,7 +9,10 @@ from rich.table import Table
 from worker.contract import FileInfo, ImageInfo
 from worker.denoising.reports import frame_reports, is_of_stack
 
-HEADINGS = ("", "title", "shape", "type", "pixel", "frames", "detector", "beam", "dwell", "dose")
+HEADINGS = (
+    *("", "title", "shape", "type", "pixel", "origin", "frames"),
+    *("detector", "beam", "dwell", "dose"),
+)
 
 
 def as_table(name: str, contents: FileInfo) -> Table:
@@ -33,8 +36,18 @@ def as_table(name: str, contents: FileInfo) -> Table:
 def notes(contents: FileInfo) -> list[str]:
     """What the table does not say."""
     skipped = [f"skipped {each.title!r}: {each.reason}" for each in contents.skipped]
-    several = len(contents.signals) > 1
-    return skipped + (["* is denoised when no --signal is given"] if several else [])
+    doubts = [
+        f"{index} {info.title!r}: {note}"
+        for index, info in enumerate(contents.signals)
+        for note in info.notes
+    ]
+    return doubts + skipped + ([_choice(contents)] if len(contents.signals) > 1 else [])
+
+
+def _choice(contents: FileInfo) -> str:
+    if contents.default is None:
+        return "nothing says which is the image: name one with --signal"
+    return "* is denoised when no --signal is given"
 
 
 def as_dict(contents: FileInfo) -> dict[str, Any]:
@@ -79,6 +92,7 @@ def _cells(index: int, info: ImageInfo, contents: FileInfo) -> list[str]:
         "x".join(str(side) for side in info.shape),
         info.dtype,
         _pixel(info),
+        _origin(info),
         _step(info),
         info.detector or "",
         "" if info.beam_energy is None else f"{info.beam_energy:g} keV",
@@ -94,7 +108,15 @@ def _pixel(info: ImageInfo) -> str:
     return f"{width} {info.unit}" if height == width else f"{height} x {width} {info.unit}"
 
 
+def _origin(info: ImageInfo) -> str:
+    """Row and column of the first pixel."""
+    return "" if info.origin is None else f"{info.origin[0]:.5g}, {info.origin[1]:.5g} {info.unit}"
+
+
 def _step(info: ImageInfo) -> str:
     if len(info.shape) != 3:
         return ""
-    return f"every {info.frame_step:g} {info.frame_unit}" if info.frame_step else "uncalibrated"
+    if not info.frame_step:
+        return "uncalibrated"
+    first = "" if info.frame_origin is None else f" from {info.frame_origin:g}"
+    return f"every {info.frame_step:g} {info.frame_unit}{first}"

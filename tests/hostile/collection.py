@@ -83,7 +83,10 @@ async def outcome_of(canary: Canary, cases: list[Case]) -> Outcome:
             told = await answers(server, (case for case in cases if not case.has_image))
             tolerated = await answers(server, (case for case in cases if case.has_image))
             series = ("image_1.ser", sers.valid().content)
-            told |= await answers(server, sers.emis(canary), beside=[series])
+            emis = list(sers.emis(canary))
+            bad, odd = ([each for each in emis if each.has_image is kind] for kind in (False, True))
+            told |= await answers(server, bad, beside=[series])
+            tolerated |= await answers(server, odd, beside=[series])
             left, betrayed = server.left(), server.holds(snippets(canary))
             good = await server.upload(("good.tif", tiffs.valid().content))
     names = [case.name for case in (*cases, *sers.emis(canary))]

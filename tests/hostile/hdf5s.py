@@ -51,7 +51,12 @@ def hspy(file: h5py.File) -> h5py.Group:
     return group
 
 
-PLACES: dict[str, Place] = {"ncem": ncem, "hspy": hspy}
+def array(file: h5py.File) -> h5py.Group:
+    """The group of an array in a file of no known kind."""
+    return file.create_group("lattice/image")
+
+
+PLACES: dict[str, Place] = {"ncem": ncem, "hspy": hspy, "array": array}
 
 
 def _valid(place: Place) -> bytes:
@@ -74,6 +79,33 @@ def cases(canary: Canary) -> Iterator[Case]:
             yield Case(f"{name}-{case.name}", case.content, case.why)
     yield from _trees()
     yield from _shells(canary)
+    yield from _arrays()
+
+
+def _arrays() -> Iterator[Case]:
+    """Of files of no known kind, all of whose arrays count."""
+
+    def many(file: h5py.File) -> None:
+        for number in range(65):
+            file[f"array-{number}"] = image()
+
+    yield Case("array-65", hdf5(many), "more arrays than signals may be")
+
+    def together(file: h5py.File) -> None:
+        for number in range(40):
+            file.create_dataset(f"array-{number}", (2**12, 2**11), "u1", chunks=(2**8, 2**8))
+
+    yield Case("array-40-unwritten", hdf5(together), "arrays that are too many pixels together")
+    deep = hdf5(lambda file: file.create_dataset("/".join(["a"] * 40), data=image()))
+    yield Case("array-40-deep", deep, "an array in groups nested 40 deep")
+
+    def beside(file: h5py.File) -> None:
+        file["image"] = image()
+        file["link"] = h5py.SoftLink("/image")
+
+    yield Case("array-beside-link", hdf5(beside), "a link beside an array")
+    few = hdf5(lambda file: file.create_dataset("positions", data=np.ones((90, 2))))
+    yield Case("array-of-positions", few, "an array that is too narrow for an image")
 
 
 def _in_place(place: Place, canary: Canary) -> Iterator[Case]:
@@ -227,7 +259,10 @@ def _shells(canary: Canary) -> Iterator[Case]:
     content = _valid(ncem)
     yield Case("hdf5-noise", content[:8] + np.random.default_rng(3).bytes(4000), "noise")
     yield Case("hdf5-root-outside", content[:64] + b"\xff\xff\xff\x7f" * 8, "root beyond the end")
-    yield Case("velox-no-json", hdf5(lambda file: _velox(file, b"{")), "Velox with broken JSON")
+    broken = hdf5(lambda file: _velox(file, b"{"))
+    yield Case("velox-no-json", broken, "Velox with broken JSON", has_image=True)
+    listed = hdf5(lambda file: _velox(file, b"[[]]"))
+    yield Case("velox-list-json", listed, "Velox with JSON of another kind", has_image=True)
     deep = b"[" * 30_000
     yield Case("velox-nested-json", hdf5(lambda file: _velox(file, deep)), "JSON nested 30000 deep")
     yield Case("velox-empty", hdf5(lambda file: file.create_group("Data/Image")), "Velox, no image")

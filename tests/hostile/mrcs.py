@@ -3,6 +3,8 @@
 import struct
 from collections.abc import Iterator
 
+import numpy as np
+
 from tests.hostile.cases import SHAPE, Case, Valid, image
 
 ROWS, COLUMNS = SHAPE
@@ -61,6 +63,16 @@ def cases() -> Iterator[Case]:
     yield Case("mrc-extension-all", mrc(extension=960), "extension where the pixels are")
     fei = mrc(extension=2**20, kind=b"FEI1")
     yield Case("mrc-fei", fei, "FEI's extension beyond the end")
+    for name, extension in (("old", bytes(128 * 1024)), ("nan", b"\xff" * 128 * 1024)):
+        told = mrc(extension=len(extension), data=extension + image().tobytes())
+        yield Case(f"mrc-fei-{name}", told, "an extension of no numbers", has_image=True)
+    for kind in (b"FEI1", b"FEI2"):
+        short = mrc(extension=16, kind=kind, data=b"\xff" * 16 + image().tobytes())
+        yield Case(f"mrc-{kind.decode()}-short", short, "a record cut short", has_image=True)
+        noise = np.random.default_rng(4).bytes(1024) + image().tobytes()
+        yield Case(f"mrc-{kind.decode()}-noise", mrc(extension=1024, kind=kind, data=noise),
+                   "a record of noise", has_image=True)  # fmt: skip
+    yield Case("mrc-mode-101", mrc(mode=101, rows=ROWS * 4), "4 bits per pixel")
     swapped = struct.pack(">4i", COLUMNS, ROWS, 1, UINT16)
     wrong = mrc(stamp=b"\x11\x11\0\0")
     yield Case("mrc-stamp", wrong, "byte order of another machine")

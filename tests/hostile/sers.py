@@ -79,7 +79,25 @@ def cases() -> Iterator[Case]:
     yield Case("ser-spectra", ser(kind=SPECTRA), "spectra")
     yield Case("ser-shared-100000", shared(100_000), "100000 elements that are one")
     yield Case("ser-shared-2000", shared(2_000), "2000 elements that are one")
+    yield from _unequal()
     yield Case("ser-big-offset", ser(version=0x220, offset=2**63), "an element at 2**63")
+
+
+def _unequal() -> Iterator[Case]:
+    """Series of two elements, the second of another size."""
+    first = bytearray(ser(total=2, valid_=2, size=2))
+    (start,) = struct.unpack_from("<I", first, 70)
+    table = len(first)
+    struct.pack_into("<I", first, 22, table)
+    for name, rows, columns in (
+        ("wide", 1, 2**20),
+        ("empty", 0, 0),
+        ("2**64", 2**32 - 1, 2**32 - 1),
+    ):
+        second = struct.pack("<ddIddIHII", 0, 1e-9, 0, 0, 1e-9, 0, UINT16, columns, rows)
+        content = bytes(first) + struct.pack("<2I", start, table + 8) + second
+        yield Case(f"ser-unequal-{name}", content, "a second element that is not there",
+                   has_image=name == "empty")  # fmt: skip
 
 
 def emi(xml: str) -> bytes:
@@ -108,4 +126,12 @@ def emis(canary: Canary) -> Iterator[Case]:
     header = f"<TrueImageHeaderInfo>{reference}</TrueImageHeaderInfo>"
     yield Case("emi-external-entity", emi(header), "an entity that is another file")
     yield Case("emi-nested", emi("<a>" * 50_000 + "</a>" * 50_000), "XML nested 50000 deep")
-    yield Case("emi-broken", emi("<a></b>"), "XML that is not well-formed")
+    yield Case("emi-broken", emi("<a></b>"), "XML that is not well-formed", has_image=True)
+    yield Case("emi-ampersand", emi("<a>Pt & Au \x01</a>"), "a stray ampersand", has_image=True)
+    latin = emi("<a>?</a>").replace(b"?", b"\xc9")
+    yield Case("emi-latin-1", latin, "a byte of Latin-1", has_image=True)
+    yield Case("emi-laughs-latin-1", emi(header).replace(b"ha", b"\xc9a"), "the same in Latin-1")
+    begun = b"JK\0\2" + b"<ObjectInfo>" * 90_000
+    yield Case("emi-90000-begun", begun, "XML begun 90000 times", has_image=True)
+    begun += b"</ObjectInfo>"
+    yield Case("emi-90000-begun-once-ended", begun, "XML that is not closed", has_image=True)

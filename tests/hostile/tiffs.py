@@ -118,6 +118,7 @@ def cases(canary: Canary) -> Iterator[Case]:
     yield from _bombs()
     yield from _kinds()
     yield from _texts(canary)
+    yield from _programs(canary)
 
 
 def _structures() -> Iterator[Case]:
@@ -236,6 +237,34 @@ def _kinds() -> Iterator[Case]:
     yield Case("tiff-float-predictor", predicted, "float predictor of integers")
 
 
+def tagged(code: int, text: bytes) -> bytes:
+    """A valid image with what a microscope's program says in a tag of its own."""
+    buffer = io.BytesIO()
+    tag = (code, 2, len(text) + 1, text + b"\0", True)
+    tifffile.imwrite(buffer, image(), extratags=[tag], metadata=None)
+    return buffer.getvalue()
+
+
+def _programs(canary: Canary) -> Iterator[Case]:
+    """Tags of FEI, Zeiss, Olympus and TVIPS; their pixels are an image whatever they say."""
+    laughs = "".join(f"<!ENTITY {chr(98 + n)} '{f'&{chr(97 + n)};' * 10}'>" for n in range(12))
+    bomb_ = f"<!DOCTYPE r [<!ENTITY a '{'ha' * 100}'>{laughs}]><PixelSize><X>&m;</X></PixelSize>"
+    other = (
+        f"<!DOCTYPE r [<!ENTITY x SYSTEM 'file://{canary.raw}'>]><PixelSize><X>&x;</X></PixelSize>"
+    )
+    texts = {
+        "laughs": bomb_.encode(),
+        "external-entity": other.encode(),
+        "nested": b"<a>" * 50_000 + b"</a>" * 50_000,
+        "noise": np.random.default_rng(8).bytes(5000),
+        "numbers": b"1e999\r\n" * 5000 + b"AP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = nan nm\r\n",
+        "sections": b"[Scan]\r\nPixelWidth=1e-999\r\nPixelHeight=-inf\r\n[Image]\r\n" * 900,
+    }
+    for code in (34118, 34680, 34682, 34683, 33560, 33471, 37706):
+        for name, text in texts.items():
+            yield Case(f"tiff-tag-{code}-{name}", tagged(code, text), "nonsense", has_image=True)
+
+
 def _texts(canary: Canary) -> Iterator[Case]:
     stack = "ImageJ=1.54f\nimages=1000000\nframes=1000000\n"
     yield Case(
@@ -266,5 +295,7 @@ def _texts(canary: Canary) -> Iterator[Case]:
             "OME-XML that names another file",
             has_image=True,
         )
+    stray = ome.format(doctype="", depth=1, data='<TiffData IFD="99999999999"/>&')
+    yield Case("tiff-ome-stray", described(stray), "a stray ampersand", has_image=True)
     deep = ome.format(doctype="", depth=10**8, data='<TiffData IFD="0"/>')
     yield Case("tiff-ome-10**8-slices", described(deep), "OME-XML that declares 10**8 slices")

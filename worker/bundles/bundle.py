@@ -20,6 +20,7 @@ from worker.denoising.artifacts import COVERAGE
 from worker.denoising.reports import is_whole
 from worker.formats import suffix_of
 from worker.formats.file_limits import MOST_FRAMES
+from worker.formats.series import numbered
 from worker.store import sha256_of
 
 MEDIA_TYPE = "application/zip"
@@ -40,7 +41,7 @@ MOST_INPUTS = 16
 
 def inputs(format_: str, paths: Sequence[Path]) -> dict[str, Path]:
     """The files of an input by their names in a bundle, whatever their owner calls them."""
-    companions = {f"input-{n:04d}.ser": path for n, path in enumerate(paths[1:], start=1)}
+    companions = {f"input-{number:04d}.ser": path for number, path in numbered(paths[1:])}
     return {f"input{suffix_of(format_, stack=False)}": paths[0]} | companions
 
 

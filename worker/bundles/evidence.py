@@ -88,8 +88,9 @@ class Evidence:
         """An image of the result."""
         folder = self._new_folder(name)
         contents = self._decode(name, self.file(name), folder)
-        pixels = np.load(folder / pixels_name(contents.default), mmap_mode="r")
-        return pixels, contents.signals[contents.default]
+        index = contents.default or 0  # there is one in a file of ours
+        pixels = np.load(folder / pixels_name(index), mmap_mode="r")
+        return pixels, contents.signals[index]
 
     def eigenpatches(self, frame: int) -> list[FloatArray]:
         """All offered eigenpatches of each stack of a frame, shape (k, p, p)."""

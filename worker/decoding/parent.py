@@ -112,7 +112,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInf
         with _open_regular(folder / ANSWER) as file:
             answer = _plain(json.loads(file.read(LONGEST_ANSWER)))
         found = _refusal(answer) or _file_info.validate_python(answer["file"])
-        if isinstance(found, FileInfo) and not 0 <= found.default < len(found.signals):
+        if isinstance(found, FileInfo) and not 0 <= (found.default or 0) < len(found.signals):
             raise ValueError(f"got signal {found.default} of {len(found.signals)}")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise _nonsense(error) from error

@@ -1,6 +1,6 @@
 """Which signal and frames of a file a job is about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -40,7 +40,7 @@ class Chosen:
             "signal_origin": self.origin,
             "title": self.info.title,
             "frame": self.frame,
-        }
+        } | ({"notes": list(self.info.notes)} if self.info.notes else {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,10 @@ class Selection:
             raise ParameterError(
                 "frame", f"got {self.frame}, expected 0 to {info.frames - 1} of {info.title!r}"
             )
-        alone = {**vars(info), "shape": info.frame_shape, "frame_step": None, "frame_unit": None}
-        return Chosen(index, origin, self.frame, ImageInfo(**alone))
+        alone = replace(
+            info, shape=info.frame_shape, frame_step=None, frame_unit=None, frame_origin=None
+        )
+        return Chosen(index, origin, self.frame, alone)
 
     def check(self, contents: FileInfo, params: DenoiseParams) -> None:
         """Refuse what cannot be done with this file, before it is worked on.
@@ -94,15 +96,16 @@ class Selection:
             check_joint(params)
 
     def _signal(self, contents: FileInfo) -> tuple[int, str]:
-        if self.signal is None:
-            return contents.default, "only" if len(contents.signals) == 1 else "default"
         titles = [signal.title for signal in contents.signals]
+        if self.signal is None and contents.default is not None:
+            return contents.default, "only" if len(titles) == 1 else "default"
         if isinstance(self.signal, int) and 0 <= self.signal < len(titles):
             return self.signal, "stated"
         if self.signal in titles:
             return titles.index(str(self.signal)), "stated"
         listed = ", ".join(f"{n} {title!r}" for n, title in enumerate(titles))
-        raise ParameterError("signal", f"got {self.signal!r}, expected one of {listed}")
+        got = "no signal" if self.signal is None else repr(self.signal)
+        raise ParameterError("signal", f"got {got}, expected one of {listed}")
 
 
 def as_stack(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -1,69 +1,119 @@
-"""From RosettaSciIO's signals, axes and all, to images."""
+"""From arrays whose axes are described, as HyperSpy and RosettaSciIO do it, to images."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from worker.formats.calibration import Axis, calibrated
+from worker.formats.errors import FormatError
 from worker.formats.signals import Found, Pixels, Refused, not_an_image, not_grayscale
-from worker.formats.units import canonical, pixel_size
 
 SPECTRAL_UNITS = ("ev", "kev")
-SPECTRAL_TYPES = ("EELS", "EDS", "CL")
+SPECTRAL_NAMES = ("energy", "energy loss", "wavelength", "wavenumber", "raman shift")
+SPECTRAL_TYPES = ("EELS", "EDS", "EDX", "CL", "Lumi", "PL", "Raman", "XPS", "Transient")
+
+Described = Mapping[str, Any]  # an axis: name, scale, offset, units, navigate
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which axis of an array is which."""
+
+    rows: int
+    columns: int
+    frames: int | None = None
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Of the axes, so that frames come first and columns last."""
+        return (*(() if self.frames is None else (self.frames,)), self.rows, self.columns)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a file says of a signal beside its axes."""
+
+    title: str
+    signal_type: str = ""  # HyperSpy's: "EELS", "CL", ...
+    record_by: str = ""  # "spectrum" or "image", in files of HyperSpy before 1.0
+    metadata: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def signal_of(
-    signal: Mapping[str, Any], untitled: str, metadata: Mapping[str, Any]
+    data: Any, axes: Sequence[Described], stated: Stated, roles: Roles | None = None
 ) -> Found | Refused:
-    """A signal as RosettaSciIO's readers give it; what is no image is refused with the reason."""
-    data, axes = signal["data"], list(signal["axes"])
-    title = str(signal["metadata"].get("General", {}).get("title") or untitled)
-    refusal = _refusal(data, axes, str(signal["metadata"].get("Signal", {}).get("signal_type", "")))
+    """An array as an image or a stack; what is neither is refused with the reason.
+
+    Parameters
+    ----------
+    data : array of numpy, h5py or dask
+        Not read before the signal is loaded.
+    axes : sequence of mapping
+        One for each axis of the array.
+    roles : Roles, optional
+        Of the axes, where they are told otherwise than by `navigate`.
+    """
+    refusal = _refusal(data, axes, stated)
     if refusal is not None:
-        return Refused(title, refusal)
-    turned = _name(axes[-2]) == "x" and _name(axes[-1]) == "y"  # columns first
-    rows, columns = (axes[-1], axes[-2]) if turned else (axes[-2], axes[-1])
-    size, unit = pixel_size(rows.get("scale"), columns.get("scale"), columns.get("units"))
-    shape = tuple(int(side) for side in data.shape)
-    step, step_unit = _step(axes[0]) if len(axes) == 3 else (None, None)
+        return Refused(stated.title, refusal)
+    roles = roles or _roles(axes)
+    order = roles.order
 
     def load() -> Pixels:
-        pixels = np.asarray(data)  # dask's arrays are computed here
-        return np.swapaxes(pixels, -1, -2) if turned else pixels
+        return np.transpose(np.asarray(data), order)  # dask's arrays are computed here
 
+    frames = None if roles.frames is None else _axis(axes[roles.frames])
     return Found(
-        title=title,
-        shape=(*shape[:-2], shape[-1], shape[-2]) if turned else shape,
+        title=stated.title,
+        shape=tuple(int(data.shape[index]) for index in order),
         dtype=np.dtype(data.dtype),
         load=load,
-        pixel_size=size,
-        unit=unit,
-        frame_step=step,
-        frame_unit=step_unit,
-        metadata=metadata,
+        calibration=calibrated(_axis(axes[roles.rows]), _axis(axes[roles.columns]), frames),
+        metadata=stated.metadata or {},
+        notes=stated.notes,
     )
 
 
-def _refusal(data: Any, axes: Sequence[Mapping[str, Any]], signal_type: str) -> Any:
-    units = [str(axis.get("units") or "").lower() for axis in axes]
+def _axis(axis: Described) -> Axis:
+    return Axis(axis.get("scale"), axis.get("units"), axis.get("offset"))
+
+
+def _roles(axes: Sequence[Described]) -> Roles:
+    """By `navigate`, which is false for both axes of an image; else in the order of the array."""
+    image = [index for index, axis in enumerate(axes) if axis.get("navigate") is False]
+    if len(image) != 2:
+        image = [len(axes) - 2, len(axes) - 1]
+    others = [index for index in range(len(axes)) if index not in image]
+    return Roles(image[0], image[1], others[0] if others else None)
+
+
+def _refusal(data: Any, axes: Sequence[Described], stated: Stated) -> FormatError | None:
     if data.ndim < 2:
         return not_an_image(f"a spectrum or profile of {data.size} values")
-    if data.dtype.names is not None:
+    if np.dtype(data.dtype).names is not None:
         return not_grayscale("colours")
-    spectral = any(unit in SPECTRAL_UNITS for unit in units) or signal_type.startswith(
-        SPECTRAL_TYPES
-    )
-    if spectral and (data.ndim > 2 or any(unit in SPECTRAL_UNITS for unit in units)):
-        return not_an_image(f"a spectrum image of shape {data.shape}")
+    if _is_spectral(axes, stated):
+        what = "a line of spectra" if data.ndim == 2 else "a spectrum image"
+        return not_an_image(f"{what} of shape {tuple(data.shape)}")
     if data.ndim > 3:
-        return not_an_image(f"data of {data.ndim} dimensions, {data.shape}")
+        return not_an_image(f"data of {data.ndim} dimensions, {tuple(data.shape)}")
     return None
 
 
-def _name(axis: Mapping[str, Any]) -> str:
-    return str(axis.get("name") or "").lower()
-
-
-def _step(axis: Mapping[str, Any]) -> tuple[float | None, str | None]:
-    unit = canonical(axis.get("units"))
-    return (None, None) if unit is None else (float(axis.get("scale") or 0.0), unit)
+def _is_spectral(axes: Sequence[Described], stated: Stated) -> bool:
+    """Whether one axis is that of a spectrum: as the file says, else by its unit or name."""
+    signal_axes = [axis for axis in axes if axis.get("navigate") is False]
+    told = all(isinstance(axis.get("navigate"), bool) for axis in axes) and signal_axes != []
+    if told and len(signal_axes) == 1:
+        return True
+    if not told and stated.record_by == "spectrum":
+        return True
+    if any(str(axis.get("units") or "").lower() in SPECTRAL_UNITS for axis in axes):
+        return True
+    if any(str(axis.get("name") or "").lower() in SPECTRAL_NAMES for axis in axes):
+        return True
+    is_image = told or stated.record_by == "image"
+    return stated.signal_type.startswith(SPECTRAL_TYPES) and (len(axes) > 2 or not is_image)

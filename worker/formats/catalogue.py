@@ -36,6 +36,7 @@ FORMATS = (
     Format("emi", "FEI TIA image with its series", (".emi",), None, *[True] * 4),
     Format("velox", "Thermo Fisher Velox EMD", (".emd",), None, *[True] * 4),
     Format("ncem", "NCEM (Berkeley) EMD", (".emd",), None, *[True] * 4),
+    Format("hdf5", "HDF5 with arrays", (".h5", ".hdf5"), None, True, False, True, True),
 )
 
 MEDIA_TYPES = {each.name: each.media_type for each in FORMATS if each.media_type is not None}

@@ -36,7 +36,12 @@ BEAM_CURRENT = {  # A
     "optics.lastmeasuredscreencurrent": 1.0,
     "tem.beamcurrent": 1e-9,
 }
-DETECTOR = ("binaryresult.detector", "detectormetadata.detectorname", "detectors.detector")
+DETECTOR = (
+    "binaryresult.detector",
+    "detectormetadata.detectorname",
+    "detectors.detector",
+    "detectors.name",
+)
 DETECTOR_IN_TITLE = re.compile(
     r"(?<![a-z])(HAADF|MAADF|LAADF|ABF|ADF|BF|DF[0-9]*)(?![a-z])", re.IGNORECASE
 )

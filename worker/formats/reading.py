@@ -15,7 +15,7 @@ import numpy as np
 from reucid_core.errors import ImageError
 from reucid_core.image import check_image
 from worker.contract import FileInfo, ImageInfo, SkippedSignal
-from worker.formats import hierarchical, microscope, mrc, npy, png, tiff
+from worker.formats import arrays, dm, hierarchical, hspy, mrc, ncem, npy, png, tia, tiff, velox
 from worker.formats.catalogue import READABLE
 from worker.formats.errors import FormatError, LimitError
 from worker.formats.file_limits import MOST_FRAMES, MOST_SIGNALS
@@ -31,7 +31,7 @@ MAGIC = {
     b"MM\0+": "tiff",
     b"\x89PNG\r\n\x1a\n": "png",
     b"\x93NUMPY": "npy",
-    microscope.SER_MAGIC: "ser",
+    tia.SER_MAGIC: "ser",
     b"JK\x00\x02": "emi",
     b"\0\0\0\x03": "dm3",
     b"\0\0\0\x04": "dm4",
@@ -40,13 +40,14 @@ OPENED = {
     "tiff": tiff.opened,
     "png": png.opened,
     "npy": npy.opened,
-    "dm3": microscope.opened_dm,
-    "dm4": microscope.opened_dm,
-    "ser": microscope.opened_ser,
+    "dm3": dm.opened,
+    "dm4": dm.opened,
+    "ser": tia.opened_ser,
     "mrc": mrc.opened,
-    "velox": hierarchical.opened_velox,
-    "ncem": hierarchical.opened_ncem,
-    "hspy": hierarchical.opened_hspy,
+    "velox": velox.opened,
+    "ncem": ncem.opened,
+    "hspy": hspy.opened,
+    "hdf5": arrays.opened,
 }
 # What is denoised when nobody chose: the first signal by the first of these that any fits.
 PREFERRED = (r"haadf", r"(?<![a-z])[ml]?a?adf|annular dark|(?<![a-z])df[0-9]*(?![a-z])")
@@ -126,7 +127,7 @@ def _opened(
     format_: str, path: Path, companions: Sequence[Path]
 ) -> AbstractContextManager[Signals]:
     if format_ == "emi":
-        return microscope.opened_emi(path, companions)
+        return tia.opened_emi(path, companions)
     return OPENED[format_](path)
 
 
@@ -146,7 +147,8 @@ def _decode(format_: str, signals: Signals, max_pixels: int) -> Decoded:
     if not pixels:
         raise _no_image(refused)
     skipped = tuple(SkippedSignal(plain(each.title, 200), str(each.error)) for each in refused)
-    return Decoded(pixels, FileInfo(format_, tuple(infos), skipped, default_signal(infos)))
+    default = None if format_ == "hdf5" and len(infos) > 1 else default_signal(infos)
+    return Decoded(pixels, FileInfo(format_, tuple(infos), skipped, default))
 
 
 def _sorted_out(signals: Signals) -> tuple[list[Found], list[Refused]]:
@@ -209,20 +211,24 @@ def _loaded(signal: Found) -> Pixels:
 
 def _info(format_: str, signal: Found, pixels: Pixels) -> ImageInfo:
     taken = instrument(signal.metadata, signal.title)
+    scale = signal.calibration
     return ImageInfo(
         format=format_,
         shape=pixels.shape,
         dtype=pixels.dtype.name,
-        pixel_size=signal.pixel_size,
-        unit=signal.unit,
+        pixel_size=scale.pixel_size,
+        unit=scale.unit,
         metadata=json_safe(signal.metadata),
         title=plain(signal.title, 200),
-        frame_step=signal.frame_step,
-        frame_unit=signal.frame_unit,
+        frame_step=scale.frame_step,
+        frame_unit=scale.frame_unit,
         detector=None if taken.detector is None else plain(taken.detector, 100),
         beam_energy=taken.beam_energy,
         dwell_time=taken.dwell_time,
-        dose=taken.dose(signal.pixel_size, signal.unit),
+        dose=taken.dose(scale.pixel_size, scale.unit),
+        origin=scale.origin,
+        frame_origin=scale.frame_origin,
+        notes=tuple(plain(note, 300) for note in (*signal.notes, *scale.notes)),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.formats.calibration import Calibration
 from worker.formats.errors import FormatError
 
 Pixels = NDArray[Any]
@@ -28,11 +29,9 @@ class Found:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     load: Callable[[], Any]
-    pixel_size: tuple[float, float] | None = None  # height, width in `unit`
-    unit: str | None = None
-    frame_step: float | None = None  # from frame to frame, in `frame_unit`
-    frame_unit: str | None = None
+    calibration: Calibration = field(default_factory=Calibration)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # beside those of the calibration
 
 
 @dataclass(frozen=True)

@@ -5,3 +5,11 @@ def plain(text: str, longest: int = 2048) -> str:
     """As every database and JSON document can hold it: no NUL, no half of a surrogate pair."""
     kept = text[:longest].replace("\0", "")
     return kept.encode("utf-8", "replace").decode("utf-8")
+
+
+def decoded(text: bytes) -> str:
+    """As UTF-8, and what is none of it as Latin-1, which has a character for every byte."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")

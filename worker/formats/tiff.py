@@ -4,35 +4,51 @@ No other file is opened: an OME-TIFF that names others is read as if they were a
 """
 
 import logging
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tifffile
 
+from worker.formats.calibration import Calibration
 from worker.formats.errors import FormatError
+from worker.formats.metadata import DETECTOR_IN_TITLE, instrument
+from worker.formats.ome import OmeImage, image_of, read_ome
 from worker.formats.signals import Found, Pixels, Refused, Signals, not_an_image, not_grayscale
-from worker.formats.units import canonical, pixel_size
+from worker.formats.tiff_tags import calibration_of, texts
 
-COARSEST_CALIBRATION = 1e-3  # cm per pixel; coarser is a printer's resolution, not a microscope's
 MULTI_FILE = {"mmstack", "ndtiff"}  # readers that look for files beside this one
 CHANNELS = "CS"  # axes whose items are images of their own
-GATAN_UNIT, GATAN_SCALE = 65003, 65009  # of x; y and the frames follow
-Size = tuple[tuple[float, float] | None, str | None]
+NO_IMAGEJ = "ImageJ's properties could not be read"
+PHOTOMETRIC = 262
+INVERTED = "the file says that 0 is white: inverted, so that 0 is black"
+LONGEST_TITLE = 80
+IN_ITS_OWN = ("ome", "imagej", "shaped")  # kinds of series that say themselves what they hold
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Pixel size and what is between frames."""
+class _Part:
+    """Pages of one size that belong together, and what is known of them."""
 
-    pixel_size: tuple[float, float] | None = None
-    unit: str | None = None
-    frame_step: float | None = None
-    frame_unit: str | None = None
+    title: str
+    axes: str
+    shape: tuple[int, ...]
+    dtype: Any
+    page: tifffile.TiffPage  # the first
+    load: Callable[[], Pixels]
+    calibration: Calibration
+    metadata: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()  # their names, where they have some
+
+    def channel(self, index: int) -> str:
+        named = self.channels[index] if index < len(self.channels) else ""
+        return named or f"channel {index}"
 
 
 @contextmanager
@@ -42,13 +58,122 @@ def opened(path: Path) -> Iterator[Signals]:
         with _no_page_lost():
             file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
             _check_complete(file)
-            calibration, metadata = _calibration(file), _metadata(file)
-            series = file.series
-        yield [
-            each
-            for number, each_series in enumerate(series, start=1)
-            for each in _channels(each_series, f"image {number}", calibration, metadata)
-        ]
+            about = _About(file)
+            parts = [
+                part
+                for number, series in enumerate(file.series, start=1)
+                for part in about.parts(series, f"image {number}")
+            ]
+        yield [each for part in parts for each in _channels(part)]
+
+
+class _About:
+    """What a file says of its pages: each page's own tags, and OME's and ImageJ's of the whole."""
+
+    def __init__(self, file: tifffile.TiffFile) -> None:
+        self._file = file
+        self._ome, self._notes = read_ome(file.ome_metadata) if file.ome_metadata else ([], ())
+        try:
+            self._imagej: dict[str, Any] = dict(file.imagej_metadata or {})
+        except Exception:
+            self._imagej, self._notes = {}, (*self._notes, NO_IMAGEJ)
+
+    def parts(self, series: tifffile.TiffPageSeries, untitled: str) -> Iterator[_Part]:
+        """A series as it is; pages that differ in calibration or detector are parted."""
+        runs = self._runs(series)
+        for number, run in enumerate(runs, start=1):
+            whole = len(runs) == 1
+            title = untitled if whole else f"{untitled}, part {number}"
+            yield self._part(series, run, title, whole=whole)
+
+    def _runs(self, series: tifffile.TiffPageSeries) -> list[list[int]]:
+        """Pages one after another, of the same calibration and detector."""
+        everything = list(range(len(series.pages)))
+        own = series.kind in IN_ITS_OWN or (self._ome and len(self._ome) == 1)
+        if own or len(everything) == 1 or len(series.axes) != 3 or None in series.pages:
+            return [everything]
+        keys = [self._key(series, index) for index in everything]
+        return [list(run) for _, run in groupby(everything, lambda index: keys[index])]
+
+    def _key(self, series: tifffile.TiffPageSeries, index: int) -> Any:
+        page = self._page(series, index)
+        scale = self._calibration(page, "")
+        title = _name(page)
+        return scale.pixel_size, scale.unit, instrument(dict(texts(page)), title).detector
+
+    def _page(self, series: tifffile.TiffPageSeries, index: int) -> tifffile.TiffPage:
+        """With tags of its own; a series has those of its first page alone."""
+        page = series.pages[index]
+        if page is None or index == 0 or page.index == series.keyframe.index:
+            return series.keyframe
+        own = self._file.pages.get(page.index, aspage=True)
+        return own if isinstance(own, tifffile.TiffPage) else series.keyframe
+
+    def _calibration(self, page: tifffile.TiffPage, frames: str) -> Calibration:
+        ome = image_of(self._ome, page.index)
+        found = Calibration() if ome is None else ome.calibration()
+        other = calibration_of(page, self._imagej, frames)
+        if found.pixel_size is None:
+            return other if other.pixel_size is not None or not found.notes else found
+        return _completed(found, other)
+
+    def _part(
+        self, series: tifffile.TiffPageSeries, run: list[int], untitled: str, *, whole: bool
+    ) -> _Part:
+        page = self._page(series, run[0])
+        ome = image_of(self._ome, page.index)
+        frames = "".join(a for a in series.axes[:-2] if a not in CHANNELS)
+
+        def load() -> Pixels:
+            if whole:
+                return np.asarray(series.asarray())
+            return np.asarray(series.asarray())[run]
+
+        shape = series.shape if whole else (len(run), *series.shape[1:])
+        singles = [a for a, size in zip(series.axes, shape, strict=True) if size == 1]
+        frames = "".join(axis for axis in frames if axis not in singles)
+        return _Part(
+            title=series.name or ("" if ome is None else ome.name) or _name(page) or untitled,
+            axes=series.axes,
+            shape=shape,
+            dtype=series.dtype,
+            page=page,
+            load=load,
+            calibration=self._calibration(page, frames),
+            metadata=self._metadata(page, ome),
+            notes=self._notes,
+            channels=() if ome is None else ome.channels,
+        )
+
+    def _metadata(self, page: tifffile.TiffPage, ome: OmeImage | None) -> dict[str, Any]:
+        found = dict(texts(page))
+        if ome is not None:
+            found["ome"] = {"name": ome.name, **ome.pixels}
+            named = [name for name in ome.channels if DETECTOR_IN_TITLE.search(name)]
+            if len(ome.channels) == 1 and named:
+                found["detectors"] = {"detector": named[0]}
+        return found | ({"imagej": self._imagej} if self._imagej else {})
+
+
+def _completed(ome: Calibration, tags: Calibration) -> Calibration:
+    """With what OME has no place for, such as degrees between frames, out of tags that agree."""
+    if (ome.pixel_size, ome.unit) != (tags.pixel_size, tags.unit):
+        return ome
+    kept = {name: value for name, value in vars(ome).items() if value is not None}
+    if ome.frame_step is not None:
+        return replace(tags, **kept)
+    along = {name: getattr(tags, name) for name in ("frame_step", "frame_unit", "frame_origin")}
+    return replace(tags, **kept | along)
+
+
+def _name(page: tifffile.TiffPage) -> str:
+    """The name of a page, or a description that is one: short, and no program's."""
+    for name, text in texts(page):
+        words = str(text).strip()
+        short = len(words) <= LONGEST_TITLE and not re.search(r"[=<>{}\n\r]", words)
+        if name in ("PageName", "ImageDescription") and words and short:
+            return words
+    return ""
 
 
 def _check_complete(file: tifffile.TiffFile) -> None:
@@ -90,44 +215,56 @@ class _Complaints(logging.Handler):
             self.texts.append(text[:200])
 
 
-def _channels(
-    series: tifffile.TiffPageSeries,
-    untitled: str,
-    calibration: Calibration,
-    metadata: dict[str, Any],
-) -> Iterator[Found | Refused]:
-    title = series.name or untitled
-    refusal = _refusal(series)
+def _channels(part: _Part) -> Iterator[Found | Refused]:
+    refusal = _refusal(part)
     if refusal is not None:
-        yield Refused(title, refusal)
+        yield Refused(part.title, refusal)
         return
-    axes, shape = _without_singles(series.axes, series.shape)
+    axes, shape = _without_singles(part.axes, part.shape)
     channel = next((axes.index(name) for name in CHANNELS if name in axes), None)
     count = 1 if channel is None else shape[channel]
     frames = [size for i, size in enumerate(shape[:-2]) if i != channel]
     of_image = (int(np.prod(frames)), *shape[-2:]) if frames else shape[-2:]
+    inverted = _is_inverted(part.page)
     for index in range(count):
 
         def load(index: int = index) -> Pixels:
-            pixels = series.asarray().reshape(shape)
+            pixels = part.load().reshape(shape)
             if channel is not None:
                 pixels = np.moveaxis(pixels, channel, 0)[index]
-            return pixels.reshape(of_image)
+            pixels = pixels.reshape(of_image)
+            return _upright(pixels, part.page.bitspersample) if inverted else pixels
 
         yield Found(
-            title if count == 1 else f"{title}, channel {index}",
+            part.title if count == 1 else f"{part.title}, {part.channel(index)}",
             of_image,
-            series.dtype,
+            np.dtype(part.dtype),
             load,
-            **vars(calibration),
-            metadata=metadata,
+            part.calibration,
+            part.metadata,
+            (*part.notes, *((INVERTED,) if inverted else ())),
         )
 
 
-def _refusal(series: tifffile.TiffPageSeries) -> FormatError | None:
-    page = series.keyframe
+def _is_inverted(page: tifffile.TiffPage) -> bool:
+    """Whether 0 is said to be white; a page that says nothing is taken as others are."""
+    return PHOTOMETRIC in page.tags and page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+
+
+def _upright(pixels: Pixels, bits: int) -> Pixels:
+    """With 0 for black: 255 - v of 8 bits; of signed integers and floats, turned in their range."""
+    if pixels.dtype.kind == "u":
+        return np.asarray(2**bits - 1 - pixels, pixels.dtype)
+    if pixels.dtype.kind == "i":
+        return ~pixels
+    return np.asarray(pixels.max(initial=0) - pixels, pixels.dtype)
+
+
+def _refusal(part: _Part) -> FormatError | None:
+    page = part.page
     photometric = tifffile.PHOTOMETRIC(page.photometric)
-    gray = photometric == tifffile.PHOTOMETRIC.MINISBLACK or _is_gray_ramp(page.colormap)
+    gray = photometric in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
+    gray = gray or _is_gray_ramp(page.colormap)
     if page.bitspersample == 1:
         return not_grayscale("a bilevel TIFF, 1 bit per pixel")
     if page.samplesperpixel != 1 or not gray:
@@ -136,8 +273,8 @@ def _refusal(series: tifffile.TiffPageSeries) -> FormatError | None:
         )
     if page.is_reduced:
         return not_an_image("a thumbnail of another image")
-    if series.dtype is None or series.axes[-2:] != "YX":
-        return not_an_image(f"a series with the axes {series.axes}")
+    if part.dtype is None or part.axes[-2:] != "YX":
+        return not_an_image(f"a series with the axes {part.axes}")
     return None
 
 
@@ -153,91 +290,3 @@ def _is_gray_ramp(colormap: Pixels | None) -> bool:
         return False
     red, green, blue = colormap.astype(np.int64)
     return bool((red == green).all() and (red == blue).all() and (np.diff(red) > 0).all())
-
-
-def _calibration(file: tifffile.TiffFile) -> Calibration:
-    """From OME, DigitalMicrograph, FEI and ImageJ, else a plausible resolution in centimetres."""
-    for source in (_ome, _gatan, _fei):
-        found = source(file)
-        if found.pixel_size is not None:
-            return found
-    imagej = file.imagej_metadata or {}
-    size, unit = _resolution(file)
-    for step, step_unit in (("finterval", "s"), ("spacing", unit)):
-        if isinstance(imagej.get(step), float | int) and imagej[step] > 0:
-            return Calibration(size, unit, float(imagej[step]), step_unit)
-    return Calibration(size, unit)
-
-
-def _ome(file: tifffile.TiffFile) -> Calibration:
-    if not file.ome_metadata:
-        return Calibration()
-    root = ET.fromstring(file.ome_metadata)  # noqa: S314  (in a child with limits)
-    for element in root.iter():
-        if element.tag.endswith("}Pixels"):
-            get = element.attrib.get
-            unit = get("PhysicalSizeXUnit", "µm")  # OME's default
-            size, unit_ = pixel_size(get("PhysicalSizeY"), get("PhysicalSizeX"), unit)
-            return Calibration(size, unit_, *_ome_step(element.attrib))
-    return Calibration()
-
-
-def _ome_step(attributes: dict[str, str]) -> tuple[float | None, str | None]:
-    for name, axis, default in (("TimeIncrement", "SizeT", "s"), ("PhysicalSizeZ", "SizeZ", "µm")):
-        if name in attributes and attributes.get(axis, "1") != "1":
-            unit = attributes.get(f"{name}Unit", default)
-            return float(attributes[name]), canonical(unit)
-    return None, None
-
-
-def _gatan(file: tifffile.TiffFile) -> Calibration:
-    tags = file.pages.first.tags
-    values = [tags.get(code) for code in (GATAN_SCALE + 1, GATAN_SCALE, GATAN_UNIT)]
-    if not all(values):
-        return Calibration()
-    size, unit = pixel_size(*(tag.value for tag in values if tag is not None))
-    step, step_unit = tags.get(GATAN_SCALE + 2), tags.get(GATAN_UNIT + 2)
-    if step is None or step_unit is None:
-        return Calibration(size, unit)
-    return Calibration(size, unit, float(step.value), canonical(step_unit.value))
-
-
-def _fei(file: tifffile.TiffFile) -> Calibration:
-    scan = (file.fei_metadata or {}).get("Scan") or {}
-    return Calibration(*pixel_size(scan.get("PixelHeight"), scan.get("PixelWidth"), "m"))
-
-
-def _resolution(file: tifffile.TiffFile) -> Size:
-    page = file.pages.first
-    unit = str((file.imagej_metadata or {}).get("unit", ""))
-    per_unit = [_ratio(page.tags.get(name)) for name in ("YResolution", "XResolution")]
-    if not all(per_unit):
-        return None, None
-    height, width = (1 / value for value in per_unit)
-    if unit != "cm" and canonical(unit) is not None:
-        return pixel_size(height, width, unit)
-    resolution_unit = page.tags.get("ResolutionUnit")
-    centimetres = resolution_unit is not None and resolution_unit.value == 3
-    if (centimetres or unit == "cm") and max(height, width) <= COARSEST_CALIBRATION:
-        return (height * 1e7, width * 1e7), "nm"
-    return None, None
-
-
-def _ratio(tag: Any) -> float:
-    if tag is None or not tag.value[1]:
-        return 0.0
-    return float(tag.value[0]) / float(tag.value[1])
-
-
-def _metadata(file: tifffile.TiffFile) -> dict[str, Any]:
-    """What the file says of itself, by who says it."""
-    tags = file.pages.first.tags
-    plain = ("ImageDescription", "Software", "DateTime", "Artist", "Make", "Model", "HostComputer")
-    found: dict[str, Any] = {
-        name: tags[name].value for name in plain if name in tags and tags[name].value
-    }
-    for name in ("imagej_metadata", "fei_metadata", "sis_metadata", "sem_metadata"):
-        value = getattr(file, name, None)
-        if value:
-            found[name.removesuffix("_metadata")] = dict(value)
-    return found

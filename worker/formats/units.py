@@ -1,47 +1,43 @@
 """Units of calibrated axes, as one spelling of each."""
 
-import math
 from typing import Any
 
-from worker.formats.text import plain
+from worker.formats.text import decoded, plain
 
 _SPELLINGS = {
     "nm": ("nm", "nanometer", "nanometers", "nanometre"),
     "µm": ("um", "µm", "μm", "micron", "microns", "micrometer", "micrometre", "\\u00b5m"),
     "Å": ("a", "å", "angstrom", "angstroms", "\\u00c5"),
     "pm": ("pm", "picometer", "picometre"),
-    "mm": ("mm", "millimeter", "millimetre"),
+    "mm": ("mm", "millimeter", "millimeters", "millimetre"),
+    "cm": ("cm", "centimeter", "centimeters", "centimetre"),
+    "fm": ("fm", "femtometer", "femtometre"),
     "m": ("m", "meter", "meters", "metre", "metres"),
+    "1/m": ("1/m", "m^-1", "1/meters"),
+    "1/µm": ("1/um", "1/µm", "1/μm", "um^-1", "µm^-1"),
     "1/nm": ("1/nm", "nm^-1", "1/n"),
-    "1/Å": ("1/a", "1/å", "1/angstrom", "a^-1"),
+    "1/Å": ("1/a", "1/å", "1/angstrom", "a^-1", "å^-1"),
     "s": ("s", "sec", "second", "seconds"),
+    "ms": ("ms", "msec", "millisecond", "milliseconds"),
+    "µs": ("us", "µs", "μs", "microsecond", "microseconds"),
+    "min": ("min", "minute", "minutes"),
     "deg": ("deg", "°", "degree", "degrees"),
 }
 _CANONICAL = {spelling: unit for unit, all_ in _SPELLINGS.items() for spelling in all_}
-NANOMETRES = {"m": 1e9, "mm": 1e6, "µm": 1e3, "nm": 1.0, "Å": 0.1, "pm": 1e-3}
-NONE = ("", "none", "pixel", "pixels", "px", "<undefined>", "undefined", "inch")
+_PUNCTUATION = str.maketrans("", "", "[]_\0")  # NCEM's EMD has [n_m] for nm
+NANOMETRES = {"m": 1e9, "cm": 1e7, "mm": 1e6, "µm": 1e3, "nm": 1.0, "Å": 0.1, "pm": 1e-3}
+NANOMETRES |= {"fm": 1e-6}
+RECIPROCAL_NANOMETRES = {"1/m": 1e-9, "1/µm": 1e-3, "1/nm": 1.0, "1/Å": 10.0}
+NONE = ("", "none", "pixel", "pixels", "px", "<undefined>", "undefined", "inch", "referenceframe")
 
 
 def canonical(unit: Any) -> str | None:
     """One spelling of a unit; None for none at all."""
-    text = unit.decode("utf-8", "replace") if isinstance(unit, bytes) else str(unit or "")
-    text = text.strip().strip("[]").replace("_", "").strip("\0 ")
-    if text.lower() in NONE:
+    text = decoded(unit) if isinstance(unit, bytes) else str(unit or "")
+    text = text.translate(_PUNCTUATION).strip()
+    if text.lower().replace(" ", "") in NONE:
         return None
     return _CANONICAL.get(text.lower().replace(" ", ""), plain(text, 20))
-
-
-def pixel_size(height: Any, width: Any, unit: Any) -> tuple[tuple[float, float] | None, str | None]:
-    """Pixel size and unit, metres in nm; None for both when a file states none that can be."""
-    unit = canonical(unit)
-    try:
-        sides = float(height), float(width)
-    except (TypeError, ValueError):
-        return None, None
-    if unit is None or not all(math.isfinite(side) and side != 0 for side in sides):
-        return None, None
-    scale, unit = (NANOMETRES["m"], "nm") if unit == "m" else (1.0, unit)
-    return (abs(sides[0]) * scale, abs(sides[1]) * scale), unit
 
 
 def in_nanometres(size: tuple[float, float], unit: str | None) -> tuple[float, float] | None:

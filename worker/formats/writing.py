@@ -14,9 +14,12 @@ import tifffile
 
 from worker.contract import ImageInfo
 from worker.formats.conversion import Pixels, to_dtype
+from worker.formats.gatan import gatan_tags
 from worker.formats.picture import Look, picture
 from worker.formats.units import NANOMETRES, in_nanometres
 
+HYPERSPY = "2.0"  # the version whose layout is written
+OME_TIMES = ("s", "ms", "µs", "min")
 IMAGEJ_TYPES = (np.uint8, np.uint16, np.float32)
 IMAGEJ_UNITS = {"µm": "um", "Å": "A"}  # in ASCII
 MRC_TYPES = (np.int8, np.int16, np.uint16, np.float16, np.float32)
@@ -62,12 +65,14 @@ def write(
 def _write_tiff(path: Path, pixels: Pixels, info: ImageInfo, source: bool) -> None:
     if not source:
         pixels = _as_counts(pixels, np.uint16)
+    tags: dict[str, Any] = {"extratags": gatan_tags(info, stack=pixels.ndim == 3)}
     if pixels.ndim == 3:
-        _write_ome(path, pixels, info)
+        _write_ome(path, pixels, info, tags)
     elif pixels.dtype.type in IMAGEJ_TYPES:
-        tifffile.imwrite(path, pixels, imagej=True, metadata=_imagej(info), **_per_unit(info))
+        stated = tags | _per_unit(info)
+        tifffile.imwrite(path, pixels, imagej=True, metadata=_imagej(info), **stated)
     else:  # exact, though ImageJ reads other types through Bio-Formats only
-        tifffile.imwrite(path, pixels, metadata=_imagej(info), **_per_unit(info))
+        tifffile.imwrite(path, pixels, metadata=_imagej(info), **tags, **_per_unit(info))
 
 
 def _as_counts(pixels: Pixels, counts: type[np.integer[Any]]) -> Pixels:
@@ -76,10 +81,13 @@ def _as_counts(pixels: Pixels, counts: type[np.integer[Any]]) -> Pixels:
     return pixels.astype(counts if fits else np.float32)
 
 
-def _imagej(info: ImageInfo) -> dict[str, str]:
+def _imagej(info: ImageInfo) -> dict[str, Any]:
     """ImageJ's properties; `Info` is what its Image > Show Info... shows."""
     unit = IMAGEJ_UNITS.get(info.unit or "", info.unit or "").encode("ascii", "replace").decode()
-    stated = {"axes": "YX"} | ({"unit": unit} if unit else {})
+    stated: dict[str, Any] = {"axes": "YX"} | ({"unit": unit} if unit else {})
+    if info.origin is not None and info.pixel_size is not None:  # ImageJ has zero's place in pixels
+        y, x = (-place / side for place, side in zip(info.origin, info.pixel_size, strict=True))
+        stated |= {"xorigin": x, "yorigin": y}
     return stated | ({"Info": _as_text(info.metadata)} if info.metadata else {})
 
 
@@ -94,7 +102,7 @@ def _per_unit(info: ImageInfo) -> dict[str, Any]:
     return {"resolution": (1 / width, 1 / height), "resolutionunit": "NONE"}
 
 
-def _write_ome(path: Path, pixels: Pixels, info: ImageInfo) -> None:
+def _write_ome(path: Path, pixels: Pixels, info: ImageInfo, tags: dict[str, Any]) -> None:
     resolution: dict[str, Any] = {}
     stated: dict[str, Any] = {"axes": "TYX", "Name": info.title or "result"}
     # By default of time and network card: the same stack would never give the same file.
@@ -109,14 +117,32 @@ def _write_ome(path: Path, pixels: Pixels, info: ImageInfo) -> None:
         per_cm = None if sides is None else (PER_CENTIMETRE / sides[1], PER_CENTIMETRE / sides[0])
         if per_cm is not None and max(per_cm) < LARGEST_RESOLUTION:  # for readers of tags only
             resolution = {"resolution": per_cm, "resolutionunit": "CENTIMETER"}
-    if info.frame_step and info.frame_unit == "s":
-        stated |= {"TimeIncrement": info.frame_step, "TimeIncrementUnit": "s"}
-    elif info.frame_step and info.frame_unit in NANOMETRES:
-        stated |= {"axes": "ZYX", "PhysicalSizeZ": info.frame_step}
-        stated |= {"PhysicalSizeZUnit": info.frame_unit}
+    step = info.frame_step if info.frame_step and info.frame_step > 0 else None
+    if step and info.frame_unit in OME_TIMES:
+        stated |= {"TimeIncrement": step, "TimeIncrementUnit": info.frame_unit}
+    elif step and info.frame_unit in NANOMETRES:
+        stated |= {"axes": "ZYX", "PhysicalSizeZ": step, "PhysicalSizeZUnit": info.frame_unit}
+    stated |= _planes(len(pixels), info, step)
     tifffile.imwrite(
-        path, pixels, ome=True, photometric="minisblack", metadata=stated, **resolution
+        path, pixels, ome=True, photometric="minisblack", metadata=stated, **resolution, **tags
     )
+
+
+def _planes(count: int, info: ImageInfo, step: float | None) -> dict[str, Any]:
+    """Where each plane is: OME has no offset of an axis but this."""
+    places: dict[str, list[Any]] = {}
+    if info.origin is not None and info.unit in NANOMETRES:
+        for axis, place in zip("YX", info.origin, strict=True):
+            places |= {
+                f"Position{axis}": [place] * count,
+                f"Position{axis}Unit": [info.unit] * count,
+            }
+    if info.frame_origin is not None and step:
+        along = [info.frame_origin + step * n for n in range(count)]
+        name = "DeltaT" if info.frame_unit in OME_TIMES else "PositionZ"
+        if name == "DeltaT" or info.frame_unit in NANOMETRES:
+            places |= {name: along, f"{name}Unit": [info.frame_unit] * count}
+    return {"Plane": places} if places else {}
 
 
 def _write_npy(path: Path, pixels: Pixels, _info: ImageInfo, _source: bool) -> None:
@@ -136,6 +162,8 @@ def _write_mrc(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> No
         sides = in_nanometres(info.pixel_size, info.unit) if info.pixel_size else None
         if sides is not None:
             file.voxel_size = (sides[1] * 10, sides[0] * 10, 0)  # Å
+            y, x = in_nanometres(info.origin or (0.0, 0.0), info.unit) or (0.0, 0.0)
+            file.header.origin = (x * 10, y * 10, 0)
         else:
             file.voxel_size = (0, 0, 0)
         label = f"REUCID {version('reucid')}: {info.title}"
@@ -152,7 +180,8 @@ def _write_hspy(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> N
         "axes": _hyperspy_axes(pixels, info),
         "metadata": _hyperspy_metadata(info),
         "original_metadata": _hdf5_names(info.metadata),
-        "package_info": {"package": "reucid", "package_version": version("reucid")},
+        # The package whose class a signal is of, which HyperSpy looks for when it opens the file.
+        "package_info": {"package": "hyperspy", "package_version": HYPERSPY},
         "learning_results": {},
         "models": {},
         "attributes": {"_lazy": False, "ragged": False},
@@ -163,9 +192,11 @@ def _write_hspy(path: Path, pixels: Pixels, info: ImageInfo, _source: bool) -> N
 
 def _hyperspy_axes(pixels: Pixels, info: ImageInfo) -> list[dict[str, Any]]:
     height, width = info.pixel_size or (1.0, 1.0)
-    sides = [("y", height, info.unit, False), ("x", width, info.unit, False)]
+    top, left = info.origin or (0.0, 0.0)
+    sides = [("y", height, top, info.unit, False), ("x", width, left, info.unit, False)]
     if pixels.ndim == 3:
-        sides.insert(0, ("frame", info.frame_step or 1.0, info.frame_unit, True))
+        step, first = info.frame_step or 1.0, info.frame_origin or 0.0
+        sides.insert(0, ("frame", step, first, info.frame_unit, True))
     return [
         {
             "_type": "UniformDataAxis",
@@ -173,12 +204,12 @@ def _hyperspy_axes(pixels: Pixels, info: ImageInfo) -> list[dict[str, Any]]:
             "size": size,
             "index_in_array": index,
             "scale": scale,
-            "offset": 0.0,
+            "offset": offset,
             "units": unit,
             "navigate": navigate,
             "is_binned": False,
         }
-        for index, (size, (name, scale, unit, navigate)) in enumerate(
+        for index, (size, (name, scale, offset, unit, navigate)) in enumerate(
             zip(pixels.shape, sides, strict=True)
         )
     ]

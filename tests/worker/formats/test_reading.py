@@ -271,9 +271,9 @@ def test_an_ome_tiff_opens_no_other_file(tmp_path: Path) -> None:
         assert not (image == 77).all(axis=(-1, -2)).any()
 
 
-def test_unknown_hdf5_is_refused(tmp_path: Path) -> None:
+def test_hdf5_without_an_array_of_two_dimensions_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "file", "w") as file:
-        file["data"] = pixels()
+        file["data"], file["text"] = pixels()[0], "text"
     with pytest.raises(FormatError, match="HDF5 file of an unknown kind") as refused:
         one_image(tmp_path / "file")
     assert refused.value.code == "unsupported_format"

@@ -4,9 +4,9 @@ from math import prod
 
 from worker.decoding.admission.declared import Declared, check_frames
 from worker.decoding.admission.source import Source
+from worker.formats.mrc import MODES, check_mode
 
 HEADER = 1024  # bytes
-BITS = {0: 8, 1: 16, 2: 32, 3: 32, 4: 64, 6: 16, 12: 16, 101: 4}  # of a pixel, by mode
 BIG_ENDIAN = b"\x11\x11"
 
 
@@ -22,9 +22,24 @@ def check_mrc(source: Source, declared: Declared) -> None:
     (extension,) = source.unpack(order + "i", 92)
     if min(shape) < 1 or extension < 0:
         raise ValueError(f"got a header that declares {shape} pixels and {extension} bytes more")
-    if mode not in BITS:
-        raise ValueError(f"got mode {mode}, expected one of {', '.join(map(str, BITS))}")
+    check_mode(mode)
     check_frames(shape[2])
-    decoded = prod(shape) * BITS[mode] // 8
+    decoded = prod(shape) * MODES[mode]
     declared.add(prod(shape), decoded, stored=True)
-    source.read(HEADER + extension + decoded, 0)  # they are all there
+    needed = HEADER + extension + decoded
+    if needed > source.size:
+        raise ValueError(_missing(source.size, extension, decoded))
+
+
+def _missing(size: int, extension: int, decoded: int) -> str:
+    """What a file that is too short lacks: most often what was to come after its header."""
+    if extension and size >= HEADER + decoded:
+        return (
+            f"the header declares an extended header of {extension} bytes (nsymbt) before "
+            f"{decoded} bytes of pixels, and the file has {size - HEADER} bytes for both: the "
+            "extended header is missing, or was cut off without setting nsymbt to 0"
+        )
+    return (
+        f"got {max(size - HEADER - extension, 0)} bytes of pixels, expected the {decoded} that the "
+        "header declares"
+    )

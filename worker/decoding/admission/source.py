@@ -29,7 +29,8 @@ class Source:
         """
         if offset < 0 or count < 0 or offset + count > self.size:
             raise ValueError(
-                f"got a file of {self.size} bytes, expected {count} more at byte {offset}"
+                f"got a file of {self.size} bytes, expected at least {offset + count}: it ends "
+                "before what it declares"
             )
         self._file.seek(offset)
         return self._file.read(count)

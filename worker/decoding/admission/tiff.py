@@ -28,6 +28,38 @@ CODECS = {
     34925: "LZMA",
     50000: "Zstandard",
 }
+REFUSED = {
+    2: "CCITT RLE",
+    3: "CCITT fax 3",
+    4: "CCITT fax 4",
+    6: "JPEG",
+    7: "JPEG",
+    9: "JBIG",
+    10: "JBIG",
+    99: "JPEG",
+    22610: "JPEG XR",
+    32809: "ThunderScan",
+    33003: "JPEG 2000",
+    33004: "JPEG 2000",
+    33005: "JPEG 2000",
+    33007: "JPEG",
+    34661: "JBIG",
+    34676: "SGI Log",
+    34677: "SGI Log",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34892: "JPEG",
+    34927: "WebP",
+    34933: "PNG",
+    34934: "JPEG XR",
+    48124: "Jetraw",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+    65000: "EER",
+    65001: "EER",
+    65002: "EER",
+}
 MOST_TAGS = 4096  # of one page
 
 
@@ -113,8 +145,8 @@ def _check_page(source: Source, declared: Declared, tags: Tags) -> None:
     if codec not in CODECS:
         raise FormatError(
             "unsupported_format",
-            f"got a TIFF with compression {codec}, expected one of "
-            f"{', '.join(sorted(set(CODECS.values())))}: save it without compression",
+            f"got a TIFF with compression {codec} ({REFUSED.get(codec, 'unknown')}), expected one "
+            f"of {', '.join(sorted(set(CODECS.values())))}: save it without compression",
         )
     bits = max((int(value) for value in tags.get(BITS, ())), default=1)
     shape = [_first(tags, tag, default) for tag, default in _SHAPE]

@@ -1,0 +1,26 @@
+"""Numbers of the SER files that belong to an EMI file: 12 for NAME_12.ser."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+NUMBER = re.compile(r"[0-9]{1,4}")
+
+
+def series_number(name: str) -> int | None:
+    """The number that ends a name, with its suffix or without; None when there is none."""
+    stem = name[:-4] if name.lower().endswith(".ser") else name
+    last = re.split(r"[_-]", stem)[-1]
+    return int(last) if NUMBER.fullmatch(last) and last != stem else None
+
+
+def series_numbers(names: Sequence[str]) -> list[int]:
+    """The number of each, or its place from 1 when they are not told apart by numbers."""
+    numbers = [number for name in names if (number := series_number(name)) is not None]
+    return numbers if len(set(numbers)) == len(names) else list(range(1, len(names) + 1))
+
+
+def numbered(series: Sequence[Path]) -> list[tuple[int, Path]]:
+    """Files in the order of their numbers, each with its number."""
+    numbers = series_numbers([each.name for each in series])
+    return sorted(zip(numbers, series, strict=True))
