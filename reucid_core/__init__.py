@@ -16,6 +16,8 @@ from reucid_core.errors import (
     ReucidError,
 )
 from reucid_core.frames import denoise_frames
+from reucid_core.noise import NoiseModel, estimate_noise
+from reucid_core.noise_floor import noise_floor
 from reucid_core.params import DenoiseParams
 from reucid_core.pipeline import Progress, Result, denoise
 from reucid_core.report import Report, StackReport
@@ -26,6 +28,7 @@ __all__ = [
     "ImageError",
     "MemoryBudgetError",
     "ModelError",
+    "NoiseModel",
     "ParameterError",
     "Progress",
     "Report",
@@ -34,4 +37,6 @@ __all__ = [
     "StackReport",
     "denoise",
     "denoise_frames",
+    "estimate_noise",
+    "noise_floor",
 ]

@@ -28,12 +28,15 @@ class Decomposition:
     energy : float
         Squared Frobenius norm of the patch matrix: the sum of *all* squared singular values, also
         of those not listed; the trace of the Gram matrix.
+    noise_variance : float, optional
+        Of a pixel, where it is known: 1 in a whitened image.
     """
 
     eigenpatches: FloatArray
     singular_values: NDArray[np.float64]
     n_patches: int
     energy: float
+    noise_variance: float | None = None
 
     @classmethod
     def of_gram_matrix(

@@ -76,6 +76,10 @@ def check_joint(params: DenoiseParams) -> None:
     ------
     ParameterError
     """
+    if params.method == "two-scale":
+        raise ParameterError(
+            "frames", "got 'joint' with method two-scale, expected paper: it has one scale for all"
+        )
     if params.engine == "stacked" or params.stacks is not None or params.deadline is not None:
         raise ParameterError(
             "frames",

@@ -60,6 +60,14 @@ def eigenpairs_above(
     return eigenvalues[order], np.ascontiguousarray(vectors.T[order]).reshape(-1, p, p)
 
 
+def leading_pair(G: Float64) -> tuple[Float64, Float64]:
+    """The largest eigenvalue and its eigenpatch, as `eigenpairs_above` gives them."""
+    n = len(G)
+    p = round(n**0.5)
+    values, vectors = scipy.linalg.eigh(G, subset_by_index=[n - 1, n - 1], check_finite=False)
+    return values, np.ascontiguousarray(vectors.T).reshape(1, p, p)
+
+
 def _halves(G: Float64) -> tuple[Float64, Float64]:
     """The matrix on even and on odd patches; the pixel in the middle is in the even half.
 

@@ -1,16 +1,18 @@
 """What engines are given beside the image, and what they yield."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reucid_core.assessment import Assessment
 from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify, Decomposition, FloatArray
+from reucid_core.noise import NoiseModel
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import Plan
-from reucid_core.report import StackReport, StoppedBy
+from reucid_core.report import RecoveryReport, StackReport, StoppedBy
 from reucid_core.verdict import choose_threshold, judge
 
 
@@ -81,3 +83,9 @@ class Outcome:
     eigenpatches: list[FloatArray]
     verdicts: list[StackReport]
     stopped_by: StoppedBy | None = None
+    # Of method two-scale, as in `Report`.
+    noise: NoiseModel | None = None
+    spacing: int = 1
+    weights: list[float] = field(default_factory=list)
+    recovery: RecoveryReport | None = None
+    assessment: Assessment | None = None

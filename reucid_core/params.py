@@ -5,9 +5,11 @@ from typing import Literal, get_args
 
 from reucid_core.errors import ParameterError
 
+Method = Literal["two-scale", "paper"]
 Engine = Literal["auto", "exact", "stacked"]
 Precision = Literal["auto", "float32", "float64"]
 ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or artefact?
+ScanAxis = Literal["auto", "x", "y"]
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
 MAX_SEED = 2**63 - 1
@@ -20,13 +22,18 @@ class DenoiseParams:
 
     Parameters
     ----------
+    method : {"two-scale", "paper"}
+        `two-scale`: the noise is measured and whitened, the lattice is found in large patches, and
+        what departs from it in small ones. `paper`: the published method, which takes the noise for
+        white and has one patch size.
     engine : {"auto", "exact", "stacked"}
         How the result is computed. `stacked` is Algorithm 1 of the paper, `exact` its result with
         one stack at a fraction of the cost; `auto` is exact unless a number of stacks or a
         deadline is stated, or the memory does not suffice.
     patch_size : int, optional
-        Side of a patch in px, odd. By default the diameter of the point-spread function, found in
-        the image's autocorrelation.
+        Side of a patch in px, odd. By default, with method `paper`, the diameter of the
+        point-spread function, found in the image's autocorrelation; with `two-scale` the one whose
+        result has the least error by Stein's estimate.
     stacks : int, optional
         Number of patch stacks d. By default as few as the memory allows.
     components : int, optional
@@ -34,6 +41,11 @@ class DenoiseParams:
     threshold : float, optional
         Utility in [0, 1] from which an eigenpatch is kept. By default the one stored with the
         classifier.
+    scan_axis : {"auto", "x", "y"}
+        Along which the fast scan runs: x along the rows. For method `two-scale`.
+    scan_noise : {"remove", "keep"}
+        Whether row offsets are noise or signal. For method `two-scale`; with `paper` it is the
+        classifier's decision.
     seed : int
         Seed of the random assignment of patches to stacks and of the randomised SVD.
     precision : {"auto", "float32", "float64"}
@@ -53,11 +65,14 @@ class DenoiseParams:
         When a value is out of its range; the error names the field.
     """
 
+    method: Method = "paper"
     engine: Engine = "auto"
     patch_size: int | None = None
     stacks: int | None = None
     components: int | None = None
     threshold: float | None = None
+    scan_axis: ScanAxis = "auto"
+    scan_noise: ScanNoise = "remove"
     seed: int = 0
     precision: Precision = "auto"
     deadline: float | None = None
@@ -65,6 +80,9 @@ class DenoiseParams:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        _check_choice("method", self.method, get_args(Method))
+        _check_choice("scan_axis", self.scan_axis, get_args(ScanAxis))
+        _check_choice("scan_noise", self.scan_noise, get_args(ScanNoise))
         _check_choice("engine", self.engine, get_args(Engine))
         _check_choice("precision", self.precision, get_args(Precision))
         _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
@@ -75,6 +93,14 @@ class DenoiseParams:
         _check_integer("seed", self.seed, 0, MAX_SEED, optional=False)
         _check_number("threshold", self.threshold, 0.0, 1.0)
         _check_number("deadline", self.deadline, 0.0, MAX_DEADLINE)
+        if self.method == "two-scale" and (
+            self.engine == "stacked" or self.stacks is not None or self.deadline is not None
+        ):
+            raise ParameterError(
+                "method",
+                "got two-scale with engine stacked, a number of stacks or a deadline, expected "
+                "none of them: only engine exact has two scales",
+            )
         if self.engine == "exact" and self.stacks not in (None, 1):
             raise ParameterError("stacks", f"got {self.stacks}, expected 1 with engine exact")
         if self.engine == "exact" and self.deadline is not None:

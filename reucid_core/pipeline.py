@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reucid_core.clock import Clock
+from reucid_core.departures import mask_of
 from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import denoise_exact
 from reucid_core.image import as_working_image
+from reucid_core.noise import NoiseModel
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import choose_engine
@@ -19,10 +21,15 @@ from reucid_core.report import Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
 from reucid_core.threads import limited
+from reucid_core.two_scale import denoise_two_scale
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
-ENGINES = {"exact": denoise_exact, "stacked": denoise_stacked}
+METHODS = {
+    ("paper", "exact"): denoise_exact,
+    ("paper", "stacked"): denoise_stacked,
+    ("two-scale", "exact"): denoise_two_scale,
+}
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,8 @@ class Result:
     partial_coverage : ndarray, shape (m, n), int32, or None
         The coverage where it was stopped; None when all patches are in.
     eigenpatches : tuple of ndarray, shape (k, p, p)
-        All offered eigenpatches of each processed stack.
+        All offered eigenpatches of each processed stack; with method `two-scale` those of the
+        lattice, then those of what departs from it.
     report : Report
     """
 
@@ -54,7 +62,13 @@ class Result:
         """Number of patches that overlap each pixel, shape (m, n); 0 where the raw value is."""
         if self.partial_coverage is not None:
             return self.partial_coverage
-        return full_terrain(self.report.shape, self.report.patch_size)
+        return full_terrain(self.report.shape, self.report.patch_size, self.report.spacing)
+
+    @cached_property
+    def departures(self) -> NDArray[np.bool_] | None:
+        """Where the image is not its lattice, shape (m, n); None with one scale."""
+        recovery = self.report.recovery
+        return None if recovery is None else mask_of(recovery.runs, self.report.shape)
 
     @cached_property
     def residual(self) -> FloatArray:
@@ -114,12 +128,12 @@ def denoise(
         noisy = as_working_image(source, params.precision)
         engine, reason = choose_engine(params)
         try:
-            outcome = ENGINES[engine](noisy, task)
+            outcome = METHODS[params.method, engine](noisy, task)
         except MemoryBudgetError as error:
-            if engine == "stacked" or params.engine != "auto":
+            if engine == "stacked" or params.engine != "auto" or params.method == "two-scale":
                 raise
             engine, reason = "stacked", str(error)
-            outcome = ENGINES[engine](noisy, task)
+            outcome = METHODS[params.method, engine](noisy, task)
     return Result(
         noisy=source,
         image=outcome.image,
@@ -157,13 +171,26 @@ def report_of(
         components=plan.components,
         threshold=task.threshold,
         model=getattr(task.classify, "identity", None),
-        scan_noise=getattr(task.classify, "scan_noise", None),
+        scan_noise=_scan_noise(task),
+        method=task.params.method,
+        noise=outcome.noise,
+        spacing=outcome.spacing,
+        weights=outcome.weights,
+        recovery=outcome.recovery,
+        assessment=outcome.assessment,
         seed=task.params.seed,
         seconds=task.clock.seconds,
         stack_reports=outcome.verdicts,
         warnings=_warnings(outcome),
         versions=library_versions(),
     )
+
+
+def _scan_noise(task: Task) -> str | None:
+    """The decision, by the noise model with two scales and by the classifier with one."""
+    if task.params.method == "two-scale":
+        return task.params.scan_noise
+    return getattr(task.classify, "scan_noise", None)
 
 
 def _uncovered(coverage: NDArray[np.int32] | None) -> int:
@@ -173,7 +200,11 @@ def _uncovered(coverage: NDArray[np.int32] | None) -> int:
 def _warnings(outcome: Outcome) -> list[str]:
     warnings = []
     plan = outcome.plan
-    if plan.patch_size.origin == "none":
+    if outcome.noise is not None:
+        warnings += _told_of_noise(outcome.noise)
+    if outcome.assessment is not None and outcome.assessment.suspicious:
+        warnings += outcome.assessment.sentences
+    if plan.patch_size.origin == "none" and outcome.noise is None:
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
             f"patch size, {plan.p} px, was taken"
@@ -184,3 +215,17 @@ def _warnings(outcome: Outcome) -> list[str]:
         if verdict.nothing_useful
     ]
     return warnings
+
+
+def _told_of_noise(noise: NoiseModel) -> list[str]:
+    told = []
+    if noise.kind == "none":
+        told.append("no noise could be measured: the image is returned as it is")
+    if noise.kind == "separable":
+        told.append(
+            "the noise is correlated in both directions, as in filtered or resampled images; it is "
+            "removed where it can be told from signal"
+        )
+    if not noise.certain:
+        told.append("signal reaches up to the highest frequencies, so that it may count as noise")
+    return told

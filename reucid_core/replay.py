@@ -18,6 +18,7 @@ from reucid_core.report import Report
 from reucid_core.stacked import prepare
 from reucid_core.terrain import full_terrain, terrain
 from reucid_core.threads import limited
+from reucid_core.two_scale import energy_of, replay_two_scale
 from reucid_core.workload import band_height
 
 __all__ = ["patch_energy", "replay"]
@@ -53,6 +54,8 @@ def replay(
         When the image cannot be denoised in the report's precision.
     """
     noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
+    if report.method == "two-scale":
+        return _replay_two_scale(noisy, report, eigenpatches, threads)
     useful = [
         offered[np.array(verdict.kept, dtype=bool)]
         for offered, verdict in zip(eigenpatches, report.stack_reports, strict=True)
@@ -71,6 +74,26 @@ def replay(
         return canvas.image(coverage), coverage
 
 
+def _replay_two_scale(
+    noisy: FloatArray, report: Report, eigenpatches: Sequence[FloatArray], threads: int | None
+) -> tuple[FloatArray, NDArray[np.int32]]:
+    coverage = full_terrain(report.shape, report.patch_size, report.spacing)
+    noise, recovery = report.noise, report.recovery
+    if noise is None or recovery is None:  # nothing was done
+        return noisy.copy(), coverage
+    lattice, departing = eigenpatches
+    useful = departing[np.array(recovery.stack_report.kept, dtype=bool)]
+    with limited(threads):
+        image = replay_two_scale(
+            noisy,
+            noise,
+            (lattice, np.array(report.weights), report.spacing),
+            (useful, recovery.runs),
+            threads,
+        )
+    return image, coverage
+
+
 def patch_energy(image: NDArray[Any], report: Report) -> list[float]:
     """Squared Frobenius norm of the patch matrix of each processed stack, as `Decomposition` has.
 
@@ -80,6 +103,8 @@ def patch_energy(image: NDArray[Any], report: Report) -> list[float]:
     report : Report
     """
     noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
+    if report.method == "two-scale":
+        return [energy_of(noisy, report.noise, report.patch_size, report.spacing)]
     squares = noisy.astype(np.float64) ** 2
     p, shape = report.patch_size, (noisy.shape[0], noisy.shape[1])
     if report.engine == "exact":

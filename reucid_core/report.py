@@ -6,6 +6,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
+from reucid_core.assessment import Assessment
+from reucid_core.noise import NoiseModel
 from reucid_core.psf import Origin
 
 StoppedBy = Literal["request", "deadline"]
@@ -29,6 +31,16 @@ class StackReport:
     def n_kept(self) -> int:
         """Number of eigenpatches kept."""
         return sum(self.kept)
+
+
+@dataclass(frozen=True)
+class RecoveryReport:
+    """What of an image departs from its lattice, and how it was recovered."""
+
+    patch_size: int  # px
+    stack_report: StackReport  # of the residual's patches; its eigenpatches are the last ones
+    share: float  # of the pixels that depart from the lattice
+    runs: list[int]  # pixels in row order that do not and do depart, in turn: the map
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,13 @@ class Report:
     threshold: float
     model: str | None
     scan_noise: str | None  # the classifier's decision; None by one that has none
+    # Of method two-scale.
+    method: str = field(default="paper", kw_only=True)
+    noise: NoiseModel | None = field(default=None, kw_only=True)
+    spacing: int = field(default=1, kw_only=True)  # px between neighbouring pixels of a patch
+    weights: list[float] = field(default_factory=list, kw_only=True)  # of the eigenpatches
+    recovery: RecoveryReport | None = field(default=None, kw_only=True)
+    assessment: Assessment | None = field(default=None, kw_only=True)
     seed: int
     seconds: dict[str, float]
     stack_reports: list[StackReport]

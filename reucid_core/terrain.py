@@ -25,10 +25,21 @@ def terrain(processed: NDArray[np.bool_], p: int) -> NDArray[np.int32]:
     return _rolling_sum(_rolling_sum(processed, p).T, p).T
 
 
-def full_terrain(shape: tuple[int, ...], p: int) -> NDArray[np.int32]:
-    """Terrain of an image, shape (m, n), all of whose patches are processed."""
-    rows, columns = (_ramps(length, p) for length in shape)
+def full_terrain(shape: tuple[int, ...], p: int, spacing: int = 1) -> NDArray[np.int32]:
+    """Terrain of an image, shape (m, n), all of whose patches are processed.
+
+    Neighbouring pixels of a patch are `spacing` px apart.
+    """
+    rows, columns = (_spaced_ramps(length, p, spacing) for length in shape)
     return np.multiply.outer(rows, columns)
+
+
+def _spaced_ramps(length: int, p: int, spacing: int) -> NDArray[np.int32]:
+    ramps = np.empty(length, dtype=np.int32)
+    for start in range(spacing):
+        part = ramps[start::spacing]
+        part[:] = _ramps(len(part), p)
+    return ramps
 
 
 def _ramps(length: int, p: int) -> NDArray[np.int32]:

@@ -1,0 +1,95 @@
+"""Whitening: an image multiplied, in its cosine transform, by the inverse root of the noise's power.
+
+A cosine transform is orthonormal and knows no wrap at the borders, so whitening is exactly
+invertible. In the whitened image the noise of every pixel is independent and of variance 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from reucid_core.eigenpatches import FloatArray
+from reucid_core.noise import NoiseModel
+
+Float64 = NDArray[np.float64]
+
+BLOCK = 2**22  # pixels transformed at a time
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """Factors by cosine frequency.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (m,) or (1,)
+        Along y; a single one is a factor of the image.
+    columns : ndarray, shape (n,) or (1,)
+        Along x.
+    threads : int or None
+    """
+
+    rows: Float64
+    columns: Float64
+    threads: int | None = None
+
+    @classmethod
+    def of(cls, noise: NoiseModel, *, threads: int | None = None) -> "Whitening":
+        """That of a noise, which must not be of kind `none`."""
+        rows, columns = (_thrifty(1 / np.sqrt(power)) for power in noise.spectrum())
+        return cls(rows, columns, threads)
+
+    def whiten(self, image: FloatArray) -> FloatArray:
+        """The whitened image, shape (m, n), in its own type."""
+        return self._apply(image, self.rows, self.columns)
+
+    def colour(self, whitened: FloatArray) -> FloatArray:
+        """The image again, shape (m, n)."""
+        return self._apply(whitened, 1 / self.rows, 1 / self.columns)
+
+    def _apply(self, image: FloatArray, rows: Float64, columns: Float64) -> FloatArray:
+        along_x = cosine_filter(image, columns, axis=1, threads=self.threads)
+        return cosine_filter(along_x, rows, axis=0, threads=self.threads)
+
+
+def cosine_filter(
+    image: FloatArray, factors: Float64, *, axis: int, threads: int | None = None
+) -> FloatArray:
+    """Multiply an image's cosine transform along an axis; a new array in the image's type.
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, n)
+    factors : ndarray, shape (length of the axis,) or (1,)
+    axis : {0, 1}
+    threads : int, optional
+    """
+    if len(factors) == 1:
+        return np.asarray(image * image.dtype.type(factors[0]))
+    out = np.empty(image.shape, image.dtype)
+    lines, into = (image, out) if axis == 1 else (image.T, out.T)
+    step = max(1, BLOCK // lines.shape[1])
+    for start in range(0, len(lines), step):
+        block = lines[start : start + step].astype(np.float64)
+        transform = scipy.fft.dct(block, axis=1, norm="ortho", workers=threads, overwrite_x=True)
+        transform *= factors
+        into[start : start + step] = scipy.fft.idct(
+            transform, axis=1, norm="ortho", workers=threads, overwrite_x=True
+        )
+    return out
+
+
+def half_band(image: FloatArray, *, threads: int | None = None) -> FloatArray:
+    """The image without its upper half of frequencies along both axes, shape (m, n)."""
+    for axis in (1, 0):
+        length = image.shape[axis]
+        passed = (np.arange(length) < (length + 1) // 2).astype(np.float64)
+        image = cosine_filter(image, passed, axis=axis, threads=threads)
+    return image
+
+
+def _thrifty(factors: Float64) -> Float64:
+    """One factor where all are the same: no transform is needed."""
+    return factors[:1] if (factors == factors[0]).all() else factors
