@@ -106,12 +106,12 @@ def methods(names: tuple[str, ...]) -> dict[str, Method]:
     network = load_classifier()
     known: dict[str, Method] = {
         "noisy": lambda image: image,
-        "paper": lambda image: denoise(
-            image, DenoiseParams(method="paper", threads=1), classify=network
-        ).image,
-        "two-scale": lambda image: denoise(
-            image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor
-        ).image,
+        "paper": lambda image: (
+            denoise(image, DenoiseParams(method="paper", threads=1), classify=network).image
+        ),
+        "two-scale": lambda image: (
+            denoise(image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor).image
+        ),
     }
     return {name: known[name] for name in names}
 
@@ -149,16 +149,14 @@ def draw_files(folder: Path, into: Path) -> None:
         companions = [other for other in folder.glob(f"{path.stem}_*.ser") if other != path]
         try:
             pixels = reading.read(path, max_pixels=2**28, companions=companions).pixels
-        except Exception as error:  # noqa: BLE001  (whatever it is, the others are drawn)
+        except Exception as error:
             print(f"{path.name}: {error}")
             continue
         image = np.asarray(max(pixels, key=np.size))
         image = image.reshape(-1, *image.shape[-2:])[0]
         shown = [method(image) for method in called.values()]
         start = time.perf_counter()
-        result = denoise(
-            image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor
-        )
+        result = denoise(image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor)
         seconds = time.perf_counter() - start
         shown += [result.image, result.residual]
         Image.fromarray(np.hstack([_grey(each) for each in shown])).save(into / f"{path.name}.png")

@@ -14,6 +14,7 @@ from reucid_core.errors import ParameterError
 from reucid_core.exact import Float64, Transform, decompose_frames, prepare
 from reucid_core.fir import project_and_fuse
 from reucid_core.image import as_working_image
+from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Task
 from reucid_core.params import DenoiseParams
 from reucid_core.pipeline import Result, denoise, report_of
@@ -29,7 +30,7 @@ def denoise_frames(
     frames: Sequence[Frame] | NDArray[Any],
     params: DenoiseParams | None = None,
     *,
-    classify: Classify,
+    classify: Classify = noise_floor,
     joint: bool = False,
     on_stack: OnStack | None = None,
 ) -> Iterator[Result]:
@@ -41,7 +42,7 @@ def denoise_frames(
         Read one at a time, more than once if `joint`; may be a memory map. Never modified.
     params : DenoiseParams, optional
         `deadline` holds for all frames together: no frame is begun after it.
-    classify : callable
+    classify : callable, optional
         As in `denoise`.
     joint : bool
         Decompose the patches of all frames together. The Gram matrix is then the sum of the

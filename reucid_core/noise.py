@@ -9,11 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.params import ScanAxis, ScanNoise
-from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, running_mean, smoothed
+from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed
 
 NoiseKind = Literal["none", "white", "row", "separable"]
 
@@ -104,7 +103,7 @@ def estimate_noise(
     largest = max(float(np.abs(frame).max()) for frame in frames)
     if min(frames[0].shape) < SMALLEST or all(np.ptp(frame) == 0 for frame in frames):
         return NoiseModel("none")
-    first = "y" if scan_axis == "y" else "x"
+    first: Literal["x", "y"] = "y" if scan_axis == "y" else "x"
     found = _along(frames, first)
     if scan_axis == "auto" and (_correlated(found) or found.kind == "white"):
         other = _along(frames, "y")

@@ -14,6 +14,7 @@ from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import denoise_exact
 from reucid_core.image import as_working_image
 from reucid_core.noise import NoiseModel
+from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import choose_engine
@@ -81,7 +82,7 @@ def denoise(
     image: ArrayLike,
     params: DenoiseParams | None = None,
     *,
-    classify: Classify,
+    classify: Classify = noise_floor,
     on_stack: OnStack | None = None,
 ) -> Result:
     """Denoise a micrograph by keeping only its useful eigenpatches.
@@ -91,9 +92,10 @@ def denoise(
     image : array_like, shape (m, n), integer or floating
         Finite intensities in any unit, at least 3 x 3 px. Never modified.
     params : DenoiseParams, optional
-    classify : callable
-        Utilities in [0, 1] of a `Decomposition`'s eigenpatches; see
-        `reucid_core.classifier.load_classifier`. It never sees a pixel.
+    classify : callable, optional
+        Utilities in [0, 1] of a `Decomposition`'s eigenpatches; it never sees a pixel. By default
+        the rule of `reucid_core.noise_floor`; for a network see
+        `reucid_core.classifier.load_classifier`.
     on_stack : callable, optional
         Called with a `Progress` after each stack; when it returns False no further stack is begun
         (the paper's ``interim_required``).

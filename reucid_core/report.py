@@ -69,18 +69,25 @@ class Report:
     threshold: float
     model: str | None
     scan_noise: str | None  # the classifier's decision; None by one that has none
-    # Of method two-scale.
-    method: str = field(default="paper", kw_only=True)
-    noise: NoiseModel | None = field(default=None, kw_only=True)
-    spacing: int = field(default=1, kw_only=True)  # px between neighbouring pixels of a patch
-    weights: list[float] = field(default_factory=list, kw_only=True)  # of the eigenpatches
-    recovery: RecoveryReport | None = field(default=None, kw_only=True)
-    assessment: Assessment | None = field(default=None, kw_only=True)
+    method: str
+    noise: NoiseModel | None  # as measured in the image; None with method paper
+    spacing: int  # px between neighbouring pixels of a patch
+    weights: list[float]  # of the lattice's eigenpatches; empty with method paper
+    recovery: RecoveryReport | None
+    assessment: Assessment | None
     seed: int
     seconds: dict[str, float]
     stack_reports: list[StackReport]
     warnings: list[str]
     versions: dict[str, str]
+
+    @property
+    def decompositions(self) -> list[tuple[StackReport, int]]:
+        """Verdicts and patch sizes of all decompositions, in the order of their eigenpatches."""
+        found = [(stack, self.patch_size) for stack in self.stack_reports]
+        if self.recovery is not None:
+            found.append((self.recovery.stack_report, self.recovery.patch_size))
+        return found
 
     @property
     def complete(self) -> bool:

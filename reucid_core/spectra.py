@@ -59,7 +59,8 @@ class Spectra:
         """Of several images or bands of equal width together."""
         each = list(spectra)
         return cls(
-            np.concatenate([one.across for one in each]), np.concatenate([one.power for one in each])
+            np.concatenate([one.across for one in each]),
+            np.concatenate([one.power for one in each]),
         )
 
     @classmethod
@@ -71,7 +72,8 @@ class Spectra:
         amplitudes = scipy.fft.rfft(lines, axis=0)
         power = amplitudes.real**2 + amplitudes.imag**2
         power /= float(np.square(window).sum())
-        return cls(np.fft.rfftfreq(len(band)), power)
+        frequencies: Float64 = np.fft.rfftfreq(len(band)).astype(np.float64, copy=False)
+        return cls(frequencies, power)
 
     def noise_alone(self, limit: float) -> "Spectra":
         """The rows beyond an information limit."""

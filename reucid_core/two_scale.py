@@ -4,6 +4,8 @@ Everything happens in the whitened image, where the noise of every pixel is inde
 variance 1; the last step colours it again. Derivation: docs/algorithm.md.
 """
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 from reucid_core.assessment import Assessment, structure_in
 from reucid_core.departures import find_departures, local_variance, mask_of, runs_of
 from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import Transform, gram_of_patches
 from reucid_core.fir import project_and_fuse
 from reucid_core.krylov import eigenpairs_above, leading_pair
+from reucid_core.memory import available_memory
 from reucid_core.noise import NoiseModel, estimate_noise
 from reucid_core.outcome import Outcome, Progress, Task
 from reucid_core.patches import gather, origin_grid, origins_of, scatter_add
@@ -24,6 +28,7 @@ from reucid_core.psf import PatchSize, check_patch_size, find_patch_size
 from reucid_core.report import RecoveryReport, StackReport
 from reucid_core.terrain import full_terrain
 from reucid_core.whitening import Whitening, half_band
+from reucid_core.workload import MIB
 
 Float64 = NDArray[np.float64]
 
@@ -35,6 +40,8 @@ OUT_OF_BAND = 0.24  # cycles/px
 STRAY_POWER = 0.002  # of the noise's: signal out of band that forbids the coarse grid
 FALSE_PEAK = 0.01  # probability of one in the spectrum of noise alone
 RECOVERY, PATTERN, PATTERNS = 7, 9, 3  # px, px, and how many patterns are tested
+PIXEL = 96  # bytes of working memory for each pixel (measured: 63 to 93 from 512 x 512 px on)
+FIXED = 64 * MIB  # Gram matrix and eigenpatches of the largest patches
 BACKGROUND = 0.05  # quantile of the lattice that is its background
 
 
@@ -84,9 +91,12 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     ------
     ParameterError
         When a stated value does not fit the image.
+    MemoryBudgetError
+        When the image exceeds the memory: it is not worked on in bands.
     """
     clock, params = task.clock, task.params
     threads = params.threads
+    _check_memory(noisy.shape, params.memory_budget or available_memory())
     noise = estimate_noise([noisy], params.scan_axis, params.scan_noise)
     clock.lap("noise")
     if noise.kind == "none":
@@ -96,8 +106,7 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     clock.lap("whiten")
     lattice, patch_size, first = _choose(noisy, whitened, task)
     clock.lap("lattice")
-    residual = whitened - first
-    recovered, recovery, offered, shown = _recover(residual, first, whitening, task)
+    recovered, recovery, offered, shown = _recover(whitened, first, whitening, task)
     clock.lap("departures")
     second = first + recovered
     image = whitening.colour(second)
@@ -123,6 +132,15 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
         recovery=recovery,
         assessment=assessment,
     )
+
+
+def _check_memory(shape: tuple[int, ...], budget: int) -> None:
+    need = FIXED + PIXEL * math.prod(shape)
+    if need > budget:
+        raise MemoryBudgetError(
+            f"method two-scale needs {need // MIB} MiB for {shape[0]} x {shape[1]} px, "
+            f"{budget // MIB} MiB may be used: use method paper, which works in bands, or crop"
+        )
 
 
 def replay_two_scale(
@@ -205,7 +223,7 @@ def _choose(
 
 
 def _candidates(whitened: FloatArray, psf_size: int) -> list[tuple[int, int]]:
-    """Patch sizes and spacings that fit the image: at the lattice's scale, between, at the probe's."""
+    """Patch sizes and spacings that fit: at the lattice's scale, between, at the probe's."""
     coarse = (COARSE, 2) if _fits_half_band(whitened) else (FINE, 1)
     wanted = [coarse, (MIDDLE_SIZE, 1), (psf_size, 1)]
     most = min(whitened.shape) // SHARE_OF_SIDE
@@ -229,27 +247,27 @@ def _decompose(whitened: FloatArray, p: int, spacing: int, task: Task) -> Lattic
     grid = whitened if spacing == 1 else half_band(whitened, threads=threads)
     parts = [np.ascontiguousarray(grid[phase]) for phase in _phases(spacing)]
     variance = 1 / spacing**2  # of what white noise has in the band
-    decomposition = _decomposition(parts, p, variance, threads)
+    transforms = (Transform.of(part, lags=p - 1, threads=threads) for part in parts)
+    decomposition = _standing_out(transforms, p, variance)
     verdict = task.judge(decomposition, stack=1)
     w = decomposition.singular_values**2 / (decomposition.n_patches * variance)
     weights = np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
     return Lattice(p, spacing, decomposition, verdict, weights)
 
 
-def _decomposition(
-    parts: list[FloatArray], p: int, variance: float, threads: int | None
-) -> Decomposition:
-    """The eigenpatches of all parts together that stand out of the noise."""
+def _standing_out(transforms: Iterable[Transform], p: int, variance: float) -> Decomposition:
+    """The eigenpatches of all images together that stand out of noise of this variance."""
     G, n_patches = np.zeros((p * p, p * p)), 0
-    for part in parts:
-        G += gram_of_patches(Transform.of(part, lags=p - 1, threads=threads), p)
-        rows, columns = origin_grid((part.shape[0], part.shape[1]), p)
+    for transform in transforms:
+        G += gram_of_patches(transform, p)
+        rows, columns = origin_grid(transform.image.shape, p)
         n_patches += rows * columns
-    values, vectors = eigenpairs_above(G, OFFERED * variance * n_patches)
+        del transform  # before the next takes its place
+    values, eigenpatches = eigenpairs_above(G, OFFERED * variance * n_patches)
     if not len(values):  # noise alone
-        values, vectors = leading_pair(G)
+        values, eigenpatches = leading_pair(G)
     return Decomposition(
-        eigenpatches=vectors.reshape(-1, p, p),
+        eigenpatches=eigenpatches,
         singular_values=np.sqrt(np.maximum(values, 0.0)),
         n_patches=n_patches,
         energy=float(np.trace(G)),
@@ -263,14 +281,19 @@ def _phases(spacing: int) -> list[tuple[slice, slice]]:
 
 
 def _recover(
-    residual: FloatArray, first: FloatArray, whitening: Whitening, task: Task
+    whitened: FloatArray, first: FloatArray, whitening: Whitening, task: Task
 ) -> tuple[FloatArray, RecoveryReport, FloatArray, float]:
-    """What departs from the lattice, how it was found, its eigenpatches, and their share of all."""
-    threads, side = task.params.threads, min(residual.shape)
+    """What departs from the lattice, how it was found, its eigenpatches, and their share of all.
+
+    What departs looks like the rest of the image at the probe's scale, so both the patterns that
+    are tested for and the eigenpatches that recover are those of the image, not of the residual.
+    """
+    threads, side = task.params.threads, min(whitened.shape)
+    residual = whitened - first
     estimate = whitening.colour(first)
     variance = local_variance(residual, estimate)
-    p = min(PATTERN, side - 1 + side % 2)
-    patterns = _decomposition([residual], p, 1.0, threads)
+    transform = Transform.of(whitened, lags=min(PATTERN, side) - 1, threads=threads)
+    patterns = _standing_out([transform], min(PATTERN, side - 1 + side % 2), 1.0)
     clear = int(np.count_nonzero(patterns.singular_values**2 > 2.0 * patterns.n_patches))
     background = np.quantile(estimate[::4, ::4], BACKGROUND).astype(estimate.dtype)
     mask = find_departures(
@@ -280,9 +303,8 @@ def _recover(
         patterns.eigenpatches[: min(PATTERNS, max(1, clear))],
     )
     p = min(RECOVERY, side - 1 + side % 2)
-    decomposition = _decomposition([residual], p, 1.0, threads)
-    verdict = task.judge(decomposition, stack=1)
-    # The first is kept in any case: averaged over all patches, few that depart hardly raise it.
+    decomposition = _standing_out([transform], p, 1.0)
+    verdict = task.judge(decomposition, stack=2)
     useful = decomposition.eigenpatches[np.array(verdict.kept, dtype=bool)]
     report = RecoveryReport(p, verdict, float(mask.mean()), runs_of(mask))
     return _fused_at(residual, mask, useful), report, decomposition.eigenpatches, len(useful) / p**2
@@ -303,9 +325,7 @@ def _fused_at(residual: FloatArray, mask: NDArray[np.bool_], E: FloatArray) -> F
     return fused
 
 
-def _assess(
-    noise: NoiseModel, lattice: Lattice, left: float, residual: FloatArray
-) -> Assessment:
+def _assess(noise: NoiseModel, lattice: Lattice, left: float, residual: FloatArray) -> Assessment:
     height, bound = structure_in(residual)
     share = max(_coloured_share(noise, lattice), np.finfo(np.float64).tiny)
     rest = left - lattice.passed  # what recovery lets through is of every colour
@@ -348,9 +368,10 @@ def _coloured_share(noise: NoiseModel, lattice: Lattice) -> float:
 def _unchanged(noisy: FloatArray, task: Task) -> Outcome:
     """The image itself, where no noise can be told."""
     size = find_patch_size(noisy, threads=task.params.threads)
-    whole = _decomposition([noisy], size.size, 0.0, task.params.threads)
-    first = replace(whole, eigenpatches=whole.eigenpatches[:1], singular_values=whole.singular_values[:1])
-    verdict = task.judge(first, stack=1)
-    return Outcome(
-        Plan(size, 1, "engine", 1), noisy.copy(), None, [first.eigenpatches], [verdict]
+    transform = Transform.of(noisy, lags=size.size - 1, threads=task.params.threads)
+    whole = _standing_out([transform], size.size, 0.0)
+    first = replace(
+        whole, eigenpatches=whole.eigenpatches[:1], singular_values=whole.singular_values[:1]
     )
+    verdict = task.judge(first, stack=1)
+    return Outcome(Plan(size, 1, "engine", 1), noisy.copy(), None, [first.eigenpatches], [verdict])

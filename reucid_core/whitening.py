@@ -1,4 +1,4 @@
-"""Whitening: an image multiplied, in its cosine transform, by the inverse root of the noise's power.
+"""Whitening: an image's cosine transform, multiplied by the inverse root of the noise's power.
 
 A cosine transform is orthonormal and knows no wrap at the borders, so whitening is exactly
 invertible. In the whitened image the noise of every pixel is independent and of variance 1.

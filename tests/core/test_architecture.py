@@ -7,6 +7,7 @@ import sys
 import grimp
 
 import reucid_core
+from reucid_core import noise_floor
 
 FOREIGN = {
     *("torch", "fastapi", "starlette", "pydantic", "redis", "rq", "sqlalchemy", "httpx"),
@@ -29,5 +30,5 @@ def test_the_classifier_knows_no_module_that_handles_pixels() -> None:
     assert known == {f"reucid_core.{module}" for module in SEEN}
 
 
-def test_the_pipeline_is_given_its_classifier() -> None:
-    assert inspect.signature(reucid_core.denoise).parameters["classify"].default is inspect._empty
+def test_without_a_network_the_rule_of_the_noise_floor_judges() -> None:
+    assert inspect.signature(reucid_core.denoise).parameters["classify"].default is noise_floor
