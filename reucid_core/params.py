@@ -43,9 +43,9 @@ class DenoiseParams:
         classifier.
     scan_axis : {"auto", "x", "y"}
         Along which the fast scan runs: x along the rows. For method `two-scale`.
-    scan_noise : {"remove", "keep"}
-        Whether row offsets are noise or signal. For method `two-scale`; with `paper` it is the
-        classifier's decision.
+    scan_noise : {"remove", "keep"}, optional
+        Whether row offsets are noise or signal. By default `remove` with method `two-scale`; with
+        `paper` it is for whoever chooses the classifier to decide, by default `keep`.
     seed : int
         Seed of the random assignment of patches to stacks and of the randomised SVD.
     precision : {"auto", "float32", "float64"}
@@ -72,7 +72,7 @@ class DenoiseParams:
     components: int | None = None
     threshold: float | None = None
     scan_axis: ScanAxis = "auto"
-    scan_noise: ScanNoise = "remove"
+    scan_noise: ScanNoise | None = None
     seed: int = 0
     precision: Precision = "auto"
     deadline: float | None = None
@@ -82,7 +82,8 @@ class DenoiseParams:
     def __post_init__(self) -> None:
         _check_choice("method", self.method, get_args(Method))
         _check_choice("scan_axis", self.scan_axis, get_args(ScanAxis))
-        _check_choice("scan_noise", self.scan_noise, get_args(ScanNoise))
+        if self.scan_noise is not None:
+            _check_choice("scan_noise", self.scan_noise, get_args(ScanNoise))
         _check_choice("engine", self.engine, get_args(Engine))
         _check_choice("precision", self.precision, get_args(Precision))
         _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
@@ -114,6 +115,11 @@ class DenoiseParams:
                 f"got {self.patch_size}, which is even; a patch needs a centre: use "
                 f"{self.patch_size - 1} or {self.patch_size + 1}",
             )
+
+    @property
+    def scan_noise_decision(self) -> ScanNoise:
+        """What is stated, else what goes with the method."""
+        return self.scan_noise or ("remove" if self.method == "two-scale" else "keep")
 
 
 def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:

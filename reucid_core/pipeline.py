@@ -191,7 +191,7 @@ def report_of(
 def _scan_noise(task: Task) -> str | None:
     """The decision, by the noise model with two scales and by the classifier with one."""
     if task.params.method == "two-scale":
-        return task.params.scan_noise
+        return task.params.scan_noise_decision
     return getattr(task.classify, "scan_noise", None)
 
 

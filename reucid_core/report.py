@@ -96,7 +96,10 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """As dicts, lists, strings and finite numbers, ready for JSON."""
-        return asdict(self) | {"complete": self.complete}
+        told = asdict(self) | {"complete": self.complete}
+        if self.assessment is not None:
+            told["assessment"]["sentences"] = self.assessment.sentences
+        return told
 
 
 @cache

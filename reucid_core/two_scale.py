@@ -97,7 +97,7 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     clock, params = task.clock, task.params
     threads = params.threads
     _check_memory(noisy.shape, params.memory_budget or available_memory())
-    noise = estimate_noise([noisy], params.scan_axis, params.scan_noise)
+    noise = estimate_noise([noisy], params.scan_axis, params.scan_noise_decision)
     clock.lap("noise")
     if noise.kind == "none":
         return replace(_unchanged(noisy, task), noise=noise)

@@ -19,7 +19,7 @@ from worker.contract import ImageInfo
 from worker.decoding.inspection import companions_of, decode_file
 from worker.denoising.artifacts import REPORT, RESULT
 from worker.denoising.model_files import Models
-from worker.denoising.model_loading import chosen_classifier
+from worker.denoising.model_loading import judge_of
 from worker.denoising.params import JobParams
 from worker.denoising.run import Step, denoise_signal
 from worker.formats import FormatError, Look
@@ -64,7 +64,7 @@ def denoise_file(
         When the classifier cannot be used.
     """
     started_at = time.time()
-    classify = chosen_classifier(models or Models.of(Settings()), params.choice)
+    classify = judge_of(models or Models.of(Settings()), params)
     with TemporaryDirectory(prefix="reucid-") as name:
         folder = Path(name)
         inputs = {each: sha256_of(each) for each in (path, *companions_of(path))}

@@ -50,6 +50,11 @@ class Strict(BaseModel):
 class Params(Strict):
     """Parameters of a denoising; every one may be left out."""
 
+    method: Literal["two-scale", "paper"] = Field(
+        "paper",
+        description="`paper`: as published, for white noise; `two-scale`: the noise is measured in "
+        "the image, the lattice is found in large patches and what departs from it in small ones.",
+    )
     engine: Literal["auto", "exact", "stacked"] = Field(
         "auto",
         description="How the result is computed: `stacked` is Algorithm 1 of the paper, `exact` "
@@ -91,13 +96,17 @@ class Params(Strict):
     model: ShortText | None = Field(
         None,
         description="Classifier, by its name in `GET /v1/models`; by default the one that "
-        "is marked as default there.",
+        "is marked as default there. None with method `two-scale`.",
         examples=["paper"],
     )
-    scan_noise: Literal["keep", "remove"] = Field(
-        "keep",
+    scan_axis: Literal["auto", "x", "y"] = Field(
+        "auto",
+        description="Along which the fast scan runs, for method `two-scale`; `x`: along the rows.",
+    )
+    scan_noise: Literal["keep", "remove"] | None = Field(
+        None,
         description="Whether row offsets and row jitter of the scan are data, to `keep`, or an "
-        "artefact, to `remove` as far as eigenpatches of their own hold it.",
+        "artefact, to `remove`; by default `keep` with method `paper`, `remove` with `two-scale`.",
         examples=["remove"],
     )
 

@@ -13,8 +13,10 @@ from app.commands.options import (
     FrameOption,
     FramesOption,
     InputFile,
+    MethodOption,
     OutputType,
     PatchSize,
+    ScanAxisOption,
     ScanNoiseOption,
     Seed,
     SignalOption,
@@ -51,12 +53,14 @@ def denoise(
     signal: SignalOption = None,
     frame: FrameOption = None,
     frames: FramesOption = "each",
+    method: MethodOption = "paper",
     engine: EngineOption = "auto",
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
     components: Components = None,
     threshold: Threshold = None,
-    scan_noise: ScanNoiseOption = "keep",
+    scan_axis: ScanAxisOption = "auto",
+    scan_noise: ScanNoiseOption = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -89,7 +93,7 @@ def denoise(
     from worker.decoding import forkserver
 
     forkserver.start()  # it loads the readers while this process loads torch
-    from app.commands.listing import summary
+    from app.commands.listing import assessed, summary
     from app.commands.progress import console, steps_bar
     from worker import local
     from worker.denoising.params import JobParams
@@ -97,8 +101,10 @@ def denoise(
 
     models, name = _models(model)
     selection = {"signal": signal, "frame": frame, "frames": frames}
-    choice = {"model": name, "scan_noise": scan_noise}
-    stated = parameters(engine, stacks, patch_size, components, threshold, seed)
+    choice = {"model": name}
+    stated = parameters(
+        method, scan_axis, scan_noise, engine, stacks, patch_size, components, threshold, seed
+    )
     params = JobParams.from_json(stated | selection | choice)
     with steps_bar() as bar:
         task = bar.add_task(file.name, total=None, what="")
@@ -118,6 +124,8 @@ def denoise(
     for warning in denoised.report["warnings"]:
         console.print(f"warning: {warning}", style="yellow", highlight=False)
     typer.echo(f"{output}: {summary(denoised.report)}")
+    for sentence in assessed(denoised.report):
+        typer.echo(sentence)
     if source:
         clipped = local.clipped(denoised)
         typer.echo(f"{clipped} of {denoised.image.size} pixels clipped to {denoised.info.dtype}")

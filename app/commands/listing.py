@@ -55,6 +55,12 @@ def as_dict(contents: FileInfo) -> dict[str, Any]:
     return asdict(contents)
 
 
+def assessed(report: dict[str, Any]) -> list[str]:
+    """What a report says of the result's quality, in sentences; of a stack, of its first frame."""
+    assessment = frame_reports(report)[0]["assessment"]
+    return [] if assessment is None else [f"{text}." for text in assessment["sentences"]]
+
+
 def summary(report: dict[str, Any]) -> str:
     """What a report says, in one line."""
     reports = frame_reports(report)

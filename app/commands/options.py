@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 # As the core and the formats have them, which would take long to import here.
+Method = Literal["paper", "two-scale"]
 Engine = Literal["auto", "exact", "stacked"]
 FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
+ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
 ScanNoise = Literal["keep", "remove"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
@@ -80,14 +82,32 @@ Threshold = Annotated[
     float | None,
     typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
 ]
+MethodOption = Annotated[
+    Method,
+    typer.Option(
+        "--method",
+        help="paper: as published, for white noise; two-scale: the noise is measured in the image, "
+        "the lattice found in large patches and its defects in small ones.",
+    ),
+]
+ScanAxisOption = Annotated[
+    ScanAxis, typer.Option("--scan-axis", help="Fast scan, for two-scale; x: along the rows.")
+]
 ScanNoiseOption = Annotated[
-    ScanNoise,
-    typer.Option("--scan-noise", help="Whether row streaks and jitter are data or artefact."),
+    ScanNoise | None,
+    typer.Option(
+        "--scan-noise",
+        help="Whether row streaks and jitter are data or artefact; by default keep with paper, "
+        "remove with two-scale.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
 
 
 def parameters(
+    method: Method,
+    scan_axis: ScanAxis,
+    scan_noise: ScanNoise | None,
     engine: Engine,
     stacks: int | None,
     patch_size: int | None,
@@ -97,6 +117,9 @@ def parameters(
 ) -> dict[str, Any]:
     """What both `denoise` and `submit` take, by the names of `DenoiseParams` and of the API."""
     return {
+        "method": method,
+        "scan_axis": scan_axis,
+        "scan_noise": scan_noise,
         "engine": engine,
         "patch_size": patch_size,
         "stacks": stacks,

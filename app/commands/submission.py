@@ -11,7 +11,9 @@ from app.commands.options import (
     FrameOption,
     FramesOption,
     InputFile,
+    MethodOption,
     PatchSize,
+    ScanAxisOption,
     ScanNoiseOption,
     Seed,
     SignalOption,
@@ -37,12 +39,14 @@ def submit(
     signal: SignalOption = None,
     frame: FrameOption = None,
     frames: FramesOption = "each",
+    method: MethodOption = "paper",
     engine: EngineOption = "auto",
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
     components: Components = None,
     threshold: Threshold = None,
-    scan_noise: ScanNoiseOption = "keep",
+    scan_axis: ScanAxisOption = "auto",
+    scan_noise: ScanNoiseOption = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -69,9 +73,11 @@ def submit(
     if output_dir is not None and not wait:
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
-    params = parameters(engine, stacks, patch_size, components, threshold, seed)
+    params = parameters(
+        method, scan_axis, scan_noise, engine, stacks, patch_size, components, threshold, seed
+    )
     params |= {"signal": signal, "frame": frame, "frames": frames}
-    params |= {"model": model, "scan_noise": scan_noise}
+    params |= {"model": model}
     with Client(server, Settings().key) as client:
         job_id = client.submit([file, *companions_of(file)], params)
         typer.echo(job_id)

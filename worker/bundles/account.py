@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from reucid_core import DenoiseParams
 from reucid_core.plan import check_fits
 from reucid_core.report import Report
+from worker.bundles.scales import check_scales
 from worker.bundles.verdicts import Refuted, refuting
 from worker.denoising.reports import is_of_stack
 from worker.denoising.selection import Frames, Selection
@@ -132,9 +133,12 @@ def _check_report(report: Report) -> None:
         )
     if report.engine == "exact" and report.stacks != 1:
         raise Refuted(f"report.json says {report.stacks} stacks, the exact engine has 1")
-    for stack in report.stack_reports:
+    if report.method not in ("paper", "two-scale"):
+        raise Refuted(f"report.json names the method {report.method!r}")
+    check_scales(report)
+    for stack, p in report.decompositions:
         lists = (stack.kept, stack.utilities, stack.singular_values)
-        if not 1 <= len(stack.kept) <= report.patch_size**2 or len({len(x) for x in lists}) > 1:
+        if not 1 <= len(stack.kept) <= p**2 or len({len(x) for x in lists}) > 1:
             raise Refuted(f"report.json: stack {stack.stack} has lists of different lengths")
         if not any(stack.kept):
             raise Refuted(f"report.json: stack {stack.stack} keeps nothing, expected at least one")

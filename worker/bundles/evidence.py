@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.report import Report, StackReport
+from reucid_core.report import StackReport
 from worker.bundles import bundle, provenance
 from worker.bundles.account import Account, account_of
 from worker.bundles.archive import ArchiveError, Unpacked, unpack_zip
@@ -97,10 +97,8 @@ class Evidence:
         report = self.told.reports[frame]
         drawn = 0 if self.told.joint else frame
         return [
-            _eigenpatches(
-                eigenpatches_key(drawn, stack.stack), self._eigenpatch_files, stack, report
-            )
-            for stack in report.stack_reports
+            _eigenpatches(eigenpatches_key(drawn, stack.stack), self._eigenpatch_files, stack, p)
+            for stack, p in report.decompositions
         ]
 
     @cached_property
@@ -110,7 +108,7 @@ class Evidence:
         names = {
             f"{eigenpatches_key(frame, stack.stack)}.npy"
             for frame, report in enumerate(self.told.reports)
-            for stack in report.stack_reports
+            for stack, _ in report.decompositions
         }
         folder = self._new_folder("eigenpatches")
         try:
@@ -150,16 +148,14 @@ class Evidence:
         return Path(mkdtemp(prefix=f"{purpose}-", dir=self._folder))
 
 
-def _eigenpatches(
-    name: str, files: dict[str, Path], stack: StackReport, report: Report
-) -> FloatArray:
+def _eigenpatches(name: str, files: dict[str, Path], stack: StackReport, p: int) -> FloatArray:
     if f"{name}.npy" not in files:
         raise Refuted(f"eigenpatches.npz does not hold a readable {name}")
     try:
         values = np.load(files[f"{name}.npy"], mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise Refuted(f"eigenpatches.npz: {name} is damaged: {error}") from error
-    expected = (len(stack.kept), report.patch_size, report.patch_size)
+    expected = (len(stack.kept), p, p)
     if values.shape != expected or values.dtype not in (np.float32, np.float64):
         raise Refuted(
             f"eigenpatches.npz: {name} is {values.dtype} of {values.shape}, expected floats of "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames
+from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames, noise_floor
 from reucid_core.eigenpatches import Classify
 from reucid_core.report import Report, StackReport
 from worker.bundles.account import Account
@@ -23,6 +23,7 @@ from worker.denoising.selection import as_stack
 SINGULAR_VALUES = 1e-4  # relative to the largest
 UTILITIES = {"float64": 1e-3, "float32": 2e-2}  # by the precision of the eigenpatches
 SAME = (  # of the report, beside the numbers
+    "method",
     "engine",
     "shape",
     "input_dtype",
@@ -66,6 +67,8 @@ def _params(told: Account) -> JobParams:
 def _classifier(told: Account, params: JobParams, models: Models) -> Classify:
     """The one that made it, by the hash of its weights, with the decision as given."""
     model = told.reports[0].model
+    if params.denoising.method == "two-scale":
+        return noise_floor
     path = models.with_digest((model or "").rpartition("sha256:")[2])
     if path is None:
         here = ", ".join(info.identity for info in models.offered().values()) or "none"
@@ -73,7 +76,7 @@ def _classifier(told: Account, params: JobParams, models: Models) -> Classify:
             f"it was made with the weights {model}, these are here: {here}; name its weights with "
             "REUCID_MODEL, or put them into REUCID_MODEL_DIR"
         )
-    return classifier_at(path, params.choice.scan_noise)
+    return classifier_at(path, params.denoising.scan_noise_decision)
 
 
 def _again(

@@ -30,7 +30,8 @@ def names(report: Mapping[str, Any]) -> tuple[str, ...]:
 def whole_coverage(report: Mapping[str, Any]) -> NDArray[np.int32]:
     """How many patches overlap each pixel of a whole result, shape (m, n) or (frames, m, n)."""
     frames = [
-        full_terrain(tuple(each["shape"]), each["patch_size"]) for each in frame_reports(report)
+        full_terrain(tuple(each["shape"]), each["patch_size"], each["spacing"])
+        for each in frame_reports(report)
     ]
     return np.stack(frames) if is_of_stack(report) else frames[0]
 
@@ -118,7 +119,7 @@ class ResultFiles:
         if self._coverage is None:
             self._coverage = _Npy(self._folder / COVERAGE, self._noisy.shape, np.dtype(np.int32))
             for report in self._reports:
-                self._coverage.append(full_terrain(tuple(report["shape"]), report["patch_size"]))
+                self._coverage.append(whole_coverage(report))
         self._coverage.append(coverage)
 
     def _keep(self, name: str, patches: NDArray[Any]) -> None:

@@ -5,16 +5,35 @@ from pathlib import Path
 
 import torch
 
+from reucid_core import noise_floor
 from reucid_core.classifier import Classifier, load_classifier
+from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ModelError, ParameterError
 from reucid_core.params import ScanNoise
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
+from worker.denoising.params import JobParams
 
 MOST_LOADED = 32
 
 
-def chosen_classifier(models: Models, choice: ModelChoice) -> Classifier:
+def judge_of(models: Models, params: JobParams) -> Classify:
+    """Who judges a job's eigenpatches: the rule of the noise floor, or the chosen classifier.
+
+    Raises
+    ------
+    ModelError
+        As `chosen_classifier`.
+    """
+    denoising = params.denoising
+    if denoising.method == "two-scale":  # no network was trained on whitened images yet
+        return noise_floor
+    return chosen_classifier(models, params.choice, denoising.scan_noise_decision)
+
+
+def chosen_classifier(
+    models: Models, choice: ModelChoice, scan_noise: ScanNoise = "keep"
+) -> Classifier:
     """The classifier that a job chose, loaded when it first is.
 
     Raises
@@ -23,7 +42,7 @@ def chosen_classifier(models: Models, choice: ModelChoice) -> Classifier:
         When it is not there, or not any more, or damaged. The message has no path in it.
     """
     try:
-        return classifier_at(models.find(choice.model), choice.scan_noise)
+        return classifier_at(models.find(choice.model), scan_noise)
     except ParameterError as error:  # it was there when the job was accepted
         raise ModelError(f"the classifier is gone: {error.reason}") from error
     except ModelError as error:

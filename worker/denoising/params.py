@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from reucid_core import DenoiseParams
+from reucid_core import DenoiseParams, ParameterError
 from worker.contract import FileInfo
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
@@ -36,7 +36,14 @@ class JobParams:
         """
         selection, others = _split(Selection, values)
         choice, others = _split(ModelChoice, others)
-        return cls(selection=selection, choice=choice, denoising=DenoiseParams(**others))
+        params = cls(selection=selection, choice=choice, denoising=DenoiseParams(**others))
+        if params.denoising.method == "two-scale" and choice.model is not None:
+            raise ParameterError(
+                "model",
+                f"got {choice.model[:200]!r} with method two-scale, expected none: the rule of the "
+                "noise floor judges there",
+            )
+        return params
 
     def to_json(self) -> dict[str, Any]:
         """All parameters by name."""

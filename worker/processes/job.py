@@ -23,7 +23,7 @@ from worker.contract import Failure, JobRecord, Stage
 from worker.denoising.artifacts import names
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
-from worker.denoising.model_loading import chosen_classifier
+from worker.denoising.model_loading import chosen_classifier, judge_of
 from worker.denoising.params import JobParams
 from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
@@ -60,7 +60,7 @@ def prepare(settings: Settings) -> None:
     that reading a small file takes.
     """
     for scan_noise in get_args(ScanNoise):
-        chosen_classifier(Models.of(settings), ModelChoice(scan_noise=scan_noise))
+        chosen_classifier(Models.of(settings), ModelChoice(), scan_noise)
     ledger_at(settings.ledger_url)
     library_versions()
     with limited(settings.threads):
@@ -142,7 +142,7 @@ class _Work:
         params = given.within(
             memory_budget=self._settings.memory_budget, threads=self._settings.threads
         )
-        classify = chosen_classifier(Models.of(self._settings), params.choice)
+        classify = judge_of(Models.of(self._settings), params)
         image = Images(self._attempt.database).get(request.image_id, owner=request.owner)
         chosen = params.selection.of(image.contents)
         signal = self._store.load_pixels(image, chosen.index)

@@ -1,0 +1,67 @@
+"""What a report tells of two scales, checked before anything is computed by it."""
+
+import math
+
+from reucid_core.noise import NoiseModel
+from reucid_core.report import RecoveryReport, Report
+from worker.bundles.verdicts import Refuted
+
+SPACINGS = (1, 2)  # px
+
+
+def check_scales(report: Report) -> None:
+    """Refuse numbers that no denoising at two scales, or at one, gives.
+
+    Raises
+    ------
+    Refuted
+    """
+    if report.noise is not None:
+        _check_noise(report.noise, report.shape)
+    if report.spacing not in SPACINGS or report.patch_size * report.spacing > min(report.shape):
+        raise Refuted(
+            f"report.json: got patches of {report.patch_size} px, {report.spacing} px apart, in an "
+            f"image of {report.shape}"
+        )
+    if report.recovery is None:
+        if report.weights:
+            raise Refuted("report.json gives weights of a scale that it does not tell of")
+        return
+    if report.noise is None or report.noise.kind == "none":
+        raise Refuted("report.json tells of two scales and of no noise")
+    _check_weights(report)
+    _check_recovery(report.recovery, report.shape)
+
+
+def _check_noise(noise: NoiseModel, shape: tuple[int, int]) -> None:
+    along, across = (shape[1], shape[0]) if noise.scan_axis == "x" else shape
+    lengths = {
+        "none": (0, 0),
+        "white": (along, 0),
+        "row": (along, 0),
+        "separable": (along, across),
+    }
+    if (len(noise.along), len(noise.across)) != lengths[noise.kind]:
+        raise Refuted(
+            f"report.json: noise of kind {noise.kind} has {len(noise.along)} and "
+            f"{len(noise.across)} numbers, expected {lengths[noise.kind]}"
+        )
+    if not all(math.isfinite(power) and power > 0 for power in (*noise.along, *noise.across)):
+        raise Refuted("report.json: the noise has power that is not positive")
+
+
+def _check_weights(report: Report) -> None:
+    kept = report.stack_reports[0].kept
+    if len(report.weights) != len(kept) or not all(0 <= weight <= 1 for weight in report.weights):
+        raise Refuted(
+            f"report.json: got {len(report.weights)} weights of {len(kept)} eigenpatches, expected "
+            "one for each, from 0 to 1"
+        )
+
+
+def _check_recovery(recovery: RecoveryReport, shape: tuple[int, int]) -> None:
+    p, runs = recovery.patch_size, recovery.runs
+    if p % 2 == 0 or not 1 <= p <= min(shape):
+        raise Refuted(f"report.json: got patches of {p} px in an image of {shape}")
+    if sum(runs) != math.prod(shape) or any(run < 0 for run in runs):
+        raise Refuted("report.json: the map of departures is not one of this image")
