@@ -74,7 +74,7 @@ def _axes(image: ImageObject, count: int) -> tuple[list[Described], tuple[str, .
     """Steps, offsets and units; which axes are the image's is a guess that is not asked for."""
     try:
         described = zip(image.scales, image.offsets, image.units, strict=True)
-        axes = [{"scale": s, "offset": o, "units": u} for s, o, u in described]
+        axes: list[Described] = [{"scale": s, "offset": o, "units": u} for s, o, u in described]
     except WHATEVER:
         axes = []
     return (axes, ()) if len(axes) == count else ([{}] * count, (NO_AXES,))
