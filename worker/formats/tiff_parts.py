@@ -42,6 +42,10 @@ class Part:
         return named or f"channel {index}"
 
 
+_Told = tuple[tuple[float, float] | None, str | None, str | None]  # pixel, unit, detector
+_NOTHING: _Told = (None, None, None)
+
+
 class About:
     """What a file says of its pages: each page's own tags, and OME's and ImageJ's of the whole."""
 
@@ -62,15 +66,22 @@ class About:
             yield self._part(series, run, title, whole=whole)
 
     def _runs(self, series: tifffile.TiffPageSeries) -> list[list[int]]:
-        """Pages one after another, of the same calibration and detector."""
+        """Pages one after another that do not contradict each other.
+
+        Many programs describe a stack on its first page only.
+        """
         everything = list(range(len(series.pages)))
         own = series.kind in IN_ITS_OWN or (self._ome and len(self._ome) == 1)
         if own or len(everything) == 1 or len(series.axes) != 3 or None in series.pages:
             return [everything]
-        keys = [self._key(series, index) for index in everything]
+        keys: list[_Told] = []
+        for index in everything:
+            told = self._told(series, index)
+            keys.append(keys[-1] if keys and told == _NOTHING else told)
         return [list(run) for _, run in groupby(everything, lambda index: keys[index])]
 
-    def _key(self, series: tifffile.TiffPageSeries, index: int) -> Any:
+    def _told(self, series: tifffile.TiffPageSeries, index: int) -> _Told:
+        """What a page says that another of its stack may not contradict."""
         page = self._page(series, index)
         scale = self._calibration(page, "")
         title = _name(page)
