@@ -80,7 +80,7 @@ def signal_of(
 
 
 def _is_uneven(axis: Described) -> bool:
-    return axis.get("_type", UNIFORM) != UNIFORM
+    return str(axis.get("_type", UNIFORM)) != UNIFORM
 
 
 def _uneven(axis: Described) -> str:
