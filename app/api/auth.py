@@ -8,12 +8,12 @@ first key on, every request has to show one.
 import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from app.api.services import Services, ServicesDep
+from app.http.authority import authority_of, origin_of, own_origin
 from app.http.problems import Problem
 from worker.contract import Scope
 
@@ -115,10 +115,17 @@ def is_local(request: Request) -> bool:
     if any(name in request.headers for name in FORWARDED):
         return False
     host = request.headers.get("host", "")
+    stated = authority_of(host)
+    if stated is None or not is_loopback(stated.host):
+        return False
     origin = request.headers.get("origin")  # browsers say so of every request that changes things
-    return is_loopback(urlsplit(f"//{host}").hostname or "") and (
-        origin is None or urlsplit(origin).netloc == host
-    )
+    return origin is None or _is_ours(origin, request.scope["scheme"], host)
+
+
+def _is_ours(origin: str, scheme: str, host: str) -> bool:
+    """Whether an Origin header names this server's own pages."""
+    stated, own = origin_of(origin), own_origin(scheme, host)
+    return stated is not None and own is not None and stated.authority == own.authority
 
 
 def is_loopback(host: str) -> bool:
