@@ -9,7 +9,7 @@ from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.errors import ModelError, ParameterError
 from reucid_core.params import ScanNoise
 from worker.denoising.model_choice import ModelChoice
-from worker.denoising.model_files import Models
+from worker.denoising.model_files import Models, describe
 
 MOST_LOADED = 32
 
@@ -40,6 +40,7 @@ def classifier_at(path: Path, scan_noise: ScanNoise) -> Classifier:
         Its message has no path in it.
     """
     try:
+        describe(path)  # what is not offered is not loaded
         found = path.stat()
         return _load(path, scan_noise, found.st_mtime_ns, found.st_size)
     except OSError as error:

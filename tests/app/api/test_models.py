@@ -14,6 +14,7 @@ import pytest
 from tests.support.commands import line, reucid
 from tests.support.inprocess import Api, npy, running
 from tests.support.models import write_model
+from tests.worker.denoising.test_models import BAD
 from worker.bundles.verification import verify
 from worker.contract import JobRequest
 from worker.denoising.model_files import DEFAULT, describe
@@ -55,6 +56,26 @@ def worked(api: Api, client: httpx.Client, params: dict[str, Any]) -> dict[str, 
 
 def report(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     return dict(client.get(f"/jobs/{job['id']}/report").json())
+
+
+@pytest.mark.parametrize("kind", ["a card of great depth", "half a character", "many digits"])
+def test_a_bad_file_in_the_folder_is_nobodys_business(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    BAD[kind][0](models / "bad.safetensors")
+    with running(tmp_path, model_dir=models) as api, api.client() as client:
+        assert submit(client, {}).status_code == 202
+        assert submit(client, {"model": "bad"}).status_code == 422
+        for path in ("/models", "/capabilities"):
+            assert "bad" not in client.get(path).text
+    monkeypatch.setenv("REUCID_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("REUCID_MODEL_DIR", str(models))
+    reucid("doctor")
+    output = capsys.readouterr().out
+    assert BAD[kind][1] in line(output, "model: bad.safetensors")
+    assert "it is not offered" in output
 
 
 def test_what_can_be_chosen_is_listed(client: httpx.Client, folder: Path) -> None:

@@ -1,18 +1,19 @@
 """Which classifiers there are, and which one a job gets."""
 
+import json
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from reucid_core import ModelError, ParameterError
 from reucid_core.classifier import load_classifier
 from reucid_core.params import ScanNoise
-from tests.support.models import BUNDLED, spoil, write_model
+from tests.support.models import BUNDLED, bundled_card, spoil, write_card, write_model
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import DEFAULT, LARGEST, Models, describe
-from worker.denoising.model_loading import chosen_classifier
+from worker.denoising.model_loading import chosen_classifier, classifier_at
 
 
 @pytest.fixture
@@ -82,6 +83,14 @@ def test_names_that_no_document_can_hold_are_overlooked(folder: Path) -> None:
     assert len(list(models.overlooked())) == 3
 
 
+NESTED = '{"a":'
+
+
+def noted(text: str) -> str:
+    """A card with a note of this JSON."""
+    return json.dumps(bundled_card() | {"note": "?"}).replace('"?"', text)
+
+
 BAD = {
     "text": (lambda path: path.write_text("not weights"), "not a readable safetensors file"),
     "nothing": (lambda path: path.write_bytes(b""), "not a readable safetensors file"),
@@ -89,6 +98,22 @@ BAD = {
         lambda path: path.write_bytes(BUNDLED.read_bytes()[:-100]),
         "not a readable safetensors file",
     ),
+    "a card of another kind": (lambda path: write_card(path, "[1]"), "holds format None"),
+    "half a card": (lambda path: write_card(path, "{"), "not a readable safetensors file"),
+    "a card of great depth": (lambda path: write_card(path, NESTED * 10_000), "not a readable"),
+    "a note of great depth": (
+        lambda path: write_card(path, noted(NESTED * 900 + "1" + "}" * 900)),
+        "depth",
+    ),
+    "a note of some depth": (lambda path: write_card(path, noted("[" * 40 + "]" * 40)), "depth"),
+    "half a character": (lambda path: write_model(path, note="\ud800"), "no text"),
+    "half a character as a name": (lambda path: write_model(path, **{"\udfff": 1}), "no text"),
+    "a NUL": (lambda path: write_model(path, note="a\0b"), "no text"),
+    "not a number": (lambda path: write_model(path, note=float("nan")), "not finite"),
+    "an infinite number": (lambda path: write_card(path, noted("1e999")), "not finite"),
+    "many digits": (lambda path: write_card(path, noted("9" * 5000)), "not a readable"),
+    "a long card": (lambda path: write_model(path, note="x" * 2**18), "characters"),
+    "a kind of great depth": (lambda path: write_model(path, format=[[[["x"]]]]), "holds format"),
     "no numbers": (lambda path: spoil(write_model(path)), "not finite"),
     "another kind": (lambda path: write_model(path, architecture="other", format="other"), "other"),
     "a folder": (lambda path: path.mkdir(), "is not a file"),
@@ -116,6 +141,31 @@ def test_what_is_damaged_is_not_offered_and_the_reason_is_said(kind: str, folder
     assert str(folder) not in str(refused.value)
     with pytest.raises(ModelError, match=reason):
         Models(stated=path).check()
+    with pytest.raises(ModelError) as said:
+        classifier_at(path, "keep")
+    assert len(str(said.value)) < 400
+    assert str(said.value).isprintable()
+
+
+def test_a_bad_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "bad.safetensors").write_bytes(b"not weights")
+    models = Models(folder=folder)
+    offered = models.offered()
+
+    def read_again(*_: object) -> None:
+        raise AssertionError("it was read again")
+
+    monkeypatch.setattr(Path, "read_bytes", read_again)
+    assert models.offered() == offered
+
+
+def test_weights_that_take_all_memory_are_no_classifier(folder: Path) -> None:
+    for sizes in ({"channels": [10**5, 10**5]}, {"widths": [10**6, 10**6]}, {"widths": [2**70]}):
+        large: Any = bundled_card()["architecture"]
+        path = write_model(folder / "large.safetensors", architecture={**large, **sizes})
+        for look in (describe, lambda path: classifier_at(path, "keep")):
+            with pytest.raises(ModelError, match="more weights than"):
+                look(path)
 
 
 def test_a_server_is_checked_before_it_starts(folder: Path) -> None:
