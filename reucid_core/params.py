@@ -9,6 +9,7 @@ Method = Literal["two-scale", "paper"]
 Engine = Literal["auto", "exact", "stacked"]
 Precision = Literal["auto", "float32", "float64"]
 ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or artefact?
+ScanNoiseChoice = Literal["auto", "keep", "remove"]
 ScanAxis = Literal["auto", "x", "y"]
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
@@ -43,9 +44,9 @@ class DenoiseParams:
         classifier.
     scan_axis : {"auto", "x", "y"}
         Along which the fast scan runs: x along the rows. For method `two-scale`.
-    scan_noise : {"remove", "keep"}, optional
-        Whether row offsets are noise or signal. By default `remove` with method `two-scale`; with
-        `paper` it is for whoever chooses the classifier to decide, by default `keep`.
+    scan_noise : {"auto", "remove", "keep"}
+        Whether row offsets are noise or signal. `auto` is `remove` with method `two-scale` and
+        `keep` with `paper`, where it is for whoever chooses the classifier to see to it.
     seed : int
         Seed of the random assignment of patches to stacks and of the randomised SVD.
     precision : {"auto", "float32", "float64"}
@@ -72,7 +73,7 @@ class DenoiseParams:
     components: int | None = None
     threshold: float | None = None
     scan_axis: ScanAxis = "auto"
-    scan_noise: ScanNoise | None = None
+    scan_noise: ScanNoiseChoice = "auto"
     seed: int = 0
     precision: Precision = "auto"
     deadline: float | None = None
@@ -82,8 +83,7 @@ class DenoiseParams:
     def __post_init__(self) -> None:
         _check_choice("method", self.method, get_args(Method))
         _check_choice("scan_axis", self.scan_axis, get_args(ScanAxis))
-        if self.scan_noise is not None:
-            _check_choice("scan_noise", self.scan_noise, get_args(ScanNoise))
+        _check_choice("scan_noise", self.scan_noise, get_args(ScanNoiseChoice))
         _check_choice("engine", self.engine, get_args(Engine))
         _check_choice("precision", self.precision, get_args(Precision))
         _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
@@ -119,7 +119,9 @@ class DenoiseParams:
     @property
     def scan_noise_decision(self) -> ScanNoise:
         """What is stated, else what goes with the method."""
-        return self.scan_noise or ("remove" if self.method == "two-scale" else "keep")
+        if self.scan_noise == "auto":
+            return "remove" if self.method == "two-scale" else "keep"
+        return self.scan_noise
 
 
 def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:

@@ -26,12 +26,20 @@ from worker.decoding.parent import decode, warm_up
 from worker.decoding.terms import Limits
 from worker.denoising.model_files import Models
 from worker.formats import FormatError
-from worker.ledger.database import Database, UnusableLedgerError, check_place, head, revision
+from worker.ledger.database import (
+    Database,
+    UnusableLedgerError,
+    check_place,
+    head,
+    is_damaged,
+    revision,
+)
 from worker.ledger.keys import Keyring
 from worker.ledger.workers import Workers
 from worker.processes.supervisor import run_time_folder
 from worker.settings import MIB, Settings
 
+RESTORE = "stop the server, look at the disk, restore the backup (docs/operations.md)"
 LARGEST_OFFSET = 2.0  # s between two machines' clocks
 
 Level = Literal["ok", "warning", "fault"]
@@ -116,11 +124,18 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield from _open_ledger(database)
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            if is_damaged(error):
+                yield Finding("ledger", "fault", f"damaged, cannot be read: {reason}", RESTORE)
+                return
             advice = "is the database running, and REUCID_DATABASE_URL right?"
             yield Finding("ledger", "fault", f"cannot be read: {reason}", advice)
 
 
 def _open_ledger(database: Database) -> Iterator[Finding]:
+    if faults := database.faults():
+        found_faults = "; ".join(" ".join(each.split()) for each in faults)
+        yield Finding("ledger", "fault", f"damaged: {found_faults}", RESTORE)
+        return
     found, expected = revision(database.engine), head()
     if found != expected:
         advice = "`reucid serve` upgrades an older one; a newer one needs a newer REUCID"

@@ -8,17 +8,19 @@ first key on, every request has to show one.
 import ipaddress
 from dataclasses import dataclass
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from app.api.services import Services, ServicesDep
+from app.http.authority import authority_of, origin_of, own_origin
 from app.http.problems import Problem
 from worker.contract import Scope
 
 LOCAL = "local"  # the owner of what is made before there are keys
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")  # by these a proxy is known
+
+OWN_SITE = ("same-origin", "none")  # of Sec-Fetch-Site: our own page, or the user's own doing
 
 bearer = HTTPBearer(
     auto_error=False, scheme_name="bearer", description="A key, as `Authorization: Bearer KEY`."
@@ -114,11 +116,20 @@ def is_local(request: Request) -> bool:
         return False
     if any(name in request.headers for name in FORWARDED):
         return False
-    host = request.headers.get("host", "")
-    origin = request.headers.get("origin")  # browsers say so of every request that changes things
-    return is_loopback(urlsplit(f"//{host}").hostname or "") and (
-        origin is None or urlsplit(origin).netloc == host
-    )
+    stated = authority_of(request.headers.get("host", ""))
+    return stated is not None and is_loopback(stated.host) and not _is_of_another_site(request)
+
+
+def _is_of_another_site(request: Request) -> bool:
+    """Whether a browser says so: of what changes things by Origin, of all by Sec-Fetch-Site.
+
+    `same-site` is another site, too: any other program's page on this machine is one.
+    """
+    if any(site not in OWN_SITE for site in request.headers.getlist("sec-fetch-site")):
+        return True
+    own = own_origin(request.scope["scheme"], request.headers.get("host", ""))
+    origins = request.headers.getlist("origin")
+    return any(own is None or origin_of(each) != own for each in origins)
 
 
 def is_loopback(host: str) -> bool:

@@ -7,7 +7,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -16,7 +16,7 @@ from starlette.routing import Match
 from app.http.problems import FieldError, Limit, Problem, invalid, invalid_fields
 from reucid_core.errors import ParameterError, ReucidError
 from worker.formats import FormatError, LimitError
-from worker.ledger.database import is_full
+from worker.ledger.database import is_damaged, is_full
 from worker.ledger.refusals import (
     ConflictError,
     ExpiredError,
@@ -81,8 +81,16 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
 def _ledger_problem(error: SQLAlchemyError) -> Problem:
     if isinstance(error, DataError):
         return Problem(422, "invalid_request", "got a value that the ledger cannot hold")
-    if isinstance(error, DBAPIError) and is_full(error):
+    if is_full(error):
         return _full()
+    if is_damaged(error):
+        log.error("ledger_damaged", error=str(getattr(error, "orig", error))[:200])
+        return Problem(
+            503,
+            "ledger_damaged",
+            "the server's database is damaged: whoever runs the server sees by `reucid doctor` "
+            "where, and restores its backup",
+        )
     log.error("ledger_away", exc_info=error)
     if isinstance(error, OperationalError | PoolTimeoutError):
         return Problem(

@@ -22,6 +22,7 @@ from app.api.routes import capabilities, health, images, jobs, keys, metrics, mo
 from app.api.schemas import JobSpec
 from app.api.services import Services
 from app.http.access import AccessMiddleware
+from app.http.authority import AuthorityMiddleware
 from app.http.bodies import BodyMiddleware
 from app.http.head import HeadMiddleware
 from app.http.headers import SecurityHeadersMiddleware
@@ -95,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
     )
     app.add_middleware(BodyMiddleware, settings=settings)
+    app.add_middleware(AuthorityMiddleware)
     app.add_middleware(AccessMiddleware)
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()

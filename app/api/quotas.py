@@ -1,5 +1,7 @@
 """What one caller may take: places in the queue, space on the disk."""
 
+import re
+
 from fastapi import Request
 
 from app.api.services import Services
@@ -23,7 +25,7 @@ def check_upload(services: Services, request: Request, owner: str) -> None:
 def check_size(services: Services, request: Request) -> int:
     """Refuse a body that says that it is too large; how large it says it is."""
     declared = request.headers.get("content-length", "")
-    size = int(declared) if declared.isdigit() else 0
+    size = int(declared) if re.fullmatch("[0-9]{1,20}", declared) else 0
     if size > services.settings.max_upload + FORM_LINES:
         raise too_large(size, services.settings.max_upload)
     return size

@@ -103,10 +103,10 @@ class Params(Strict):
         "auto",
         description="Along which the fast scan runs, for method `two-scale`; `x`: along the rows.",
     )
-    scan_noise: Literal["keep", "remove"] | None = Field(
-        None,
+    scan_noise: Literal["auto", "keep", "remove"] = Field(
+        "auto",
         description="Whether row offsets and row jitter of the scan are data, to `keep`, or an "
-        "artefact, to `remove`; by default `keep` with method `paper`, `remove` with `two-scale`.",
+        "artefact, to `remove`; `auto`: `keep` with method `paper`, `remove` with `two-scale`.",
         examples=["remove"],
     )
 

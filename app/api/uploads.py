@@ -1,6 +1,7 @@
 """Files on their way in: streamed to the store and hashed as they come, then handed on."""
 
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ LONGEST_FIELD = 64 * 1024  # bytes of one form field that is not the file
 MOST_FIELDS = 32
 MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
+MOST_PARTS = MOST_FIELDS + MOST_FILES
+NAMELESS = "image"
 PIECE = MIB // 4  # bytes of a body that are written at a time; kept of every slow one
 EMI_MAGIC = b"JK\x00\x02"
 
@@ -63,7 +66,7 @@ def unsupported(got: str, expected: str) -> Problem:
 
 async def receive_body(request: Request, folder: Path, services: Services) -> ReceivedFile:
     """Store a raw request body."""
-    sink = _Sink(folder / ORIGINAL, "image", services.settings.max_upload)
+    sink = _Sink(folder / ORIGINAL, NAMELESS, services.settings.max_upload)
     try:
         async for piece in _pieces(request):
             await run_in_threadpool(_take, services, sink.write, piece)
@@ -159,12 +162,19 @@ async def upload_folder(services: Services) -> AsyncIterator[Path]:
             await run_in_threadpool(services.store.discard, folder)
 
 
+def plain_name(stated: str) -> str:
+    """A file's name as its sender's system shows it: no folders, nothing that cannot be seen."""
+    last = re.split(r"[/\\]", stated)[-1]
+    name = "".join(c for c in last if c.isprintable()).strip()[:LONGEST_NAME]
+    return NAMELESS if name.strip(".") == "" else name
+
+
 class _Sink:
     """A file being written and hashed."""
 
     def __init__(self, path: Path, name: str, limit: int, before: int = 0) -> None:
         self.path = path
-        self.name = "".join(c for c in name if c.isprintable())[:LONGEST_NAME]
+        self.name = plain_name(name)
         self.size = 0
         self._limit = limit  # bytes of one upload
         self._before = before  # bytes of its other files
@@ -226,6 +236,7 @@ class _FormReader:
         self._header = self._header_value = b""
         self._disposition: dict[bytes, bytes] = {}
         self._text = bytearray()
+        self._parts = 0
 
     def callbacks(self) -> Any:  # a TypedDict that exists for type checkers only
         return {
@@ -255,13 +266,17 @@ class _FormReader:
 
     def _on_headers_finished(self) -> None:
         self._text.clear()
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            message = f"got a form of more than {MOST_PARTS} parts"
+            raise Problem(422, "invalid_request", message)
         if self._part_name() != "file":
             return
         sent = len(self.form.files)
         if sent == MOST_FILES:
             message = f"got more than {MOST_FILES} files, expected one, or an EMI file with its SER"
             raise invalid([FieldError(field="file", message=message)])
-        name = self._disposition.get(b"filename", b"image").decode("utf-8", "replace")
+        name = self._disposition.get(b"filename", b"").decode("utf-8", "replace")
         path = self._folder / (companion_name(sent) if sent else ORIGINAL)
         before = sum(each.size for each in self.form.files)
         self._sink = _Sink(path, name, self._limit, before)

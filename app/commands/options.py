@@ -11,7 +11,7 @@ Method = Literal["paper", "two-scale"]
 Engine = Literal["auto", "exact", "stacked"]
 FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
-ScanNoise = Literal["keep", "remove"]
+ScanNoise = Literal["auto", "keep", "remove"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
 
@@ -94,11 +94,11 @@ ScanAxisOption = Annotated[
     ScanAxis, typer.Option("--scan-axis", help="Fast scan, for two-scale; x: along the rows.")
 ]
 ScanNoiseOption = Annotated[
-    ScanNoise | None,
+    ScanNoise,
     typer.Option(
         "--scan-noise",
-        help="Whether row streaks and jitter are data or artefact; by default keep with paper, "
-        "remove with two-scale.",
+        help="Whether row streaks and jitter are data or artefact; auto: keep with paper, remove "
+        "with two-scale.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
@@ -107,7 +107,7 @@ Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same 
 def parameters(
     method: Method,
     scan_axis: ScanAxis,
-    scan_noise: ScanNoise | None,
+    scan_noise: ScanNoise,
     engine: Engine,
     stacks: int | None,
     patch_size: int | None,

@@ -46,7 +46,7 @@ def submit(
     components: Components = None,
     threshold: Threshold = None,
     scan_axis: ScanAxisOption = "auto",
-    scan_noise: ScanNoiseOption = None,
+    scan_noise: ScanNoiseOption = "auto",
     model: Annotated[
         str | None,
         typer.Option(

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from starlette.types import Receive, Scope, Send
 
 from app.http.conditional import not_modified, tagged
 from app.http.problems import Problem, Responses
+
+RANGE = re.compile(r"\s*([0-9]*)\s*-\s*([0-9]*)\s*")
+LARGEST = 2**63 - 1  # bytes of a file
 
 
 def sends(description: str, *media_types: str) -> Responses:
@@ -50,8 +54,11 @@ class _File(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         requested = dict(scope["headers"]).get(b"range", b"").decode("latin-1")
-        if requested and not _is_well_formed(requested):  # as if it were not there, says RFC 9110
+        if requested:
+            normalised = normalised_range(requested)
             headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+            if normalised is not None:  # else as if it were not there, says RFC 9110
+                headers.append((b"range", normalised.encode()))
             scope = {**scope, "headers": headers}
         await self._look()
         await super().__call__(scope, receive, self._send_or_refuse(send))
@@ -79,15 +86,27 @@ class _File(FileResponse):
         return checked  # type: ignore[return-value]
 
 
-def _is_well_formed(requested: str) -> bool:
+def normalised_range(requested: str) -> str | None:
+    """A Range header with numbers that any file's size can be held against; None if malformed."""
     unit, _, ranges = requested.partition("=")
-    if unit.strip().lower() != "bytes":
-        return False
-    for each in ranges.split(","):
-        first, dash, last = (part.strip() for part in each.partition("-"))
-        numbers = [part for part in (first, last) if part]
-        if not dash or not numbers or not all(n.isascii() and n.isdigit() for n in numbers):
-            return False
-        if len(numbers) == 2 and int(first) > int(last):
-            return False
-    return True
+    parts = [RANGE.fullmatch(part) for part in ranges.split(",")]
+    if unit.strip().lower() != "bytes" or not all(parts):
+        return None
+    bounds = [(_bound(part[1]), _bound(part[2])) for part in parts if part]
+    if not all(_is_possible(*each) for each in bounds):
+        return None
+    return "bytes=" + ",".join(f"{first}-{last}" for first, last in bounds)
+
+
+def _bound(digits: str) -> str:
+    """A number of any length, as far as it matters: no file is larger than `LARGEST`."""
+    if not digits:
+        return ""
+    significant = digits.lstrip("0") or "0"
+    return str(LARGEST if len(significant) > len(str(LARGEST)) else int(significant))
+
+
+def _is_possible(first: str, last: str) -> bool:
+    if first and last:
+        return int(first) <= int(last)
+    return bool(first or last)

@@ -36,6 +36,6 @@ def decode(cursor: str, *kinds: type) -> tuple[Any, ...]:
 
 def link(request: Request, root: str, cursor: str) -> str:
     """The Link header to the next page: the same request with another cursor."""
-    path = root + request.url.path.removeprefix(root)
+    path = root + request.scope["path"].removeprefix(root)  # of the URL, a query may be no text
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     return f'<{path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'

@@ -13,7 +13,7 @@ NOT_NUMBERS = [True, "0.5", [0.5], float("nan")]
 REFUSED: dict[str, list[Any]] = {
     "method": ["", None, "two scales", 2],
     "scan_axis": ["z", None, 0],
-    "scan_noise": ["", True, "subtract"],
+    "scan_noise": ["", None, True, "subtract"],
     "engine": ["fast", "", None, 1, "STACKED"],
     "precision": ["float16", None, 64, "double"],
     "patch_size": [*NOT_INTEGERS, 1, 0, -3, 4, 10],
@@ -28,7 +28,7 @@ REFUSED: dict[str, list[Any]] = {
 ACCEPTED: dict[str, list[Any]] = {
     "method": ["paper", "two-scale"],
     "scan_axis": ["auto", "x", "y"],
-    "scan_noise": [None, "remove", "keep"],
+    "scan_noise": ["auto", "remove", "keep"],
     "engine": ["auto", "stacked"],
     "precision": ["auto", "float32", "float64"],
     "patch_size": [None, 3, 11, 101],

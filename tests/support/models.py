@@ -10,11 +10,22 @@ BUNDLED = WEIGHTS / f"{DEFAULT}{SUFFIX}"
 
 def write_model(path: Path, **card: object) -> Path:
     """The bundled weights, with this in their card: another file, the same verdicts."""
+    return write_card(path, json.dumps(bundled_card() | card))
+
+
+def bundled_card() -> dict[str, object]:
+    """The card of the bundled weights."""
+    content = BUNDLED.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return dict(json.loads(header["__metadata__"]["card"]))
+
+
+def write_card(path: Path, card: str) -> Path:
+    """The bundled weights with a card of any text."""
     content = BUNDLED.read_bytes()
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
-    metadata = header["__metadata__"]
-    metadata["card"] = json.dumps(json.loads(metadata["card"]) | card)
+    header["__metadata__"]["card"] = card
     changed = json.dumps(header).encode()
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + length :])

@@ -7,12 +7,13 @@ import io
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_DIRECTORY = 2**20  # bytes of a zip's own list of its entries
 CHUNK = 2**20
+NOTHING: Mapping[str, int] = {}
 
 
 class ArchiveError(Exception):
@@ -34,7 +35,15 @@ class Unpacked:
     damaged: dict[str, str]
 
 
-def unpack_zip(path: Path, folder: Path, most: Callable[[str], int | None]) -> Unpacked:
+def unpack_zip(
+    path: Path,
+    folder: Path,
+    most: Callable[[str], int | None],
+    *,
+    total: int | None = None,
+    wanted: Set[str] | None = None,
+    justified: Mapping[str, int] = NOTHING,
+) -> Unpacked:
     """Unpack a zip into an empty folder.
 
     Parameters
@@ -43,6 +52,12 @@ def unpack_zip(path: Path, folder: Path, most: Callable[[str], int | None]) -> U
     folder : Path
     most : callable
         Bytes that an entry of this name may have; None for one that may not be there.
+    total : int, optional
+        Bytes that all entries may have, held against the list of them before any is unpacked.
+    wanted : set of str, optional
+        Names to unpack; by default all.
+    justified : mapping of str to int
+        Bytes that an entry can need: one that says it has more is damaged, and not unpacked.
 
     Raises
     ------
@@ -51,8 +66,17 @@ def unpack_zip(path: Path, folder: Path, most: Callable[[str], int | None]) -> U
     unpacked = Unpacked({}, {})
     try:
         with _Wary(path) as file, zipfile.ZipFile(file) as archive:
-            for info in archive.infolist():
-                _admit(info, most(info.filename), unpacked)
+            infos = _admitted(archive, most)
+            _check_total(infos, path, total)
+            for info in infos:
+                name, needed = info.filename, justified.get(info.filename, info.file_size)
+                if wanted is not None and name not in wanted:
+                    continue
+                if info.file_size > needed:
+                    unpacked.damaged[name] = (
+                        f"it has {info.file_size} bytes, by the report at most {needed}"
+                    )
+                    continue
                 target = folder / f"{len(unpacked.files)}"
                 try:
                     _copy(archive, info, target)
@@ -66,13 +90,30 @@ def unpack_zip(path: Path, folder: Path, most: Callable[[str], int | None]) -> U
     return unpacked
 
 
-def _admit(info: zipfile.ZipInfo, most: int | None, unpacked: Unpacked) -> None:
+def _admitted(archive: zipfile.ZipFile, most: Callable[[str], int | None]) -> list[zipfile.ZipInfo]:
+    known: set[str] = set()
+    for info in archive.infolist():
+        _admit(info, most(info.filename), known)
+        known.add(info.filename)
+    return archive.infolist()
+
+
+def _check_total(infos: Sequence[zipfile.ZipInfo], path: Path, total: int | None) -> None:
+    said = sum(info.file_size for info in infos)
+    if total is not None and said > total:
+        raise ArchiveError(
+            f"got entries of {said} bytes, at most {total} are accepted in a file of "
+            f"{path.stat().st_size}"
+        )
+
+
+def _admit(info: zipfile.ZipInfo, most: int | None, known: Set[str]) -> None:
     name = info.filename[:80]
     if most is None:
         raise ArchiveError(
             f"got an entry named {name!r}, which does not belong into a file of this kind"
         )
-    if info.filename in unpacked.files or info.filename in unpacked.damaged:
+    if info.filename in known:
         raise ArchiveError(f"got two entries named {name!r}, expected one")
     if info.flag_bits & 0x1:
         raise ArchiveError(f"got an encrypted {name}, expected a readable one")

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.bundles.archive import CHUNK, ArchiveError, Unpacked, unpack_zip
+from worker.bundles.archive import CHUNK, ArchiveError, Unpacked
 from worker.bundles.provenance import RECORD, RESULTS, Run, record
+from worker.bundles.unpacking import Terms, unpack_apart
 from worker.contract import Artifact
 from worker.denoising.artifacts import COVERAGE
 from worker.denoising.reports import is_whole
@@ -34,6 +35,7 @@ UNIX = 3
 MAX_TEXT = 2**16 * MOST_FRAMES  # bytes of a report
 TEXT_RATIO = 16  # of what a text is unpacked to, to the size of the bundle
 MOST_INPUTS = 16
+BUDGET, BUDGET_RATIO = 2**24, 8  # bytes that any zip may be unpacked to; and by its size
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -127,25 +129,36 @@ def _place(name: str) -> tuple[int, str]:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def unpack(bundle: Path, folder: Path, *, max_input: int, max_pixels: int) -> Unpacked:
+def unpack(
+    bundle: Path,
+    folder: Path,
+    *,
+    max_input: int,
+    max_pixels: int,
+    wanted: frozenset[str] | None = None,
+    justified: Mapping[str, int] | None = None,
+) -> Unpacked:
     """Unpack a bundle that nobody vouches for.
+
+    `wanted` are the names to unpack, by default all; `justified` the bytes that entries can need.
 
     Raises
     ------
     ArchiveError
-        When it is not a zip, or holds an entry that no bundle has, or a larger one.
+        When it is not a zip, or holds an entry that no bundle has, or a larger one, or more in all
+        than a file of its size justifies.
     """
     text = min(MAX_TEXT, TEXT_RATIO * bundle.stat().st_size)
-
-    def most(name: str) -> int | None:
-        if INPUT.fullmatch(name):
-            return max_input
-        if name in TEXTS:
-            return text
-        return 8 * max_pixels + CHUNK if name in RESULTS else None  # the widest pixel, a header
-
-    unpacked = unpack_zip(bundle, folder, most)
+    image = 8 * max_pixels + CHUNK  # the widest pixel, a header
+    most = dict.fromkeys(RESULTS, image) | dict.fromkeys(TEXTS, text)
+    terms = Terms(most, budget(bundle), wanted, justified or {}, INPUT.pattern, max_input)
+    unpacked = unpack_apart(bundle, folder, terms)
     sent = [name for name in (*unpacked.files, *unpacked.damaged) if INPUT.fullmatch(name)]
     if len([name for name in sent if "-" not in name]) > 1 or len(sent) > MOST_INPUTS:
         raise ArchiveError(f"got {' and '.join(sent)}, expected one input")
     return unpacked
+
+
+def budget(file: Path) -> int:
+    """Bytes that a zip of this size may be unpacked to: ours are not compressed at all."""
+    return BUDGET + BUDGET_RATIO * file.stat().st_size

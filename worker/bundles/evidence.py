@@ -19,17 +19,20 @@ from reucid_core.eigenpatches import FloatArray
 from reucid_core.report import StackReport
 from worker.bundles import bundle, provenance
 from worker.bundles.account import Account, account_of
-from worker.bundles.archive import ArchiveError, Unpacked, unpack_zip
+from worker.bundles.archive import ArchiveError, Unpacked
+from worker.bundles.unpacking import Terms, unpack_apart
 from worker.bundles.verdicts import Refuted, Unverifiable, refuting
 from worker.contract import FileInfo, ImageInfo
 from worker.decoding.inspection import companions_of
 from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
+from worker.denoising.artifacts import EIGENPATCHES, REPORT
 from worker.denoising.reports import eigenpatches_key
 from worker.formats import FormatError
-from worker.settings import Settings
+from worker.settings import MIB, Settings
 from worker.store import pixels_name
 
+HEADER = MIB  # bytes: of an array, or the metadata of an image
 ORTHONORMALITY = 1e-3  # largest deviation of a scalar product of eigenpatches
 
 Pixels = NDArray[Any]
@@ -42,12 +45,30 @@ class Evidence:
         self.settings = Settings()
         self.stated_input = input_file
         self._folder = folder
-        self.unpacked: Unpacked = bundle.unpack(
+        self.unpacked = self._unpack(path, wanted=frozenset({REPORT}))
+        self.unpacked = self._unpack(path, justified=self._justified())
+
+    def _unpack(self, path: Path, **options: Any) -> Unpacked:
+        return bundle.unpack(
             path,
             self._new_folder("entries"),
             max_input=self.settings.max_upload,
             max_pixels=self.settings.max_pixels,
+            **options,
         )
+
+    def _justified(self) -> dict[str, int]:
+        """Bytes that each file of the result can need, by a report that can be read."""
+        try:
+            told = self.told
+        except (Refuted, Unverifiable):
+            return {}
+        image = 8 * math.prod(told.shape) + HEADER
+        eigenpatches = HEADER + sum(_sizes(told).values())
+        return dict.fromkeys(provenance.RESULTS, image) | {
+            REPORT: self.file(REPORT).stat().st_size,
+            EIGENPATCHES: eigenpatches,
+        }
 
     @cached_property
     def inputs(self) -> list[Path]:
@@ -103,16 +124,10 @@ class Evidence:
 
     @cached_property
     def _eigenpatch_files(self) -> dict[str, Path]:
-        path = self.file("eigenpatches.npz")
-        size = path.stat().st_size
-        names = {
-            f"{eigenpatches_key(frame, stack.stack)}.npy"
-            for frame, report in enumerate(self.told.reports)
-            for stack, _ in report.decompositions
-        }
-        folder = self._new_folder("eigenpatches")
+        path = self.file(EIGENPATCHES)
+        terms = Terms(_sizes(self.told), bundle.budget(path))
         try:
-            return unpack_zip(path, folder, lambda name: size if name in names else None).files
+            return unpack_apart(path, self._new_folder("eigenpatches"), terms).files
         except ArchiveError as error:
             raise Refuted(f"eigenpatches.npz: {error}") from error
 
@@ -146,6 +161,15 @@ class Evidence:
 
     def _new_folder(self, purpose: str) -> Path:
         return Path(mkdtemp(prefix=f"{purpose}-", dir=self._folder))
+
+
+def _sizes(told: Account) -> dict[str, int]:
+    """Bytes that each array of eigenpatches can need, by its name in their file."""
+    return {
+        f"{eigenpatches_key(frame, stack.stack)}.npy": 8 * len(stack.kept) * p**2 + HEADER
+        for frame, report in enumerate(told.reports)
+        for stack, p in report.decompositions
+    }
 
 
 def _eigenpatches(name: str, files: dict[str, Path], stack: StackReport, p: int) -> FloatArray:

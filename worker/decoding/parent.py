@@ -13,7 +13,7 @@ import shutil
 import signal
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -72,16 +72,27 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
 
 
 def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:
-    process = _context.Process(target=_in_child, args=(files, folder, limits))
+    status = run_apart(_in_child, (files, folder, limits), limits.seconds)
+    if status is None:
+        raise _too_slow(limits)
+    return status
+
+
+def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: float) -> int | None:
+    """Have a child do something; its exit status, or None when its time was up.
+
+    `work` enters the sandbox itself, and is found by its name.
+    """
+    process = _context.Process(target=work, args=arguments)
     with _children:
         process.start()
-    if not wait([process.sentinel], limits.seconds):
+    in_time = bool(wait([process.sentinel], seconds))
+    if not in_time:
         process.kill()
         wait([process.sentinel])
-        raise _too_slow(limits)
     with _children:
         process.join()
-        return process.exitcode
+        return process.exitcode if in_time else None
 
 
 def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:

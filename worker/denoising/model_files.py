@@ -6,10 +6,12 @@ is ever made of one.
 
 import hashlib
 import json
+import math
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from safetensors import SafetensorError
 
 import reucid_core
 from reucid_core.errors import ModelError, ParameterError
-from worker.settings import MIB, Settings
+from worker.settings import KIB, MIB, Settings
 
 WEIGHTS = Path(reucid_core.__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -27,6 +29,10 @@ DEFAULT = "tuned"  # of the bundled ones
 MARK, KIND = "format", "reucid-classifier-2"  # of a model card that `load_classifier` takes
 LARGEST = 64 * MIB  # bytes of a file
 LONGEST_NAME = 200
+LONGEST_CARD = 64 * KIB  # characters; those of the bundled ones have two thousand
+DEEPEST_CARD = 16
+MOST_KNOWN = 256  # files that are read once
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -182,22 +188,70 @@ def describe(path: Path) -> ModelInfo:
         raise ModelError(
             f"{path.name} has {found.st_size} bytes, expected a classifier of at most {LARGEST}"
         )
-    return _describe(path, found.st_mtime_ns, found.st_size)
+    described = _describe(path, found.st_mtime_ns, found.st_size)
+    if isinstance(described, str):
+        raise ModelError(f"{path.name} {described}")
+    return described
 
 
-@lru_cache(maxsize=64)
-def _describe(path: Path, _changed: int, _size: int) -> ModelInfo:
+@lru_cache(maxsize=MOST_KNOWN)
+def _describe(path: Path, _changed: int, _size: int) -> ModelInfo | str:
+    """The model, or why there is none: a bad file, too, is read once."""
     try:
         content = path.read_bytes()
         tensors = safetensors.numpy.load(content)
-        length = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + length])
-        card = json.loads(header.get("__metadata__", {}).get("card", "{}"))
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelError(f"{path.name} is not a readable safetensors file: {error}") from error
+        card = _card(content)
+        _check_sizes(card, len(content))
+    except (*UNREADABLE, SafetensorError, OSError) as error:
+        return f"is not a readable safetensors file: {ascii(str(error))[1:-1][:LONGEST_NAME]}"
+    except ModelError as error:
+        return str(error)
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+        return "holds weights that are not finite"
+    return ModelInfo(path.stem, hashlib.sha256(content).hexdigest(), card)
+
+
+def _card(content: bytes) -> dict[str, Any]:
+    """The model card: an object that every document which quotes it can hold."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    text = header.get("__metadata__", {}).get("card", "{}")
+    if len(text) > LONGEST_CARD:
+        raise ModelError(f"holds a card of {len(text)} characters, at most {LONGEST_CARD} are read")
+    card = json.loads(text)
     kind = card.get(MARK) if isinstance(card, dict) else None
     if kind != KIND:
-        raise ModelError(f"{path.name} holds {MARK} {kind!r}, expected {KIND!r}")
-    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
-        raise ModelError(f"{path.name} holds weights that are not finite")
-    return ModelInfo(path.stem, hashlib.sha256(content).hexdigest(), card)
+        got = ascii(kind)[:LONGEST_NAME]
+        raise ModelError(f"holds {MARK} {got}, expected {KIND!r}")
+    _check_value(card, DEEPEST_CARD)
+    return dict(card)
+
+
+def _check_value(value: Any, depth: int) -> None:
+    match value:
+        case dict() | list() if depth == 0:
+            raise ModelError(f"holds a card of a depth over {DEEPEST_CARD}")
+        case dict():
+            for each in (*value.keys(), *value.values()):
+                _check_value(each, depth - 1)
+        case list():
+            for each in value:
+                _check_value(each, depth - 1)
+        case str() if "\0" in value or (not value.isascii() and _is_broken(value)):
+            raise ModelError("holds a card with characters that are no text")
+        case float() if not math.isfinite(value):
+            raise ModelError("holds a card with numbers that are not finite")
+
+
+def _is_broken(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _check_sizes(card: dict[str, Any], size: int) -> None:
+    """A network is built as its card says, before its weights are put there."""
+    sizes = [
+        int(each)
+        for name in ("channels", "widths")
+        for each in card.get("architecture", {}).get(name, [])
+    ]
+    if sum(abs(n * m) for n, m in pairwise([1, *sizes])) > size:
+        raise ModelError("holds a card that tells of more weights than are in the file")

@@ -11,7 +11,7 @@ from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ModelError, ParameterError
 from reucid_core.params import ScanNoise
 from worker.denoising.model_choice import ModelChoice
-from worker.denoising.model_files import Models
+from worker.denoising.model_files import Models, describe
 from worker.denoising.params import JobParams
 
 MOST_LOADED = 32
@@ -59,6 +59,7 @@ def classifier_at(path: Path, scan_noise: ScanNoise) -> Classifier:
         Its message has no path in it.
     """
     try:
+        describe(path)  # what is not offered is not loaded
         found = path.stat()
         return _load(path, scan_noise, found.st_mtime_ns, found.st_size)
     except OSError as error:

@@ -45,8 +45,8 @@ def opened_file(file: h5py.File) -> Signals:
     if not arrays:
         raise FormatError(
             "unsupported_format",
-            "got an HDF5 file of an unknown kind and without an array of numbers, expected Velox "
-            "EMD, NCEM EMD, HyperSpy's, or images as arrays",
+            "got an HDF5 file of an unknown kind without an array of numbers in two or three "
+            "dimensions, expected Velox EMD, NCEM EMD, HyperSpy's, or images as arrays",
         )
     return [_signal(each) for each in arrays]
 

@@ -14,6 +14,8 @@ SPECTRAL_UNITS = ("ev", "kev")
 SPECTRAL_NAMES = ("energy", "energy loss", "wavelength", "wavenumber", "raman shift")
 SPECTRAL_TYPES = ("EELS", "EDS", "EDX", "CL", "Lumi", "PL", "Raman", "XPS", "Transient")
 
+UNIFORM = "UniformDataAxis"  # HyperSpy's name for an axis of equal steps
+
 Described = Mapping[str, Any]  # an axis: name, scale, offset, units, navigate
 
 
@@ -73,8 +75,16 @@ def signal_of(
         load=load,
         calibration=calibrated(_axis(axes[roles.rows]), _axis(axes[roles.columns]), frames),
         metadata=stated.metadata or {},
-        notes=stated.notes,
+        notes=stated.notes + tuple(map(_uneven, filter(_is_uneven, axes))),
     )
+
+
+def _is_uneven(axis: Described) -> bool:
+    return str(axis.get("_type", UNIFORM)) != UNIFORM
+
+
+def _uneven(axis: Described) -> str:
+    return f"the axis {axis.get('name') or ''!r} is not evenly spaced: its steps are left out"
 
 
 def _axis(axis: Described) -> Axis:

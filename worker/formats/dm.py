@@ -1,6 +1,7 @@
 """DM3 and DM4 of Gatan's DigitalMicrograph, by RosettaSciIO.
 
-It evaluates nothing that a file says, and opens no other file.
+It evaluates nothing that a file says, and opens no other file. Its classes are used one image at a
+time: an image whose tags it cannot make sense of is then no hindrance to the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,33 +9,59 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rsciio.digitalmicrograph import file_reader as read_dm
+import numpy as np
+from rsciio.digitalmicrograph._api import DigitalMicrographReader, ImageObject
 
 from worker.formats.axes import Described, Stated, signal_of
+from worker.formats.errors import FormatError
 from worker.formats.signals import Found, Refused, Signals
 
 LAYOUT = ("ImageData", "ImageSource")  # tags that describe the file rather than the image
 SPECTRAL_FORMATS = ("Spectrum", "Spectrum image")
+NO_AXES = "the calibration could not be read: taken as uncalibrated"
+WHATEVER = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Signals]:
     """The images of a DM3 or DM4 file, without its thumbnails."""
-    yield [_signal(each, f"image {number}") for number, each in enumerate(read_dm(str(path)))]
+    with path.open("rb") as file:
+        reader = DigitalMicrographReader(file)
+        reader.parse_file()
+        document = reader.tags_dict.get("DocumentTags", {})
+        yield [
+            _signal(ImageObject(tags, file), tags, document, f"image {number}")
+            for number, tags in enumerate(reader.get_image_dictionaries() or ())
+        ]
 
 
-def _signal(signal: Mapping[str, Any], untitled: str) -> Found | Refused:
-    tags = signal["original_metadata"]
-    image = tags["ImageList"]["TagGroup0"]
-    kept = {name: value for name, value in image.items() if name not in LAYOUT}
+def _signal(
+    image: ImageObject, tags: Mapping[str, Any], document: Any, untitled: str
+) -> Found | Refused:
+    title = str(image.title or untitled)
+    try:
+        data = np.asarray(image.get_data(lazy=False))
+    except WHATEVER as error:
+        message = f"the image is damaged, or of a kind that is not read: {error}"
+        return Refused(title, FormatError("damaged_file", message))
+    axes, notes = _axes(image, data.ndim)
+    kept = {name: value for name, value in tags.items() if name not in LAYOUT}
     stated = Stated(
-        title=str(signal["metadata"]["General"].get("title") or untitled),
-        signal_type=str(signal["metadata"].get("Signal", {}).get("signal_type", "")),
-        record_by="spectrum" if _is_spectral(image) else "image",
+        title=title,
+        signal_type=image.signal_type,
+        record_by="spectrum" if _is_spectral(tags) else "image",
         # Other tags say where the windows were.
-        metadata=kept | {"DocumentTags": tags.get("DocumentTags", {})},
+        metadata=kept | {"DocumentTags": document},
+        notes=notes,
     )
-    return signal_of(signal["data"], _axes(signal["axes"]), stated)
+    return signal_of(data, axes, stated)
 
 
 def _is_spectral(image: Mapping[str, Any]) -> bool:
@@ -43,6 +70,11 @@ def _is_spectral(image: Mapping[str, Any]) -> bool:
     return isinstance(about, Mapping) and about.get("Format") in SPECTRAL_FORMATS
 
 
-def _axes(axes: list[Described]) -> list[Described]:
-    """Without `navigate`: RosettaSciIO's guess where the file has nothing of the kind."""
-    return [{name: axis[name] for name in ("scale", "offset", "units")} for axis in axes]
+def _axes(image: ImageObject, count: int) -> tuple[list[Described], tuple[str, ...]]:
+    """Steps, offsets and units; which axes are the image's is a guess that is not asked for."""
+    try:
+        described = zip(image.scales, image.offsets, image.units, strict=True)
+        axes: list[Described] = [{"scale": s, "offset": o, "units": u} for s, o, u in described]
+    except WHATEVER:
+        axes = []
+    return (axes, ()) if len(axes) == count else ([{}] * count, (NO_AXES,))

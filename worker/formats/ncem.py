@@ -78,7 +78,8 @@ def _axis(vector: Any, count: int) -> Described:
     steps = np.diff(places)
     step = float(steps.mean())
     even = np.allclose(steps, step, rtol=UNEVEN, atol=0)
-    return named | ({"scale": step, "offset": float(places[0])} if even else {})
+    scaled = {"scale": step, "offset": float(places[0])}
+    return named | (scaled if even else {"_type": "DataAxis"})
 
 
 def _roles(group: h5py.Group, axes: Sequence[Described]) -> Roles | None:

@@ -1,14 +1,13 @@
 """OME-XML: what it says of each image of a TIFF, and which pages are the image's."""
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from worker.formats.calibration import Axis, Calibration, calibrated, tidy
+from worker.formats.text import with_stray_ampersands_escaped
 from worker.formats.units import NANOMETRES, canonical
 
-STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
 MENDED = "the OME-XML is not well-formed: read with its stray ampersands put right"
 UNREADABLE = "the OME-XML could not be read"
 MICROMETRES, SECONDS = "µm", "s"  # OME's defaults, of each axis alone
@@ -46,7 +45,7 @@ class OmeImage:
 
 def read_ome(text: str) -> tuple[list[OmeImage], tuple[str, ...]]:
     """All images, and notes on what was wrong with the XML."""
-    for candidate, notes in ((text, ()), (STRAY.sub("&amp;", text), (MENDED,))):
+    for candidate, notes in ((text, ()), (with_stray_ampersands_escaped(text), (MENDED,))):
         try:
             root = ET.fromstring(candidate)  # noqa: S314  (in a child with limits)
         except (ET.ParseError, ValueError):

@@ -15,7 +15,20 @@ import numpy as np
 from reucid_core.errors import ImageError
 from reucid_core.image import check_image
 from worker.contract import FileInfo, ImageInfo, SkippedSignal
-from worker.formats import arrays, dm, hierarchical, hspy, mrc, ncem, npy, png, tia, tiff, velox
+from worker.formats import (
+    arrays,
+    dm,
+    hierarchical,
+    hspy,
+    mrc,
+    ncem,
+    npy,
+    png,
+    ser,
+    tia,
+    tiff,
+    velox,
+)
 from worker.formats.catalogue import READABLE
 from worker.formats.errors import FormatError, LimitError
 from worker.formats.file_limits import MOST_FRAMES, MOST_SIGNALS
@@ -31,7 +44,7 @@ MAGIC = {
     b"MM\0+": "tiff",
     b"\x89PNG\r\n\x1a\n": "png",
     b"\x93NUMPY": "npy",
-    tia.SER_MAGIC: "ser",
+    ser.MAGIC: "ser",
     b"JK\x00\x02": "emi",
     b"\0\0\0\x03": "dm3",
     b"\0\0\0\x04": "dm4",

@@ -33,6 +33,8 @@ ELEMENT = np.dtype(
 )
 TYPES = {1: "<u1", 2: "<u2", 3: "<u4", 4: "<i1", 5: "<i2", 6: "<i4", 7: "<f4", 8: "<f8"}
 TYPES |= {9: "<c8", 10: "<c16"}
+TAG = [("TagTypeID", "<u2"), ("Unknown", "<u2"), ("Time", "<u4")]
+PLACE, PLACED = [("PositionX", "<f8"), ("PositionY", "<f8")], 0x4142
 RECIPROCAL = "1/m"  # the unit of a diffraction pattern; TIA counts in metres and radians
 
 
@@ -57,8 +59,28 @@ class Series:
         return any(size > 1 and unit for size, unit in zip(sizes, units, strict=True))
 
     def stated(self) -> dict[str, Any]:
-        """The header and the elements', as metadata."""
-        return {"ser_header_parameters": sarray2dict(self.elements, sarray2dict(self.header))}
+        """The header, and what is said before and after the pixels of each element."""
+        told = sarray2dict(self.elements, sarray2dict(self.header))
+        tags = self._tags()
+        return {"ser_header_parameters": told if tags is None else sarray2dict(tags, told)}
+
+    def _tags(self) -> NDArray[Any] | None:
+        """Time and place of each element, which follow its pixels; None where they are cut off."""
+        placed = int(self.header["TagTypeID"][0]) == PLACED
+        layout = np.dtype([*TAG, *PLACE]) if placed else np.dtype(TAG)
+        content = np.memmap(self.path, np.uint8, "r")
+        starts = [self.end(index) for index in range(len(self.elements))]
+        if not starts or max(starts) + layout.itemsize > content.size:
+            return None
+        parts = [content[start : start + layout.itemsize].tobytes() for start in starts]
+        return np.frombuffer(b"".join(parts), layout)
+
+    def end(self, index: int) -> int:
+        """Where the pixels of an element end."""
+        element = self.elements[index]
+        pixels = int(element["ArraySizeX"]) * int(element["ArraySizeY"])
+        size = np.dtype(TYPES[int(element["DataType"])]).itemsize
+        return int(self.offsets[index]) + ELEMENT.itemsize + pixels * size
 
 
 def read_series(path: Path) -> Series:

@@ -1,5 +1,9 @@
 """Text out of files that nobody vouches for."""
 
+import re
+
+STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
+
 
 def plain(text: str, longest: int = 2048) -> str:
     """As every database and JSON document can hold it: no NUL, no half of a surrogate pair."""
@@ -13,3 +17,8 @@ def decoded(text: bytes) -> str:
         return text.decode("utf-8")
     except UnicodeDecodeError:
         return text.decode("latin-1")
+
+
+def with_stray_ampersands_escaped(xml: str) -> str:
+    """XML whose names and values hold ampersands as they were typed."""
+    return STRAY.sub("&amp;", xml)

@@ -11,15 +11,13 @@ from rsciio.tia._api import emixml2dtb
 from rsciio.utils._dictionary import DTBox
 
 from worker.formats.errors import FormatError
-from worker.formats.ser import MAGIC, images_of, read_series
+from worker.formats.ser import images_of, read_series
 from worker.formats.series import numbered
 from worker.formats.signals import Signals
-from worker.formats.text import decoded
+from worker.formats.text import decoded, with_stray_ampersands_escaped
 
-SER_MAGIC = MAGIC
 BEGIN, END = b"<ObjectInfo>", b"</ObjectInfo>"
 SERIES_IN_EMI = re.compile(rb"_([0-9]{1,6})\.ser", re.IGNORECASE)
-STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
 UNREADABLE = "the EMI file's metadata could not be read"
 MENDED = "the EMI file's metadata are not all UTF-8 and XML: read as Latin-1, as far as it goes"
 
@@ -79,7 +77,7 @@ def _places(content: bytes) -> Iterator[slice]:
 def _metadata(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     """As a tree; what cannot be read is left out, and that is said."""
     text = decoded(content)
-    mended = STRAY.sub("&amp;", text)
+    mended = with_stray_ampersands_escaped(text)
     plain = "".join(c for c in mended if c.isprintable() or c in "\t\n\r")
     notes = () if _is_clean(content) and plain == text else (MENDED,)
     tree = DTBox(box_dots=True)

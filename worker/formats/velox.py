@@ -16,6 +16,8 @@ from worker.formats.signals import Refused, Signals, not_an_image
 from worker.formats.text import decoded
 
 UNREADABLE = "the metadata could not be read: taken as uncalibrated"
+# JSON that is none, that lacks an entry, or whose entries are not what they should be
+UNTOLD = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 DOUBTFUL = "the metadata could be read in part only"
 
 
@@ -25,12 +27,7 @@ def opened(path: Path) -> Iterator[Signals]:
     with h5py.File(path, "r") as file:
         try:
             signals = _with_metadata(file)
-        except (
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ):  # JSON that is none, or without its entries
+        except UNTOLD:
             signals = _pixels_alone(file)
         yield signals
 

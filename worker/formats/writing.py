@@ -109,7 +109,7 @@ def _write_ome(path: Path, pixels: Pixels, info: ImageInfo, tags: dict[str, Any]
     stated["UUID"] = str(uuid5(NAMESPACE_OID, hashlib.sha256(pixels.tobytes()).hexdigest()))
     if info.metadata:
         stated["Description"] = _as_text(info.metadata)
-    if info.pixel_size is not None and info.unit is not None:
+    if info.pixel_size is not None and info.unit in NANOMETRES:  # OME knows lengths only
         height, width = info.pixel_size
         stated |= {"PhysicalSizeX": width, "PhysicalSizeY": height}
         stated |= {"PhysicalSizeXUnit": info.unit, "PhysicalSizeYUnit": info.unit}

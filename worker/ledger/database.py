@@ -20,7 +20,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from worker.ledger import mounts
 from worker.ledger.tables import Now, jobs
@@ -30,7 +30,10 @@ MIGRATIONS = str(Path(__file__).parent / "migrations")
 BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
 STUCK_TIMEOUT = 5.0  # s after which PostgreSQL ends a transaction whose process says nothing
 CONNECT_TIMEOUT = 5  # s
+MOST_FAULTS = 3  # that are told of
 CACHE = 256  # KiB of pages that an SQLite connection keeps in memory; 2 MiB by default
+NO_TEXT = "Could not decode to UTF-8"  # sqlite3 gives this no code
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, "XX001", "XX002")
 WRITER_LOCK = int.from_bytes(b"reucid")  # of PostgreSQL's advisory locks
 
 # A reading transaction sees one moment of the ledger; SQLite's does so by itself.
@@ -44,6 +47,10 @@ log = structlog.get_logger()
 
 class UnusableLedgerError(Exception):
     """The database cannot hold the ledger; the message says what to do."""
+
+
+class DamagedLedgerError(SQLAlchemyError):
+    """A row of the ledger holds what nobody has written."""
 
 
 class Database:
@@ -91,6 +98,14 @@ class Database:
         with self.reading() as connection:
             connection.execute(select(func.max(jobs.c.serial)))
 
+    def faults(self) -> list[str]:
+        """What SQLite finds wrong with its file, a few lines of it; PostgreSQL looks itself."""
+        if self.engine.dialect.name != "sqlite":
+            return []
+        with self.reading() as connection:
+            found = connection.exec_driver_sql(f"PRAGMA quick_check({MOST_FAULTS})").scalars()
+            return [each for each in found if each != "ok"]
+
     def clock_offset(self) -> float:
         """Seconds by which the database's clock is ahead of this machine's."""
         with self.reading() as connection:
@@ -131,7 +146,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that only reads, all of it at the same moment."""
     options = READING[engine.dialect.name]
     with engine.connect().execution_options(**options) as connection, connection.begin():
-        yield connection
+        try:
+            yield connection
+        except ValueError as error:  # no JSON, no UTF-8, no state of a job: a damaged page
+            raise DamagedLedgerError(f"a row cannot be read: {error}") from error
 
 
 @contextmanager
@@ -165,16 +183,31 @@ def migrate(engine: Engine) -> None:
             _refuse_newer(connection, ScriptDirectory.from_config(config))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    except OperationalError as error:
+    except DatabaseError as error:
+        if not (isinstance(error, OperationalError) or is_damaged(error)):
+            raise
         shown = engine.url.render_as_string(hide_password=True)
         raise UnusableLedgerError(f"cannot open the ledger at {shown}: {error.orig}") from error
 
 
-def is_full(error: DBAPIError) -> bool:
+def is_full(error: SQLAlchemyError) -> bool:
     """Whether the database had no space left to write."""
-    if isinstance(error.orig, sqlite3.Error):
-        return error.orig.sqlite_errorcode == sqlite3.SQLITE_FULL
-    return getattr(error.orig, "sqlstate", None) == "53100"
+    return _code(error) in (sqlite3.SQLITE_FULL, "53100")
+
+
+def is_damaged(error: SQLAlchemyError) -> bool:
+    """Whether the database holds what nobody has written."""
+    said = str(getattr(error, "orig", ""))
+    return (
+        isinstance(error, DamagedLedgerError) or _code(error) in DAMAGED or said.startswith(NO_TEXT)
+    )
+
+
+def _code(error: SQLAlchemyError) -> int | str | None:
+    """SQLite's primary result code, or PostgreSQL's SQLSTATE."""
+    orig = getattr(error, "orig", None)
+    extended = getattr(orig, "sqlite_errorcode", None)
+    return getattr(orig, "sqlstate", None) if extended is None else extended & 0xFF
 
 
 def _refuse_newer(connection: Connection, known: ScriptDirectory) -> None:

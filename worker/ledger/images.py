@@ -64,7 +64,7 @@ class Images:
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise missing(connection, "image", image_id, owner)
-        return _image(row)
+            return _image(row)
 
     def page(
         self,
@@ -98,7 +98,7 @@ class Images:
             row = connection.execute(
                 select(images).where(images.c.sha256 == sha256, images.c.owner == owner)
             ).one_or_none()
-        return None if row is None else _image(row)
+            return None if row is None else _image(row)
 
     def use(self, image_id: str) -> bool:
         """Note that an image was sent again; False if it has expired meanwhile."""

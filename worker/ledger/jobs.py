@@ -100,10 +100,11 @@ class Jobs:
             row = connection.execute(_JOB, {"id": job_id}).one_or_none()
             if row is None or owner not in (None, row.owner):
                 raise missing(connection, "job", job_id, owner)
-            if row.state != State.SUCCEEDED:
-                return _job(row)
+            job = _job(row)
+            if job.state is not State.SUCCEEDED:
+                return job
             held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
-        return replace(_job(row), artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
+        return replace(job, artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
 
     def page(
         self,

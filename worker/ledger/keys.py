@@ -99,7 +99,7 @@ class Keyring:
     def _one(self, query: Select[Any], values: dict[str, str] | None = None) -> KeyRecord | None:
         with self._database.reading() as connection:
             row = connection.execute(query, values).one_or_none()
-        return None if row is None else _key(row)
+            return None if row is None else _key(row)
 
     def _note_use(self, record: KeyRecord) -> None:
         """To the minute: a write for each request would cost a sync to disk."""

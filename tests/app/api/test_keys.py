@@ -211,6 +211,30 @@ def test_without_any_key_only_this_machine_is_served(tmp_path: Path) -> None:
         ):
             response = client.get("/jobs", headers=headers)
             assert response.status_code == 401, headers
+        port = api.url.rsplit(":", 1)[1]
+        for headers in (
+            {"Sec-Fetch-Site": "cross-site"},  # also of a GET, which has no Origin
+            {"Sec-Fetch-Site": "same-site"},  # another program's page on this machine
+            {"Sec-Fetch-Site": "nonsense"},
+            {"Sec-Fetch-Site": "cross-site", "Origin": api.url},
+            {"Sec-Fetch-Site": "cross-site", "Host": f"127.0.0.1:{port}"},
+            {"Origin": f"https://127.0.0.1:{port}"},  # another scheme
+            {"Origin": "http://127.0.0.1:1"},  # another port
+            {"Origin": "http://127.0.0.1"},
+            {"Origin": f"http://localhost:{port}"},
+            {"Origin": "null"},
+            {"Origin": f"{api.url}/"},
+            {"Origin": f"{api.url}@example.org"},
+        ):
+            for method, path in (("GET", "/jobs"), ("GET", "/metrics"), ("POST", "/images")):
+                response = client.request(method, path, headers=headers)
+                assert response.status_code == 401, (method, path, headers)
+        twice = [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")]
+        assert client.get("/jobs", headers=twice).status_code == 401
+        twice = [("Origin", api.url), ("Origin", "https://example.org")]
+        assert client.get("/jobs", headers=twice).status_code == 401
+        for site in ("same-origin", "none"):
+            assert client.get("/jobs", headers={"Sec-Fetch-Site": site}).status_code == 200
         origin = {"Origin": api.url}
         assert client.post("/images", content=npy(3), headers=origin).status_code == 201
         record, _ = Keyring(api.database).create(owner="ada", scopes=[READ])

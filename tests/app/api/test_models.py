@@ -14,6 +14,7 @@ import pytest
 from tests.support.commands import line, reucid
 from tests.support.inprocess import Api, npy, running
 from tests.support.models import write_model
+from tests.worker.denoising.test_models import BAD
 from worker.bundles.verification import verify
 from worker.contract import JobRequest
 from worker.denoising.model_files import DEFAULT, describe
@@ -57,6 +58,26 @@ def report(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
     return dict(client.get(f"/jobs/{job['id']}/report").json())
 
 
+@pytest.mark.parametrize("kind", ["a card of great depth", "half a character", "many digits"])
+def test_a_bad_file_in_the_folder_is_nobodys_business(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    BAD[kind][0](models / "bad.safetensors")
+    with running(tmp_path, model_dir=models) as api, api.client() as client:
+        assert submit(client, {}).status_code == 202
+        assert submit(client, {"model": "bad"}).status_code == 422
+        for path in ("/models", "/capabilities"):
+            assert "bad" not in client.get(path).text
+    monkeypatch.setenv("REUCID_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("REUCID_MODEL_DIR", str(models))
+    reucid("doctor")
+    output = capsys.readouterr().out
+    assert BAD[kind][1] in line(output, "model: bad.safetensors")
+    assert "it is not offered" in output
+
+
 def test_what_can_be_chosen_is_listed(client: httpx.Client, folder: Path) -> None:
     models = client.get("/models").json()["models"]
     names = [model["name"] for model in models]
@@ -70,7 +91,7 @@ def test_what_can_be_chosen_is_listed(client: httpx.Client, folder: Path) -> Non
     assert second["card"]["note"] == "second"
     capabilities = client.get("/capabilities").json()
     assert capabilities["models"] == names
-    assert capabilities["params"]["scan_noise"]["enum"] == ["keep", "remove"]
+    assert capabilities["params"]["scan_noise"]["enum"] == ["auto", "keep", "remove"]
     assert str(folder) not in client.get("/models").text
 
 
@@ -109,7 +130,7 @@ def test_who_chooses_nothing_gets_the_default(api: Api, client: httpx.Client) ->
     told = report(client, worked(api, client, {}))
     (default,) = (m for m in client.get("/models").json()["models"] if m["default"])
     assert (told["model"], told["scan_noise"]) == (default["identity"], "keep")
-    assert (told["parameters"]["model"], told["parameters"]["scan_noise"]) == (None, "keep")
+    assert (told["parameters"]["model"], told["parameters"]["scan_noise"]) == (None, "auto")
 
 
 @pytest.mark.parametrize("name", ["none", "bad", "../second", "/etc/passwd", "second.safetensors"])
@@ -149,10 +170,21 @@ def test_what_cannot_be_a_choice_is_refused(
 def test_another_choice_is_another_submission(client: httpx.Client) -> None:
     key = {"Idempotency-Key": "k1"}
     first = submit(client, {"model": "second"}, **key).json()
-    assert submit(client, {"model": "second", "scan_noise": "keep"}, **key).json() == first
+    assert submit(client, {"model": "second", "scan_noise": "auto"}, **key).json() == first
     for other in ({}, {"model": DEFAULT}, {"model": "second", "scan_noise": "remove"}):
         refused = submit(client, other, **key)
         assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_mismatch")
+
+
+def test_two_scales_are_judged_by_the_noise_floor(api: Api, client: httpx.Client) -> None:
+    job = worked(api, client, {"method": "two-scale"})
+    told = client.get(f"/jobs/{job['id']}/report").json()
+    assert (told["method"], told["scan_noise"]) == ("two-scale", "remove")
+    assert told["model"].startswith("noise floor")
+    for path in ("result", "residual", "coverage", "eigenpatches.png", "eigenpatches/1/1.png"):
+        assert client.get(f"/jobs/{job['id']}/{path}").status_code == 200, path
+    refused = submit(client, {"method": "two-scale", "model": "second"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "params.model")
 
 
 @pytest.mark.parametrize(

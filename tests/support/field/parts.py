@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from tests.support.field import writers as w
-from tests.support.field.cases import case, read
+from tests.support.field.cases import case, only, read
 
 
 @case("parts", "tiff")
@@ -55,6 +55,16 @@ def pages_of_one_size_from_two_detectors(folder: Path) -> None:
     _expect(path, [("BF", "BF", 5.0), ("HAADF", "HAADF", 0.02)])
     for seed, image in enumerate(read(path).pixels):
         np.testing.assert_array_equal(image, w.counts(seed=seed))
+
+
+@case("parts", "tiff")
+def a_stack_that_only_its_first_page_describes(folder: Path) -> None:
+    tags = w.gatan([(0.02, "nm", 0.0), (0.02, "nm", 0.0), (2.0, "deg", -90.0)])
+    tifffile.imwrite(folder / "a.tif", w.counts(w.STACK), extratags=tags, metadata=None,
+                     photometric="minisblack")  # fmt: skip
+    info = only(folder / "a.tif")
+    assert (info.shape, info.pixel_size) == (w.STACK, (0.02, 0.02))
+    assert (info.frame_step, info.frame_unit, info.frame_origin) == (2, "deg", -90)
 
 
 @case("parts", "tiff")

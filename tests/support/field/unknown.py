@@ -3,6 +3,7 @@
 import struct
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from mrcfile.dtypes import get_ext_header_dtype
@@ -84,6 +85,28 @@ def bytes_are_unsigned_unless_the_file_says_signed(folder: Path) -> None:
     for stated in told:
         w.mrc(folder / "a.mrc", written.view(np.int8), mode=0, **stated)  # type: ignore[arg-type]
         np.testing.assert_array_equal(read(folder / "a.mrc").pixels[0], written.view(np.int8))
+
+
+@case("unknown", "hspy")
+def hspy_steps_that_are_not_equal(folder: Path) -> None:
+    axes = [w.hspy_axis("tilt", 1.0, "deg", navigate=True, _type="DataAxis")]
+    axes += [w.hspy_axis("y", 0.1, "nm"), w.hspy_axis("x", 0.1, "nm")]
+    del axes[0]["scale"], axes[0]["offset"]
+    w.hspy(folder / "a.hspy", w.counts(w.STACK), axes)
+    info = only(folder / "a.hspy")
+    assert (info.pixel_size, info.frame_step) == ((0.1, 0.1), None)
+    assert "'tilt' is not evenly spaced" in info.notes[0]
+
+
+@case("unknown", "ncem")
+def ncem_steps_that_are_not_equal(folder: Path) -> None:
+    axes = [("tilt", 1.0, "deg", 0.0), ("y", 0.1, "n_m", 0.0), ("x", 0.1, "n_m", 0.0)]
+    w.openncem(folder / "a.emd", w.counts(w.STACK), axes)
+    with h5py.File(folder / "a.emd", "r+") as file:
+        file["data/converted/dim1"][...] = [0, 1, 3, 9, 10]
+    info = only(folder / "a.emd")
+    assert (info.pixel_size, info.frame_step) == (pytest.approx((0.1, 0.1)), None)
+    assert "'tilt' is not evenly spaced" in info.notes[0]
 
 
 @case("unknown", "mrc")

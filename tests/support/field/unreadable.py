@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from tests.support import files
 from tests.support.field import writers as w
 from tests.support.field.cases import case, only, read
 from worker.contract import ImageInfo
@@ -137,3 +138,35 @@ def attributes_in_latin_1(folder: Path) -> None:
     info = read(folder / "a.emd").info.signals[0]
     assert info.pixel_size is None
     assert "rows only" in info.notes[0]
+
+
+@case("unreadable", "dm3")
+def dm3_without_a_calibration(folder: Path) -> None:
+    _digital_micrograph(folder / "a.dm3", 3)
+
+
+@case("unreadable", "dm4")
+def dm4_without_a_calibration(folder: Path) -> None:
+    _digital_micrograph(folder / "a.dm4", 4)
+
+
+def _digital_micrograph(path: Path, version: int) -> None:
+    """Beside an image of a kind that nobody reads."""
+    image, odd = files.dm_image(w.counts()), files.dm_image(w.counts(), "odd")
+    del image["ImageData"]["Calibrations"]
+    image["ImageTags"] = {"DataBar": {"Acquisition Date": "no date", "Acquisition Time": "no time"}}
+    odd["ImageData"]["DataType"] = 99
+    path.write_bytes(files.DigitalMicrograph(version).file([image, odd]))
+    assert _expect(path, note="calibration").pixel_size is None
+    assert "of a kind" in read(path).info.skipped[0].reason
+
+
+@case("unreadable", "velox")
+def a_date_that_is_none(folder: Path) -> None:
+    w.velox(folder / "a.emd", w.counts(), {})
+    with h5py.File(folder / "a.emd", "r+") as file:
+        (image,) = file["Data/Image"].values()
+        text = image["Metadata"][:, 0].tobytes().replace(b"1488794201", b"9" * 10 + b"")
+        text = text.replace(b'"9999999999"', b'"99999999e9"')
+        image["Metadata"][:, 0] = np.frombuffer(text, np.uint8)
+    np.testing.assert_array_equal(read(folder / "a.emd").pixels[0], w.counts())

@@ -4,9 +4,11 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
+from h5py import h5d, h5p, h5s, h5t
 
 from tests.support.field import writers as w
 from tests.support.field.cases import case, only, read
@@ -136,6 +138,18 @@ def codecs_are_named(folder: Path) -> None:
         (folder / "a.tif").write_bytes(head + struct.pack("<H", len(tags)) + entries + bytes(4))
         with pytest.raises(FormatError, match=rf"compression {codec} \({name}\)"):
             admission.check([folder / "a.tif"], max_pixels=10**6)
+
+
+@case("wild", "hspy")
+def filters_are_named(folder: Path) -> None:
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_chunk(w.SHAPE)
+    creation.set_filter(32015, h5py.h5z.FLAG_OPTIONAL, (8, 2))
+    with h5py.File(folder / "a.hspy", "w") as file:
+        space = h5s.create_simple(w.SHAPE)
+        h5d.create(file.id, b"data", h5t.STD_U16LE, space, dcpl=creation)
+    with pytest.raises(FormatError, match=r"filter 32015 \(Zstandard\)"):
+        admission.check([folder / "a.hspy"], max_pixels=10**6)
 
 
 @case("wild", "ser")

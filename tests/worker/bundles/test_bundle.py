@@ -51,7 +51,7 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
         "frame": None,
         "frames": "each",
         "model": None,
-        "scan_noise": "keep",
+        "scan_noise": "auto",
     }
     for name in ("stopped early", "frames stopped early"):
         assert sorted(contents(bundles[name]).keys() - entries.keys()) == ["coverage.npy"]

@@ -19,11 +19,13 @@ from tests.support.bundles import (
     npy,
     npz,
     pack,
+    problems,
     set_,
     verdicts,
 )
 from worker.bundles import archive
 from worker.bundles.archive import ArchiveError
+from worker.bundles.bundle import budget
 from worker.bundles.verification import verify
 
 
@@ -114,6 +116,76 @@ def test_what_is_no_bundle_is_refused(
         verify(path)
     assert reason in str(refused.value)
     assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
+
+
+def zipped(**entries: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, content in entries.items():
+            made.writestr(name.replace("__", "."), content)
+    return file.getvalue()
+
+
+ZEROS = bytes(2**25)
+BOMBS: dict[str, Callable[[Content], bytes]] = {
+    "input": lambda _: zipped(input__tif=ZEROS),
+    "result": lambda _: zipped(result__npy=ZEROS),
+    "many inputs": lambda _: zipped(
+        input__emi=b"x", **{f"input-{n:04d}__ser": ZEROS[: 2**22] for n in range(1, 10)}
+    ),
+    "result beside a report": lambda held: zipped(
+        report__json=held["report.json"], result__npy=ZEROS
+    ),
+    "eigenpatches": lambda held: zipped(report__json=held["report.json"], coverage__npy=ZEROS),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_bomb_is_refused_before_anything_is_written(
+    kind: str, bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    path, entries = tmp_path / "b.zip", tmp_path / "entries"
+    entries.mkdir()
+    path.write_bytes(BOMBS[kind](contents(bundles["exact"])))
+    with pytest.raises(ArchiveError, match=r"got entries of \d+ bytes, at most \d+ are accepted"):
+        verify(path)
+    with pytest.raises(ArchiveError, match="bytes, at most"):
+        archive.unpack_zip(path, entries, lambda _: 2**40, total=budget(path))
+    assert list(entries.iterdir()) == []
+
+
+def test_what_the_report_does_not_justify_is_not_unpacked(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    held = contents(bundles["exact"])
+    path = pack(tmp_path / "b.zip", held | {"result.npy": bytes(2**22)})
+    found = verify(path)
+    assert not found.verified
+    assert "result.npy is damaged: it has 4194304 bytes, by the report at most" in problems(
+        found, "checksums"
+    )
+
+
+def test_eigenpatches_that_unpack_to_more_than_the_report_justifies_are_refused(
+    bundles: dict[str, Path], tmp_path: Path
+) -> None:
+    held = contents(bundles["exact"])
+    path = tmp_path / "b.zip"
+    bomb = zipped(**{name.replace(".", "__"): ZEROS for name in ("stack1.npy",)})
+    path = pack(path, held | {"eigenpatches.npz": bomb})
+    found = verify(path)
+    assert not found.verified
+    assert "eigenpatches.npz: got" in problems(found, "filter")
+
+
+def test_a_bundle_is_unpacked_in_a_child_with_limits(
+    bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_here(*_: object, **__: object) -> None:
+        raise AssertionError("a stranger's zip was opened in this process")
+
+    monkeypatch.setattr(zipfile, "ZipFile", not_here)
+    assert verify(bundles["exact"], rerun=False).verified
 
 
 def test_an_entry_that_unpacks_to_more_than_it_says_is_cut_off(

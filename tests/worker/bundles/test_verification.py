@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from reucid_core import DenoiseParams
 from tests.support.bundles import (
     BUNDLED,
     changed_report,
@@ -165,11 +166,11 @@ def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     input_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = write_model(tmp_path / "second.safetensors", note="second")
-    choice = ModelChoice(model="second", scan_noise="remove")
+    choice = ModelChoice(model="second")
     path = tmp_path / "b.zip"
     local.denoise_file(
         input_file,
-        JobParams(choice=choice),
+        JobParams(choice=choice, denoising=DenoiseParams(scan_noise="remove")),
         lambda _: None,
         models=Models(weights),
         bundle_at=path,

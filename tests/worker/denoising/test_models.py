@@ -1,18 +1,20 @@
 """Which classifiers there are, and which one a job gets."""
 
+import json
 import os
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
-from reucid_core import ModelError, ParameterError
+from reucid_core import DenoiseParams, ModelError, ParameterError, noise_floor
 from reucid_core.classifier import load_classifier
 from reucid_core.params import ScanNoise
-from tests.support.models import BUNDLED, spoil, write_model
+from tests.support.models import BUNDLED, bundled_card, spoil, write_card, write_model
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import DEFAULT, LARGEST, Models, describe
-from worker.denoising.model_loading import chosen_classifier
+from worker.denoising.model_loading import chosen_classifier, classifier_at, judge_of
+from worker.denoising.params import JobParams
 
 
 @pytest.fixture
@@ -82,6 +84,14 @@ def test_names_that_no_document_can_hold_are_overlooked(folder: Path) -> None:
     assert len(list(models.overlooked())) == 3
 
 
+NESTED = '{"a":'
+
+
+def noted(text: str) -> str:
+    """A card with a note of this JSON."""
+    return json.dumps(bundled_card() | {"note": "?"}).replace('"?"', text)
+
+
 BAD = {
     "text": (lambda path: path.write_text("not weights"), "not a readable safetensors file"),
     "nothing": (lambda path: path.write_bytes(b""), "not a readable safetensors file"),
@@ -89,6 +99,22 @@ BAD = {
         lambda path: path.write_bytes(BUNDLED.read_bytes()[:-100]),
         "not a readable safetensors file",
     ),
+    "a card of another kind": (lambda path: write_card(path, "[1]"), "holds format None"),
+    "half a card": (lambda path: write_card(path, "{"), "not a readable safetensors file"),
+    "a card of great depth": (lambda path: write_card(path, NESTED * 10_000), "not a readable"),
+    "a note of great depth": (
+        lambda path: write_card(path, noted(NESTED * 900 + "1" + "}" * 900)),
+        "depth",
+    ),
+    "a note of some depth": (lambda path: write_card(path, noted("[" * 40 + "]" * 40)), "depth"),
+    "half a character": (lambda path: write_model(path, note="\ud800"), "no text"),
+    "half a character as a name": (lambda path: write_model(path, **{"\udfff": 1}), "no text"),
+    "a NUL": (lambda path: write_model(path, note="a\0b"), "no text"),
+    "not a number": (lambda path: write_model(path, note=float("nan")), "not finite"),
+    "an infinite number": (lambda path: write_card(path, noted("1e999")), "not finite"),
+    "many digits": (lambda path: write_card(path, noted("9" * 5000)), "not a readable"),
+    "a long card": (lambda path: write_model(path, note="x" * 2**18), "characters"),
+    "a kind of great depth": (lambda path: write_model(path, format=[[[["x"]]]]), "holds format"),
     "no numbers": (lambda path: spoil(write_model(path)), "not finite"),
     "another kind": (lambda path: write_model(path, architecture="other", format="other"), "other"),
     "a folder": (lambda path: path.mkdir(), "is not a file"),
@@ -116,6 +142,31 @@ def test_what_is_damaged_is_not_offered_and_the_reason_is_said(kind: str, folder
     assert str(folder) not in str(refused.value)
     with pytest.raises(ModelError, match=reason):
         Models(stated=path).check()
+    with pytest.raises(ModelError) as said:
+        classifier_at(path, "keep")
+    assert len(str(said.value)) < 400
+    assert str(said.value).isprintable()
+
+
+def test_a_bad_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "bad.safetensors").write_bytes(b"not weights")
+    models = Models(folder=folder)
+    offered = models.offered()
+
+    def read_again(*_: object) -> None:
+        raise AssertionError("it was read again")
+
+    monkeypatch.setattr(Path, "read_bytes", read_again)
+    assert models.offered() == offered
+
+
+def test_weights_that_take_all_memory_are_no_classifier(folder: Path) -> None:
+    for sizes in ({"channels": [10**5, 10**5]}, {"widths": [10**6, 10**6]}, {"widths": [2**70]}):
+        large: Any = bundled_card()["architecture"]
+        path = write_model(folder / "large.safetensors", architecture={**large, **sizes})
+        for look in (describe, lambda path: classifier_at(path, "keep")):
+            with pytest.raises(ModelError, match="more weights than"):
+                look(path)
 
 
 def test_a_server_is_checked_before_it_starts(folder: Path) -> None:
@@ -141,11 +192,11 @@ def test_a_name_is_never_a_path(name: str, folder: Path) -> None:
 def test_each_choice_has_its_classifier_loaded_once(folder: Path) -> None:
     models = Models(folder=folder)
     keep, remove, second = (
-        chosen_classifier(models, choice)
-        for choice in (
-            ModelChoice(),
-            ModelChoice(scan_noise="remove"),
-            ModelChoice(model="second", scan_noise="remove"),
+        judge_of(models, JobParams(choice=choice, denoising=denoising))
+        for choice, denoising in (
+            (ModelChoice(), DenoiseParams()),
+            (ModelChoice(), DenoiseParams(scan_noise="remove")),
+            (ModelChoice(model="second"), DenoiseParams(scan_noise="remove")),
         )
     )
     assert (keep.scan_noise, remove.scan_noise, second.scan_noise) == ("keep", "remove", "remove")
@@ -153,10 +204,12 @@ def test_each_choice_has_its_classifier_loaded_once(folder: Path) -> None:
     assert second.identity == models.offered()["second"].identity
     assert chosen_classifier(models, ModelChoice(model=DEFAULT)) is keep
     write_model(folder / "second.safetensors", note="trained anew")
-    again = chosen_classifier(models, ModelChoice(model="second", scan_noise="remove"))
+    again = chosen_classifier(models, ModelChoice(model="second"), "remove")
     assert again.identity != second.identity
 
 
-def test_a_decision_is_one_of_two() -> None:
-    with pytest.raises(ParameterError, match=r"scan_noise: got 'maybe', expected one of keep, rem"):
-        ModelChoice(scan_noise="maybe")  # type: ignore[arg-type]
+def test_two_scales_are_judged_by_the_noise_floor_and_by_no_network(folder: Path) -> None:
+    two_scale = DenoiseParams(method="two-scale")
+    assert judge_of(Models(folder=folder), JobParams(denoising=two_scale)) is noise_floor
+    with pytest.raises(ParameterError, match=r"^model: got 'second' with method two"):
+        JobParams.from_json({"method": "two-scale", "model": "second"})

@@ -15,6 +15,8 @@ from worker.formats.errors import FormatError
 MOST_OBJECTS = 10_000
 DEEPEST = 32  # groups in groups
 FILTERS = {1: "deflate", 2: "shuffle", 3: "Fletcher32", 32000: "LZF"}
+REFUSED = {4: "SZIP", 5: "n-bit", 6: "scale-offset", 305: "LZO", 307: "bzip2", 32001: "Blosc"}
+REFUSED |= {32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard", 32026: "Blosc2"}
 LINKS = {h5l.TYPE_SOFT: "a soft link", h5l.TYPE_EXTERNAL: "a link to another file"}
 
 
@@ -83,8 +85,8 @@ class _Walk:
         for index in range(creation.get_nfilters()):
             number = creation.get_filter(index)[0]
             if number not in FILTERS:
-                accepted = ", ".join(FILTERS.values())
-                raise _forbidden(path, f"filter {number}, expected one of {accepted}")
+                accepted, named = ", ".join(FILTERS.values()), REFUSED.get(number, "unknown")
+                raise _forbidden(path, f"filter {number} ({named}), expected one of {accepted}")
         chunk = prod(creation.get_chunk()) if layout == h5d.CHUNKED else 0
         self._add(dataset, chunk)
 
