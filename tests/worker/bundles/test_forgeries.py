@@ -115,7 +115,7 @@ FORGERIES: dict[str, tuple[Callable[[Content], None], dict[str, str]]] = {
     ),
     "no decision": (
         changed_report(lambda report: report["parameters"].update(scan_noise="maybe")),
-        {"rerun": "scan_noise: got 'maybe', expected one of keep, remove"},
+        {"rerun": "scan_noise: got 'maybe', expected one of auto, keep, remove"},
     ),
     "origin": (changed_report(set_("psf_radius", 99)), {"rerun": "psf_radius: the report says 99"}),
     "uncovered": (changed_report(set_("uncovered_pixels", 9)), {"filter": "lie under no patch"}),
