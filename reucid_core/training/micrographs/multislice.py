@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib import import_module
+from importlib.metadata import version
 from math import ceil, sqrt
 from pathlib import Path
 from time import perf_counter
@@ -139,11 +139,13 @@ def _probe_fwhm(optics: Optics) -> float:
 
 def scan(structure: Structure, optics: Optics, how: Plan) -> FloatArray:
     """Share of the electrons that reach the detector, at every probe position, shape `how.scan`."""
-    abtem, atoms = import_module("abtem"), import_module("ase").Atoms
+    import abtem  # of the extra `multislice`, as is ase
+    from ase import Atoms
+
     options = {"dask.lazy": False, "fftw.threads": 1, "diagnostics.progress_bar": False}
     with abtem.config.set(options):
         potential = abtem.Potential(
-            atoms(structure.numbers, positions=structure.positions, cell=structure.sides),
+            Atoms(structure.numbers, positions=structure.positions, cell=structure.sides),
             gpts=how.waves,
             slice_thickness=structure.sides[2] / how.slices,
             projection="infinite",
@@ -232,7 +234,7 @@ def write(material: Material, folder: Path) -> Path:
     parameters = {
         "name": material.name,
         "family": material.family,
-        "abtem": import_module("abtem").__version__,
+        "abtem": version("abtem"),
         "potential": "independent atoms, Lobato and Van Dyck (2014), infinite projection",
         "seed": SEED,
         "optics": asdict(material.optics),
