@@ -12,7 +12,7 @@ from reucid_core.eigenpatches import Classify, Decomposition, FloatArray
 from reucid_core.noise import NoiseModel
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import Plan
-from reucid_core.report import RecoveryReport, StackReport, StoppedBy
+from reucid_core.report import OutlierReport, RecoveryReport, StackReport, StoppedBy
 from reucid_core.verdict import choose_threshold, judge
 
 
@@ -89,3 +89,4 @@ class Outcome:
     weights: list[float] = field(default_factory=list)
     recovery: RecoveryReport | None = None
     assessment: Assessment | None = None
+    outliers: OutlierReport | None = None

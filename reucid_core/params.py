@@ -11,6 +11,7 @@ Precision = Literal["auto", "float32", "float64"]
 ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or artefact?
 ScanNoiseChoice = Literal["auto", "keep", "remove"]
 ScanAxis = Literal["auto", "x", "y"]
+Outliers = Literal["keep", "repair"]  # what hot pixels hold in the result
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
 MAX_SEED = 2**63 - 1
@@ -47,6 +48,9 @@ class DenoiseParams:
     scan_noise : {"auto", "remove", "keep"}
         Whether row offsets are noise or signal. `auto` is `remove` with method `two-scale` and
         `keep` with `paper`, where it is for whoever chooses the classifier to see to it.
+    outliers : {"keep", "repair"}
+        What hot pixels and spikes, which are left out of the decomposition, hold in the result:
+        their raw values, or what is made of their neighbours. For method `two-scale`.
     seed : int
         Seed of the random assignment of patches to stacks and of the randomised SVD.
     precision : {"auto", "float32", "float64"}
@@ -74,6 +78,7 @@ class DenoiseParams:
     threshold: float | None = None
     scan_axis: ScanAxis = "auto"
     scan_noise: ScanNoiseChoice = "auto"
+    outliers: Outliers = "keep"
     seed: int = 0
     precision: Precision = "auto"
     deadline: float | None = None
@@ -84,6 +89,7 @@ class DenoiseParams:
         _check_choice("method", self.method, get_args(Method))
         _check_choice("scan_axis", self.scan_axis, get_args(ScanAxis))
         _check_choice("scan_noise", self.scan_noise, get_args(ScanNoiseChoice))
+        _check_choice("outliers", self.outliers, get_args(Outliers))
         _check_choice("engine", self.engine, get_args(Engine))
         _check_choice("precision", self.precision, get_args(Precision))
         _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)

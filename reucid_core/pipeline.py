@@ -16,20 +16,21 @@ from reucid_core.image import as_working_image
 from reucid_core.noise import NoiseModel
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
+from reucid_core.outliers import denoise_robustly
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import choose_engine
-from reucid_core.report import Report, library_versions
+from reucid_core.report import OutlierReport, Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
 from reucid_core.threads import limited
-from reucid_core.two_scale import denoise_two_scale
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
+SHOWN = 5  # outliers that a warning names
 METHODS = {
     ("paper", "exact"): denoise_exact,
     ("paper", "stacked"): denoise_stacked,
-    ("two-scale", "exact"): denoise_two_scale,
+    ("two-scale", "exact"): denoise_robustly,
 }
 
 
@@ -180,6 +181,7 @@ def report_of(
         weights=outcome.weights,
         recovery=outcome.recovery,
         assessment=outcome.assessment,
+        outliers=outcome.outliers,
         seed=task.params.seed,
         seconds=task.clock.seconds,
         stack_reports=outcome.verdicts,
@@ -206,6 +208,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         warnings += _told_of_noise(outcome.noise)
     if outcome.assessment is not None and outcome.assessment.suspicious:
         warnings += outcome.assessment.sentences
+    if outcome.outliers is not None and outcome.outliers.rows:
+        warnings.append(_told_of_outliers(outcome.outliers))
     if plan.patch_size.origin == "none" and outcome.noise is None:
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
@@ -217,6 +221,15 @@ def _warnings(outcome: Outcome) -> list[str]:
         if verdict.nothing_useful
     ]
     return warnings
+
+
+def _told_of_outliers(found: OutlierReport) -> str:
+    first = ", ".join(f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN])
+    more = ", ..." if len(found.rows) > SHOWN else ""
+    verb = "kept as they are" if found.treatment == "keep" else "repaired"
+    return (
+        f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: {first}{more}"
+    )
 
 
 def _told_of_noise(noise: NoiseModel) -> list[str]:

@@ -14,6 +14,7 @@ from reucid_core.eigenpatches import FloatArray
 from reucid_core.fir import project_and_fuse
 from reucid_core.image import as_working_image
 from reucid_core.memory import available_memory
+from reucid_core.outliers import put_back, without
 from reucid_core.report import Report
 from reucid_core.stacked import prepare
 from reucid_core.terrain import full_terrain, terrain
@@ -78,20 +79,20 @@ def _replay_two_scale(
     noisy: FloatArray, report: Report, eigenpatches: Sequence[FloatArray], threads: int | None
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     coverage = full_terrain(report.shape, report.patch_size, report.spacing)
-    noise, recovery = report.noise, report.recovery
-    if noise is None or recovery is None:  # nothing was done
+    noise, recovery, outliers = report.noise, report.recovery, report.outliers
+    if noise is None or recovery is None or outliers is None:  # nothing was done
         return noisy.copy(), coverage
     lattice, departing = eigenpatches
     useful = departing[np.array(recovery.stack_report.kept, dtype=bool)]
     with limited(threads):
         image = replay_two_scale(
-            noisy,
+            without(noisy, outliers),
             noise,
             (lattice, np.array(report.weights), report.spacing),
             (useful, recovery.runs),
             threads,
         )
-    return image, coverage
+    return put_back(image, noisy, outliers), coverage
 
 
 def patch_energy(image: NDArray[Any], report: Report) -> list[float]:
@@ -104,7 +105,8 @@ def patch_energy(image: NDArray[Any], report: Report) -> list[float]:
     """
     noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
     if report.method == "two-scale":
-        return [energy_of(noisy, report.noise, report.patch_size, report.spacing)]
+        measured = noisy if report.outliers is None else without(noisy, report.outliers)
+        return [energy_of(measured, report.noise, report.patch_size, report.spacing)]
     squares = noisy.astype(np.float64) ** 2
     p, shape = report.patch_size, (noisy.shape[0], noisy.shape[1])
     if report.engine == "exact":

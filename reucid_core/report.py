@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from reucid_core.assessment import Assessment
 from reucid_core.noise import NoiseModel
+from reucid_core.params import Outliers
 from reucid_core.psf import Origin
 
 StoppedBy = Literal["request", "deadline"]
@@ -44,6 +45,28 @@ class RecoveryReport:
 
 
 @dataclass(frozen=True)
+class OutlierReport:
+    """Pixels that were left out, and what they hold in the result.
+
+    Parameters
+    ----------
+    rows, columns : list of int
+        From 0.
+    treatment : {"keep", "repair"}
+        Their raw values, or what the method makes of their neighbours.
+    """
+
+    rows: list[int]
+    columns: list[int]
+    treatment: Outliers
+
+    @property
+    def positions(self) -> tuple[list[int], list[int]]:
+        """For indexing an image."""
+        return self.rows, self.columns
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole of a denoising but its pixels.
 
@@ -75,6 +98,7 @@ class Report:
     weights: list[float]  # of the lattice's eigenpatches; empty with method paper
     recovery: RecoveryReport | None
     assessment: Assessment | None
+    outliers: OutlierReport | None  # None with method paper
     seed: int
     seconds: dict[str, float]
     stack_reports: list[StackReport]

@@ -103,6 +103,11 @@ class Params(Strict):
         "auto",
         description="Along which the fast scan runs, for method `two-scale`; `x`: along the rows.",
     )
+    outliers: Literal["keep", "repair"] = Field(
+        "keep",
+        description="What hot pixels and spikes, which are left out of the decomposition, hold in "
+        "the result of method `two-scale`: raw values, or what is made of their neighbours.",
+    )
     scan_noise: Literal["auto", "keep", "remove"] = Field(
         "auto",
         description="Whether row offsets and row jitter of the scan are data, to `keep`, or an "

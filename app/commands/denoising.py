@@ -14,6 +14,7 @@ from app.commands.options import (
     FramesOption,
     InputFile,
     MethodOption,
+    OutliersOption,
     OutputType,
     PatchSize,
     ScanAxisOption,
@@ -61,6 +62,7 @@ def denoise(
     threshold: Threshold = None,
     scan_axis: ScanAxisOption = "auto",
     scan_noise: ScanNoiseOption = "auto",
+    outliers: OutliersOption = "keep",
     model: Annotated[
         str | None,
         typer.Option(
@@ -103,7 +105,16 @@ def denoise(
     selection = {"signal": signal, "frame": frame, "frames": frames}
     choice = {"model": name}
     stated = parameters(
-        method, scan_axis, scan_noise, engine, stacks, patch_size, components, threshold, seed
+        method,
+        scan_axis,
+        scan_noise,
+        outliers,
+        engine,
+        stacks,
+        patch_size,
+        components,
+        threshold,
+        seed,
     )
     params = JobParams.from_json(stated | selection | choice)
     with steps_bar() as bar:

@@ -11,6 +11,7 @@ Method = Literal["paper", "two-scale"]
 Engine = Literal["auto", "exact", "stacked"]
 FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
+Outliers = Literal["keep", "repair"]
 ScanNoise = Literal["auto", "keep", "remove"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
@@ -101,6 +102,12 @@ ScanNoiseOption = Annotated[
         "with two-scale.",
     ),
 ]
+OutliersOption = Annotated[
+    Outliers,
+    typer.Option(
+        "--outliers", help="What hot pixels hold in the result of two-scale: raw values, or not."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
 
 
@@ -108,6 +115,7 @@ def parameters(
     method: Method,
     scan_axis: ScanAxis,
     scan_noise: ScanNoise,
+    outliers: Outliers,
     engine: Engine,
     stacks: int | None,
     patch_size: int | None,
@@ -120,6 +128,7 @@ def parameters(
         "method": method,
         "scan_axis": scan_axis,
         "scan_noise": scan_noise,
+        "outliers": outliers,
         "engine": engine,
         "patch_size": patch_size,
         "stacks": stacks,

@@ -12,6 +12,7 @@ from app.commands.options import (
     FramesOption,
     InputFile,
     MethodOption,
+    OutliersOption,
     PatchSize,
     ScanAxisOption,
     ScanNoiseOption,
@@ -47,6 +48,7 @@ def submit(
     threshold: Threshold = None,
     scan_axis: ScanAxisOption = "auto",
     scan_noise: ScanNoiseOption = "auto",
+    outliers: OutliersOption = "keep",
     model: Annotated[
         str | None,
         typer.Option(
@@ -74,7 +76,16 @@ def submit(
         message = "needs --wait: there is nothing to write before the job is done"
         raise typer.BadParameter(message, param_hint="--output-dir")
     params = parameters(
-        method, scan_axis, scan_noise, engine, stacks, patch_size, components, threshold, seed
+        method,
+        scan_axis,
+        scan_noise,
+        outliers,
+        engine,
+        stacks,
+        patch_size,
+        components,
+        threshold,
+        seed,
     )
     params |= {"signal": signal, "frame": frame, "frames": frames}
     params |= {"model": model}

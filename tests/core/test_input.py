@@ -11,6 +11,7 @@ from tests.support.strategies import keep_first
 NOT_INTEGERS = [True, 2.0, "3", [3], np.float64(3)]
 NOT_NUMBERS = [True, "0.5", [0.5], float("nan")]
 REFUSED: dict[str, list[Any]] = {
+    "outliers": ["", None, "remove"],
     "method": ["", None, "two scales", 2],
     "scan_axis": ["z", None, 0],
     "scan_noise": ["", None, True, "subtract"],
@@ -26,6 +27,7 @@ REFUSED: dict[str, list[Any]] = {
     "deadline": [*NOT_NUMBERS, -1.0, 2e9, float("inf")],
 }
 ACCEPTED: dict[str, list[Any]] = {
+    "outliers": ["keep", "repair"],
     "method": ["paper", "two-scale"],
     "scan_axis": ["auto", "x", "y"],
     "scan_noise": ["auto", "remove", "keep"],

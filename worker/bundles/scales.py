@@ -3,7 +3,7 @@
 import math
 
 from reucid_core.noise import NoiseModel
-from reucid_core.report import RecoveryReport, Report
+from reucid_core.report import OutlierReport, RecoveryReport, Report
 from worker.bundles.verdicts import Refuted
 
 SPACINGS = (1, 2)  # px
@@ -23,6 +23,8 @@ def check_scales(report: Report) -> None:
             f"report.json: got patches of {report.patch_size} px, {report.spacing} px apart, in an "
             f"image of {report.shape}"
         )
+    if report.outliers is not None:
+        _check_outliers(report.outliers, report.shape)
     if report.recovery is None:
         if report.weights:
             raise Refuted("report.json gives weights of a scale that it does not tell of")
@@ -57,6 +59,16 @@ def _check_weights(report: Report) -> None:
             f"report.json: got {len(report.weights)} weights of {len(kept)} eigenpatches, expected "
             "one for each, from 0 to 1"
         )
+
+
+def _check_outliers(outliers: OutlierReport, shape: tuple[int, int]) -> None:
+    inside = all(
+        0 <= place < length
+        for places, length in zip(outliers.positions, shape, strict=True)
+        for place in places
+    )
+    if len(outliers.rows) != len(outliers.columns) or not inside:
+        raise Refuted(f"report.json: outliers lie outside of an image of {shape}")
 
 
 def _check_recovery(recovery: RecoveryReport, shape: tuple[int, int]) -> None:

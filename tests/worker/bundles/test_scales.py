@@ -44,6 +44,7 @@ CHANGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "silence": (lambda report: report["noise"]["along"].__setitem__(0, 0.0), "not positive"),
     "no noise": (lambda report: report.update(noise=None), "of two scales and of no noise"),
     "map": (lambda report: report["recovery"]["runs"].append(1), "not one of this image"),
+    "outliers": (lambda report: report["outliers"]["rows"].append(999), "outside of an image"),
     "patches": (lambda report: report["recovery"].update(patch_size=8), "patches of 8 px"),
 }
 
