@@ -16,7 +16,7 @@ from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed
 
 NoiseKind = Literal["none", "white", "row", "separable"]
 
-SMALLEST = 16  # px, the shorter side of an image whose spectrum can be measured
+SMALLEST = 17  # px, the shorter side of an image whose spectrum can be measured
 FEWEST_ROWS = 3  # of the spectrum beyond the information limit
 CORRELATED = 5.0  # standard errors beyond which noise counts as correlated across the scan
 COLOURED = 4.5  # and from which it counts as correlated along it

@@ -69,11 +69,11 @@ class Spectra:
         centred = band - band.mean(dtype=np.float64)
         lines = scipy.fft.dct(centred, axis=1, norm="ortho", overwrite_x=True)
         lines *= window
-        amplitudes = scipy.fft.rfft(lines, axis=0)
+        # Without the highest line of an even number: it is real, so its power is of another kind.
+        amplitudes = scipy.fft.rfft(lines, axis=0)[: (len(band) + 1) // 2]
         power = amplitudes.real**2 + amplitudes.imag**2
         power /= float(np.square(window).sum())
-        frequencies: Float64 = np.fft.rfftfreq(len(band)).astype(np.float64, copy=False)
-        return cls(frequencies, power)
+        return cls(np.arange(len(power)) / len(band), power)
 
     def noise_alone(self, limit: float) -> "Spectra":
         """The rows beyond an information limit."""
