@@ -174,7 +174,7 @@ def test_offsets_do_not_matter_and_scales_scale(offset: float, scale: float) -> 
 def test_where_signal_reaches_to_the_top_it_says_so() -> None:
     upper = (np.arange(200) > 0.45 * 400).astype(float)
     fine = cosine_filter(20 * white((200, 200), 1), upper, axis=0)
-    assert not estimate_noise([lattice((200, 200)) + fine + white((200, 200))]).certain
+    assert not estimate_noise([lattice((200, 200)) + fine + white((200, 200))], "x").certain
 
 
 def test_where_one_pixel_rules_the_spectrum_it_says_so() -> None:
