@@ -17,7 +17,7 @@ def patterns() -> np.ndarray:
     y, x = np.mgrid[-4:5, -4:5]
     spot = np.exp(-(y**2 + x**2) / 8)
     found = np.stack([spot, x * spot, y * spot])
-    return found / np.linalg.norm(found, axis=(1, 2), keepdims=True)
+    return np.asarray(found / np.linalg.norm(found, axis=(1, 2), keepdims=True))
 
 
 def noise(seed: int) -> np.ndarray:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from reucid_core import DenoiseParams, ImageError, MemoryBudgetError, Result, denoise
 from reucid_core.classifier import load_classifier
 from reucid_core.metrics import psnr
-from reucid_core.noise import NoiseModel
 from reucid_core.replay import patch_energy, replay
-from reucid_core.whitening import Whitening
+from reucid_core.whitening import cosine_filter
 from tests.support.aperiodic import SCENES, noisy
 from tests.support.strategies import blob_lattice, keep_first
 
@@ -36,7 +35,7 @@ def decay(seed: int, next_pixel: float = 0.6) -> Float64:
     """White noise coloured along x, of variance 1."""
     angles = np.pi * np.arange(SHAPE[1]) / SHAPE[1]
     power = (1 - next_pixel**2) / (1 + next_pixel**2 - 2 * next_pixel * np.cos(angles))
-    return Whitening.of(NoiseModel("row", "x", 1.0, power.tolist())).colour(white(seed))
+    return cosine_filter(white(seed), np.sqrt(power), axis=1).astype(np.float64)
 
 
 NOISES: dict[str, Float64] = {
@@ -69,19 +68,18 @@ def test_a_replay_of_anything_else_is_another_image(what: str) -> None:
     image[80:90, 80:90] += 20
     result = two_scales(image)
     report, eigenpatches = result.report, list(result.eigenpatches)
-    assert report.noise is not None
-    assert report.recovery is not None
-    match what:
-        case "weights":
-            report = replace(report, weights=[0.5 * weight for weight in report.weights])
-        case "noise":
-            along = [*report.noise.along[:20], *(9 * each for each in report.noise.along[20:])]
-            report = replace(report, noise=replace(report.noise, along=along))
-        case "map":
-            nowhere = replace(report.recovery, runs=[image.size])
-            report = replace(report, recovery=nowhere)
-        case "eigenpatches":
-            eigenpatches[0] = np.roll(eigenpatches[0], 1, axis=2)
+    noise, recovery = report.noise, report.recovery
+    assert noise is not None
+    assert recovery is not None
+    if what == "weights":
+        report = replace(report, weights=[0.5 * weight for weight in report.weights])
+    elif what == "noise":
+        along = [*noise.along[:20], *(9 * each for each in noise.along[20:])]
+        report = replace(report, noise=replace(noise, along=along))
+    elif what == "map":
+        report = replace(report, recovery=replace(recovery, runs=[image.size]))
+    else:
+        eigenpatches[0] = np.roll(eigenpatches[0], 1, axis=2)
     again, _ = replay(image, report, eigenpatches)
     assert np.abs(again - result.image).max() > 0.1
 
@@ -231,11 +229,12 @@ BAD: dict[str, NDArray[Any]] = {
 @pytest.mark.parametrize("image", BAD.values(), ids=BAD)
 def test_any_image_gives_finite_numbers_or_a_refusal(image: Any, precision: str) -> None:
     before = image.copy()
-    try:
-        result = two_scales(image, precision=precision)
-    except ImageError as refusal:
-        assert "rescale" in str(refusal)
+    magnitude = float(np.abs(image.astype(np.float64)).max())
+    if precision == "float32" and not (magnitude == 0 or 1e-12 <= magnitude <= 1e12):
+        with pytest.raises(ImageError, match="rescale"):
+            two_scales(image, precision=precision)
         return
+    result = two_scales(image, precision=precision)
     np.testing.assert_array_equal(image, before)
     assert np.isfinite(result.image).all()
     assert result.image.shape == image.shape
