@@ -12,7 +12,7 @@ import numpy as np
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.params import ScanAxis, ScanNoise
-from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed
+from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed, steady_shape
 
 NoiseKind = Literal["none", "white", "row", "separable"]
 
@@ -25,6 +25,7 @@ FLOOR = 1e-6  # of the median power: what has been filtered away is not amplifie
 LEAST = 1e-9  # of the largest magnitude: a standard deviation below it is rounding
 MOST = 8 / 3  # of the image's variance: the window's weight for noise in the middle rows alone
 ONE_PIXEL = 0.5  # of the image's sum of squares: from there on a single pixel rules the spectrum
+EDGES = 3.0  # times what most bands of rows have: from there on power is that of edges
 NEIGHBOURS = slice(1, 9)  # frequencies beside the line of row offsets
 
 
@@ -145,6 +146,8 @@ def _along(frames: list[FloatArray], axis: Literal["x", "y"]) -> NoiseModel:
     power, kind = _white_or_not(medians, rows)
     if not power.all():  # whole lines of the spectrum are empty: nothing there is noise
         return NoiseModel("none", axis)
+    if kind == "row":
+        power = _without_edges(power, turned, limit)
     return NoiseModel(
         kind,
         axis,
@@ -155,6 +158,16 @@ def _along(frames: list[FloatArray], axis: Literal["x", "y"]) -> NoiseModel:
         relative_error=MEDIAN_SD / float(np.sqrt(rows)),
         certain=limit < UPPERMOST,
     )
+
+
+def _without_edges(power: Float64, frames: list[FloatArray], limit: float) -> Float64:
+    """The spectrum where most of the image's rows have it, too: edges are not streaks."""
+    shapes = [shape for frame in frames if (shape := steady_shape(frame, limit)) is not None]
+    if not shapes:
+        return power
+    level = np.exp(np.log(power[len(power) // 2 :]).mean())
+    steady = level * np.mean(shapes, axis=0)
+    return np.where(power > EDGES * steady, steady, power)
 
 
 def _white_or_not(medians: Float64, rows: int) -> tuple[Float64, NoiseKind]:

@@ -107,6 +107,18 @@ def test_streaks_have_their_power_at_low_frequencies() -> None:
     assert np.mean(found.along[128:]) == pytest.approx(16 * 0.64, rel=0.1)
 
 
+@pytest.mark.parametrize("height", [30.0, 100.0])
+def test_edges_along_the_scan_are_no_streaks(height: float) -> None:
+    shape = (256, 256)
+    bar = np.zeros(shape)
+    bar[100:150, 60:200] = height
+    found = estimate_noise([bar + 3 * autoregressive(shape, 0.5)])
+    assert found.kind == "row"
+    expected = np.log(9 * power_of(0.5, 256))
+    assert np.abs(np.log(found.along) - expected).max() < np.log(5)
+    assert found.variance == pytest.approx(9, rel=0.25)
+
+
 def blurred(noisy: Float64) -> Float64:
     return scipy.ndimage.gaussian_filter(noisy, 0.6)
 
