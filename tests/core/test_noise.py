@@ -107,8 +107,9 @@ def test_streaks_have_their_power_at_low_frequencies() -> None:
     assert np.mean(found.along[128:]) == pytest.approx(16 * 0.64, rel=0.1)
 
 
-@pytest.mark.parametrize("height", [30.0, 100.0])
-def test_edges_along_the_scan_are_no_streaks(height: float) -> None:
+@pytest.mark.parametrize(("height", "error"), [(30.0, 0.2), (100.0, 0.35)])
+def test_edges_along_the_scan_are_no_streaks(height: float, error: float) -> None:
+    """But for an error of the variance, which takes a bar of 300 for 1.7 times the noise."""
     shape = (256, 256)
     bar = np.zeros(shape)
     bar[100:150, 60:200] = height
@@ -116,7 +117,7 @@ def test_edges_along_the_scan_are_no_streaks(height: float) -> None:
     assert found.kind == "row"
     expected = np.log(9 * power_of(0.5, 256))
     assert np.abs(np.log(found.along) - expected).max() < np.log(5)
-    assert found.variance == pytest.approx(9, rel=0.25)
+    assert found.variance == pytest.approx(9, rel=error)
 
 
 def blurred(noisy: Float64) -> Float64:
