@@ -29,7 +29,8 @@ class Decomposition:
         Squared Frobenius norm of the patch matrix: the sum of *all* squared singular values, also
         of those not listed; the trace of the Gram matrix.
     noise_variance : float, optional
-        Of a pixel, where it is known: 1 in a whitened image.
+        Of a pixel of the patches' grid, where it is known: in a whitened image 1 on the full grid
+        and 1/4 on the coarse one, which holds a quarter of the frequencies.
     """
 
     eigenpatches: FloatArray

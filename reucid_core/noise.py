@@ -12,17 +12,20 @@ import numpy as np
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.params import ScanAxis, ScanNoise
-from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed
+from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed, steady_shape
 
 NoiseKind = Literal["none", "white", "row", "separable"]
 
-SMALLEST = 16  # px, the shorter side of an image whose spectrum can be measured
+SMALLEST = 17  # px, the shorter side of an image whose spectrum can be measured
 FEWEST_ROWS = 3  # of the spectrum beyond the information limit
 CORRELATED = 5.0  # standard errors beyond which noise counts as correlated across the scan
 COLOURED = 4.5  # and from which it counts as correlated along it
 UPPERMOST = 0.44  # cycles/px: an information limit from here on leaves no room for noise alone
 FLOOR = 1e-6  # of the median power: what has been filtered away is not amplified without end
 LEAST = 1e-9  # of the largest magnitude: a standard deviation below it is rounding
+MOST = 8 / 3  # of the image's variance: the window's weight for noise in the middle rows alone
+ONE_PIXEL = 0.5  # of the image's sum of squares: from there on a single pixel rules the spectrum
+EDGES = 3.0  # times what most bands of rows have: from there on power is that of edges
 NEIGHBOURS = slice(1, 9)  # frequencies beside the line of row offsets
 
 
@@ -52,7 +55,8 @@ class NoiseModel:
     relative_error : float or None
         Standard error of each value of `along` before it is smoothed.
     certain : bool
-        False where signal reaches up to the highest frequencies, so that it counts as noise.
+        False where signal reaches up to the highest frequencies, so that it counts as noise, or
+        where a single pixel has most of the image's variance.
     """
 
     kind: NoiseKind
@@ -113,7 +117,20 @@ def estimate_noise(
         return NoiseModel("none", found.scan_axis)
     if _correlated(found):
         found = _separable(found, _along(frames, "y" if found.scan_axis == "x" else "x"))
+    found = _plausible(found, frames)
     return found if scan_noise == "remove" else _row_offsets_kept(found)
+
+
+def _plausible(model: NoiseModel, frames: list[FloatArray]) -> NoiseModel:
+    """No noise has more power than its image, and a single pixel's spectrum is not the noise's."""
+    power = highest = 0.0
+    for frame in frames:
+        squares = np.square(frame - frame.mean(dtype=np.float64), dtype=np.float64)
+        power += float(squares.sum())
+        highest = max(highest, float(squares.max()))
+    if model.variance > MOST * power / sum(frame.size for frame in frames):
+        return NoiseModel("none", model.scan_axis)
+    return replace(model, certain=model.certain and highest < ONE_PIXEL * power)
 
 
 def _along(frames: list[FloatArray], axis: Literal["x", "y"]) -> NoiseModel:
@@ -127,16 +144,30 @@ def _along(frames: list[FloatArray], axis: Literal["x", "y"]) -> NoiseModel:
         return NoiseModel("none", axis)
     medians = alone.median()
     power, kind = _white_or_not(medians, rows)
+    if not power.all():  # whole lines of the spectrum are empty: nothing there is noise
+        return NoiseModel("none", axis)
+    if kind == "row":
+        power = _without_edges(power, turned, limit)
     return NoiseModel(
         kind,
         axis,
         variance=float(power.mean()),
         along=power.tolist(),
         information_limit=limit,
-        correlation_across=spectra.correlation_across(power) if power.any() else 0.0,
+        correlation_across=spectra.correlation_across(power),
         relative_error=MEDIAN_SD / float(np.sqrt(rows)),
         certain=limit < UPPERMOST,
     )
+
+
+def _without_edges(power: Float64, frames: list[FloatArray], limit: float) -> Float64:
+    """The spectrum where most of the image's rows have it, too: edges are not streaks."""
+    shapes = [shape for frame in frames if (shape := steady_shape(frame, limit)) is not None]
+    if not shapes:
+        return power
+    level = np.exp(np.log(power[len(power) // 2 :]).mean())
+    steady = level * np.mean(shapes, axis=0)
+    return np.where(power > EDGES * steady, steady, power)
 
 
 def _white_or_not(medians: Float64, rows: int) -> tuple[Float64, NoiseKind]:

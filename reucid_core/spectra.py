@@ -27,6 +27,8 @@ FLAT = 4.5  # standard errors that a bin may differ from the highest two
 FLATNESS = 0.03  # natural logarithms that it may differ in any case
 MIDDLE, TOP = (0.30, 0.38), (0.44, 0.5)  # cycles/px: compared to tell correlation across the scan
 
+SHORT_BANDS, SHORTEST = 8, 32  # px
+
 LOG_SD = 1.283  # of the logarithm of an exponential variable: pi / sqrt(6)
 MEDIAN_SD = 1.44  # of the logarithm of the median of n exponential variables, times sqrt(n)
 HALF_WIDTHS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
@@ -69,11 +71,11 @@ class Spectra:
         centred = band - band.mean(dtype=np.float64)
         lines = scipy.fft.dct(centred, axis=1, norm="ortho", overwrite_x=True)
         lines *= window
-        amplitudes = scipy.fft.rfft(lines, axis=0)
+        # Without the highest line of an even number: it is real, so its power is of another kind.
+        amplitudes = scipy.fft.rfft(lines, axis=0)[: (len(band) + 1) // 2]
         power = amplitudes.real**2 + amplitudes.imag**2
         power /= float(np.square(window).sum())
-        frequencies: Float64 = np.fft.rfftfreq(len(band)).astype(np.float64, copy=False)
-        return cls(frequencies, power)
+        return cls(np.arange(len(power)) / len(band), power)
 
     def noise_alone(self, limit: float) -> "Spectra":
         """The rows beyond an information limit."""
@@ -122,6 +124,27 @@ class Spectra:
     def _rows(self, low: float, high: float) -> "Spectra":
         chosen = (self.across >= low) & (self.across <= high)
         return Spectra(self.across[chosen], self.power[chosen])
+
+
+def steady_shape(image: FloatArray, limit: float) -> Float64 | None:
+    """Shape of the noise's spectrum in most bands of rows, shape (n,); None where there are few.
+
+    Edges along the scan are in few bands and in all lines of the image's spectrum, where they look
+    like streaks; noise is in all bands. Relative to the mean of the upper half of frequencies.
+    """
+    m, n = image.shape
+    height = max(SHORTEST, m // SHORT_BANDS)
+    if m < 3 * height:
+        return None
+    shapes = []
+    for start in np.linspace(0, m - height, 2 * m // height - 1).astype(int):
+        band = Spectra._of_band(image[start : start + height])
+        alone = band.noise_alone(limit + 1 / height)
+        if not len(alone.across):
+            return None
+        logs = running_mean(_log(alone.median()), lambda j: np.minimum(j // 4, 4))
+        shapes.append(logs - logs[n // 2 :].mean())
+    return np.asarray(np.exp(np.median(shapes, axis=0)))
 
 
 def smoothed(power: Float64, rows: int) -> Float64:

@@ -34,11 +34,12 @@ Float64 = NDArray[np.float64]
 
 OFFERED = 1.5  # noises: eigenpatches below it are noise, whoever judges
 COARSE, FINE = 21, 41  # patch sizes in px of their grid
-MIDDLE_SIZE = 21
+MIDDLE_SIZES = 11, 21
 SHARE_OF_SIDE = 3  # a patch spans at most this part of the shorter side
 OUT_OF_BAND = 0.24  # cycles/px
 STRAY_POWER = 0.002  # of the noise's: signal out of band that forbids the coarse grid
 FALSE_PEAK = 0.01  # probability of one in the spectrum of noise alone
+FITTED = 0.01  # degrees of freedom for each number in an eigenpatch that is free (measured)
 RECOVERY, PATTERN, PATTERNS = 7, 9, 3  # px, px, and how many patterns are tested
 PIXEL = 96  # bytes of working memory for each pixel (measured: 63 to 93 from 512 x 512 px on)
 FIXED = 64 * MIB  # Gram matrix and eigenpatches of the largest patches
@@ -72,6 +73,16 @@ class Lattice:
     def passed(self) -> float:
         """Share of the noise's degrees of freedom that stays."""
         return float(self.weights.sum()) / (self.patch_size * self.spacing) ** 2
+
+    @property
+    def fitted(self) -> float:
+        """Degrees of freedom spent on finding the eigenpatches in the same noise.
+
+        A subspace of k among p*p dimensions has k (p*p - k) free numbers; few patches of many
+        pixels, as of particles on a dark ground, fit the noise and ring.
+        """
+        k = np.count_nonzero(self.weights)
+        return FITTED * float(k * (self.patch_size**2 - k))
 
     def filter(self, whitened: FloatArray, threads: int | None) -> FloatArray:
         """The lattice in a whitened image, shape (m, n)."""
@@ -211,10 +222,14 @@ def _choose(
         size = find_patch_size(noisy, threads=params.threads)
         sizes = _candidates(whitened, size.size)
     best: tuple[float, Lattice, FloatArray] | None = None
+    variance: float | None = None
     for p, spacing in sizes:
         lattice = _decompose(whitened, p, spacing, task)
         filtered = lattice.filter(whitened, params.threads)
-        error = float(np.square(whitened - filtered, dtype=np.float64).mean()) + 2 * lattice.passed
+        error = float(np.square(whitened - filtered, dtype=np.float64).mean())
+        if variance is None:  # that of the whole image: the model's is that of its middle rows
+            variance = error / (1 - lattice.passed)
+        error += 2 * lattice.passed * variance + lattice.fitted / whitened.size
         if best is None or error < best[0]:
             best = error, lattice, filtered
     assert best is not None  # noqa: S101  (there is always a candidate)
@@ -223,9 +238,9 @@ def _choose(
 
 
 def _candidates(whitened: FloatArray, psf_size: int) -> list[tuple[int, int]]:
-    """Patch sizes and spacings that fit: at the lattice's scale, between, at the probe's."""
+    """Patch sizes and spacings that fit: at the probe's scale, between, at the lattice's."""
     coarse = (COARSE, 2) if _fits_half_band(whitened) else (FINE, 1)
-    wanted = [coarse, (MIDDLE_SIZE, 1), (psf_size, 1)]
+    wanted = [*((p, 1) for p in sorted({psf_size, *MIDDLE_SIZES})), coarse]
     most = min(whitened.shape) // SHARE_OF_SIDE
     return [(p, spacing) for p, spacing in wanted if p * spacing <= most] or [(psf_size, 1)]
 

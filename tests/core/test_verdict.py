@@ -84,6 +84,34 @@ def test_the_classifier_sees_the_decomposition_and_no_more() -> None:
 
     result = denoise(IMAGE, PARAMS, classify=classify)
     assert [type(thing) for thing in seen] == [Decomposition, Decomposition]
-    assert vars(seen[0]).keys() == {"eigenpatches", "singular_values", "n_patches", "energy"}
+    known = {"eigenpatches", "singular_values", "n_patches", "energy", "noise_variance"}
+    assert vars(seen[0]).keys() == known
+    assert seen[0].noise_variance is None  # one number, and by method paper none
     assert sum(decomposition.n_patches for decomposition in seen) == 18 * 18
     assert seen[0].eigenpatches is result.eigenpatches[0]
+
+
+@pytest.mark.parametrize("spacing", [1, 2])
+def test_with_two_scales_it_sees_the_noise_s_variance_besides(spacing: int) -> None:
+    seen: list[Decomposition] = []
+
+    def classify(decomposition: Decomposition) -> ArrayLike:
+        seen.append(decomposition)
+        return Descending()(decomposition)
+
+    y, x = np.indices((140, 140))
+    period = 3 if spacing == 1 else 8
+    lattice = np.cos(2 * np.pi * x / period) + np.cos(2 * np.pi * y / period)
+    image = 9 + 3 * lattice + np.random.default_rng(1).normal(size=lattice.shape)
+    report = denoise(image, DenoiseParams(method="two-scale"), classify=classify).report
+    on_grids = {(d.eigenpatches.shape[-1], d.noise_variance) for d in seen}
+    assert (21, 1 / spacing**2) in on_grids
+    assert {variance for _, variance in on_grids} <= {1.0, 0.25}
+    for decomposition in seen:
+        k, p, _ = decomposition.eigenpatches.shape
+        assert p < 140 / 3 + 1  # no array is an image
+        assert k <= p**2
+        assert decomposition.singular_values.shape == (k,)
+        scalars = decomposition.n_patches, decomposition.energy, decomposition.noise_variance
+        assert [type(value) for value in scalars] == [int, float, float]
+    assert report.recovery is not None
