@@ -21,7 +21,8 @@ FEWEST_ROWS = 3  # of the spectrum beyond the information limit
 CORRELATED = 5.0  # standard errors beyond which noise counts as correlated across the scan
 COLOURED = 4.5  # and from which it counts as correlated along it
 UPPERMOST = 0.44  # cycles/px: an information limit from here on leaves no room for noise alone
-FLOOR = 1e-6  # of the median power: what has been filtered away is not amplified without end
+FLOOR = 1e-6  # of the power at most frequencies: what was filtered away is not amplified endlessly
+TYPICAL = 0.9  # quantile of the power that stands for it, whatever a few frequencies have
 LEAST = 1e-9  # of the largest magnitude: a standard deviation below it is rounding
 MOST = 8 / 3  # of the image's variance: the window's weight for noise in the middle rows alone
 ONE_PIXEL = 0.5  # of the image's sum of squares: from there on a single pixel rules the spectrum
@@ -170,9 +171,13 @@ def _without_edges(power: Float64, frames: list[FloatArray], limit: float) -> Fl
     return np.where(power > EDGES * steady, steady, power)
 
 
+def _floored(power: Float64) -> Float64:
+    return np.maximum(power, FLOOR * np.quantile(power, TYPICAL))
+
+
 def _white_or_not(medians: Float64, rows: int) -> tuple[Float64, NoiseKind]:
     """The smoothed spectrum, flat if its errors explain all deviations from its mean."""
-    floored = np.maximum(medians, FLOOR * np.median(medians))
+    floored = _floored(medians)
     if not floored.all():
         return floored, "white"
     logs = np.log(floored)
@@ -194,7 +199,8 @@ def _separable(model: NoiseModel, turned: NoiseModel) -> NoiseModel:
     """Both spectra, each measured in the other direction's high frequencies."""
     if not turned.along:
         return model
-    along, across = np.array(model.along), np.array(turned.along)
+    # Resampled images have next to nothing at the highest frequencies.
+    along, across = (_floored(np.array(power)) for power in (model.along, turned.along))
     frequencies = np.arange(len(along)) / (2 * len(along))
     beyond = frequencies >= max(0.15, (turned.information_limit or 0.0) + 0.01)
     level = float(np.exp(np.log(along[beyond]).mean()))
@@ -202,6 +208,7 @@ def _separable(model: NoiseModel, turned: NoiseModel) -> NoiseModel:
     return replace(
         model,
         kind="separable",
+        along=along.tolist(),
         variance=float(along.mean() * factor.mean()),
         across=factor.tolist(),
         certain=model.certain and turned.certain,

@@ -8,8 +8,9 @@ import pytest
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from reucid_core import DenoiseParams, denoise
 from reucid_core.noise import NoiseModel, estimate_noise
-from reucid_core.whitening import cosine_filter
+from reucid_core.whitening import Whitening, cosine_filter
 from tests.support.strategies import blob_lattice
 
 Float64 = NDArray[np.float64]
@@ -228,3 +229,18 @@ def test_powers_are_positive_and_the_image_is_left_alone(scan_noise: Any) -> Non
     assert min(rows.min(), columns.min()) > 0
     assert np.isfinite(rows).all()
     assert np.isfinite(columns).all()
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_upsampled_images_are_no_cause_of_overflow(times: int) -> None:
+    """Their highest frequencies hold rounding alone, which whitening must not amplify."""
+    rng = np.random.default_rng(times)
+    small = rng.poisson(20 + 10 * np.cos(np.arange(64) / 2), (64, 64)).astype(np.float64)
+    image = scipy.ndimage.zoom(small, times, order=3).astype(np.float32)
+    model = estimate_noise([image])
+    if model.kind != "none":
+        whitened = Whitening.of(model).whiten(image)
+        assert np.isfinite(whitened).all()
+        assert np.abs(whitened).max() < 1e6
+    result = denoise(image, DenoiseParams(method="two-scale", threads=1))
+    assert np.isfinite(result.image).all()
