@@ -14,7 +14,7 @@ from reucid_core.errors import ParameterError
 from reucid_core.params import MIN_PATCH_SIZE
 from reucid_core.peaks import peaks
 
-Origin = Literal["given", "minimum", "inflexion", "none"]
+Origin = Literal["given", "minimum", "inflexion", "none", "least error"]
 
 SMALLEST_AUTO = 5  # px; below it the classifier sees too little to tell structure from noise
 LONGEST_LAG = 256  # px; the Gram matrix of patches of such a size would take 100 GiB

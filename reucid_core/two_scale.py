@@ -234,7 +234,9 @@ def _choose(
             best = error, lattice, filtered
     assert best is not None  # noqa: S101  (there is always a candidate)
     _, lattice, filtered = best
-    return lattice, replace(size, size=lattice.patch_size), filtered
+    if params.patch_size is None:
+        size = replace(size, size=lattice.patch_size, origin="least error")
+    return lattice, size, filtered
 
 
 def _candidates(whitened: FloatArray, psf_size: int) -> list[tuple[int, int]]:
