@@ -21,6 +21,7 @@ FEWEST_ROWS = 3  # of the spectrum beyond the information limit
 CORRELATED = 5.0  # standard errors beyond which noise counts as correlated across the scan
 COLOURED = 4.5  # and from which it counts as correlated along it
 UPPERMOST = 0.44  # cycles/px: an information limit from here on leaves no room for noise alone
+STEEP = 100.0  # ratio of powers beyond which a filtered image's noise may as well be its signal
 FLOOR = 1e-6  # of the power at most frequencies: what was filtered away is not amplified endlessly
 TYPICAL = 0.9  # quantile of the power that stands for it, whatever a few frequencies have
 LEAST = 1e-9  # of the largest magnitude: a standard deviation below it is rounding
@@ -56,8 +57,9 @@ class NoiseModel:
     relative_error : float or None
         Standard error of each value of `along` before it is smoothed.
     certain : bool
-        False where signal reaches up to the highest frequencies, so that it counts as noise, or
-        where a single pixel has most of the image's variance.
+        False where signal may count as noise: where it reaches up to the highest frequencies, the
+        spectrum of a separable noise is as steep as a signal's, or a single pixel has most of the
+        image's variance.
     """
 
     kind: NoiseKind
@@ -205,13 +207,14 @@ def _separable(model: NoiseModel, turned: NoiseModel) -> NoiseModel:
     beyond = frequencies >= max(0.15, (turned.information_limit or 0.0) + 0.01)
     level = float(np.exp(np.log(along[beyond]).mean()))
     factor = across / level
+    steep = max(along.max() / along.min(), factor.max() / factor.min()) > STEEP
     return replace(
         model,
         kind="separable",
         along=along.tolist(),
         variance=float(along.mean() * factor.mean()),
         across=factor.tolist(),
-        certain=model.certain and turned.certain,
+        certain=model.certain and turned.certain and not steep,
     )
 
 

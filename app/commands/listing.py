@@ -76,8 +76,8 @@ def summary(report: dict[str, Any]) -> str:
     apart = f", {first['spacing']} px apart" if first["spacing"] > 1 else ""
     each_stack = " + ".join(str(sum(stack)) for stack in _kept(first))
     return (
-        f"patch size {first['patch_size']} px ({first['patch_size_origin']}{apart}), {first['stacks']} "
-        f"stack(s), kept {each_stack} of {first['components']} eigenpatches, "
+        f"patch size {first['patch_size']} px ({first['patch_size_origin']}{apart}), "
+        f"{first['stacks']} stack(s), kept {each_stack} of {first['components']} eigenpatches, "
         f"{sum(first['seconds'].values()):.2f} s"
     )
 

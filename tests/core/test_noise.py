@@ -147,6 +147,16 @@ def test_what_was_filtered_afterwards_is_correlated_in_both_directions(
     assert found.variance == pytest.approx(residual.var(), rel=0.3)
 
 
+@pytest.mark.parametrize(("sigma", "certain"), [(0.5, True), (1.2, False)])
+def test_noise_that_was_filtered_as_strongly_as_a_signal_is_doubtful(
+    sigma: float, certain: bool
+) -> None:
+    """The ratio of powers is exp((pi sigma)^2): 12 and 1,500,000."""
+    filtered = scipy.ndimage.gaussian_filter(5 * white((256, 256)), sigma)
+    found = estimate_noise([filtered])
+    assert (found.kind, found.certain) == ("separable", certain)
+
+
 def test_row_offsets_are_noise_or_not_as_stated() -> None:
     shape = (256, 256)
     offsets = 3 * np.random.default_rng(5).normal(size=(256, 1))
