@@ -4,7 +4,7 @@ Uploads are in `worker.ledger.images`, what a running attempt writes is in `work
 what the dispatcher does in `worker.ledger.backlog`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
@@ -216,6 +216,16 @@ class Jobs:
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
+    def latest_events(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The number of the latest event of each of these jobs that is there."""
+        query = select(events.c.job_id, func.max(events.c.id)).group_by(events.c.job_id)
+        found: dict[str, int] = {}
+        with self._database.reading() as connection:
+            for some in batched(job_ids):
+                rows = connection.execute(query.where(events.c.job_id.in_(some))).all()
+                found |= {row[0]: row[1] for row in rows}
+        return found
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of jobs by state and priority."""
         query = select(jobs.c.state, jobs.c.priority, func.count()).group_by(
@@ -258,6 +268,11 @@ _JOB = select(jobs).where(jobs.c.id == bindparam("id"))
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
 )
+
+
+def batched(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """Some at a time, as a statement may have only so many values."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:

@@ -19,7 +19,15 @@ router = APIRouter(tags=["capabilities"])
 
 SETTINGS = (
     *("max_upload", "max_pixels", "max_queued", "max_queued_per_owner"),
-    *("rate_limit", "owner_quota", "min_free", "client_timeout_s", "min_rate"),
+    *(
+        "max_waiting_per_key",
+        "max_waiting",
+        "rate_limit",
+        "owner_quota",
+        "min_free",
+        "client_timeout_s",
+        "min_rate",
+    ),
     *("decode_timeout_s", "job_timeout_s", "result_days", "input_days", "job_days"),
 )
 
