@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 
 from worker.contract import FileInfo, ImageInfo
 from worker.decoding import forkserver
+from worker.decoding.budget import within_budget
 from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, Limits
 from worker.formats.errors import FormatError
 from worker.store import pixels_name
@@ -61,7 +62,7 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
     try:
         with _places:
             exit_code = _run([source, *companions], own, limits)
-        info = _read_answer(own, exit_code, limits)
+        info = within_budget(_read_answer(own, exit_code, limits))
         for index, image in enumerate(info.signals):
             _check_pixels(own / pixels_name(index), image)
         for index in range(len(info.signals)):

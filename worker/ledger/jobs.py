@@ -117,11 +117,11 @@ class Jobs:
         before: int | None = None,
         limit: int = 50,
     ) -> list[JobRecord]:
-        """Jobs, of this owner if one is given, newest first, without their artifacts.
+        """Jobs, of this owner if one is given, newest first, without artifacts and metadata.
 
         `before` is the serial of the last job already seen.
         """
-        query = select(jobs)
+        query = select(*(column for column in jobs.c if column is not jobs.c.metadata))
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if state is not None:
@@ -323,7 +323,7 @@ def _job(row: Row[Any]) -> JobRecord:
         external_id=row.external_id,
         sample_id=row.sample_id,
         labels=row.labels,
-        metadata=row.metadata,
+        metadata=row._mapping.get("metadata", {}),  # a list has none
         retry_of=row.retry_of,
         batch=row.batch,
         request_id=row.request_id,

@@ -19,10 +19,10 @@ from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.api.events import event_data, job_events, until_terminal
 from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import FILES
-from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
+from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
 from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from app.http.conditional import not_modified, tagged
-from app.http.paging import Cursor, decode, encode, link
+from app.http.paging import Cursor, decode, encode, fitting, link
 from app.http.problems import FieldError, Problem, Responses, invalid, invalid_fields, problems
 from app.http.requestid import request_id
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
@@ -145,7 +145,7 @@ def index(
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
-    """Jobs, newest first."""
+    """Jobs, newest first, without metadata; a page ends at `limit` or at about a megabyte."""
     name, _, value = (label or "").partition("=")
     records = services.jobs.page(
         owner=caller.sees,
@@ -156,11 +156,12 @@ def index(
         before=None if cursor is None else decode(cursor, int)[0],
         limit=limit + 1,
     )
-    page, more = records[:limit], len(records) > limit
-    after = encode(page[-1].serial) if more else None
+    page = fitting(_brief(services, record) for record in records[:limit])
+    more = len(records) > len(page)
+    after = encode(records[len(page) - 1].serial) if more else None
     if after is not None:
         response.headers["Link"] = link(request, services.settings.root_path, after)
-    return JobList(jobs=[_view(services, record) for record in page], next=after)
+    return JobList(jobs=page, next=after)
 
 
 @router.get(
@@ -366,9 +367,19 @@ def _changed(services: Services, job: JobRecord) -> Job:
 
 
 def _view(services: Services, job: JobRecord) -> Job:
+    return Job.of(job, **_now(services, job))
+
+
+def _brief(services: Services, job: JobRecord) -> JobSummary:
+    return JobSummary.of(job, **_now(services, job))
+
+
+def _now(services: Services, job: JobRecord) -> dict[str, Any]:
+    """What is not in the record."""
     queued = job.state is State.QUEUED
     position = services.jobs.queue_position(job.id) if queued else None
-    return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
+    root = services.settings.root_path
+    return {"queue_position": position, "now": time.time(), "root": root}
 
 
 def _etag(job: Job) -> str:
