@@ -31,6 +31,7 @@ from app.http.prefix import PrefixMiddleware
 from app.http.problems import problems
 from app.http.requestid import RequestIdMiddleware
 from worker import logs
+from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
 from worker.ledger.database import open_database
 from worker.settings import Settings
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(as_json=settings.log_json, level=settings.log_level)
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
+        forkserver.preload("app.api.painting")
         await run_in_threadpool(warm_up)
         database = await run_in_threadpool(open_database, settings)
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)

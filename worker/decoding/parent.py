@@ -118,7 +118,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInf
     if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         raise _too_slow(limits)
     if exit_code != 0:
-        log.warning("decoder_died", exit_code=exit_code, printed=_printed(folder))
+        log.warning("decoder_died", exit_code=exit_code, printed=printed(folder))
         raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
     try:
         with _open_regular(folder / ANSWER) as file:
@@ -188,7 +188,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _printed(folder: Path) -> str:
+def printed(folder: Path) -> str:
     """The end of what the child printed, for the log."""
     try:
         with _open_regular(folder / PRINTED) as file:

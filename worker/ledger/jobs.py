@@ -166,6 +166,17 @@ class Jobs:
             sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
             return sum(int(each or 0) for each in sums)
 
+    def of_owner(self, owner: str) -> tuple[list[str], list[str]]:
+        """The ids of an owner's images and jobs whose files are there."""
+        with self._database.reading() as connection:
+            found = [
+                connection.execute(
+                    select(table.c.id).where(table.c.owner == owner, table.c.purged.is_(False))
+                ).scalars()
+                for table in (images, jobs)
+            ]
+            return list(found[0]), list(found[1])
+
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
         with self._database.reading() as connection:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.api.auth import ReaderDep
 from app.api.deps import ServicesDep
+from app.api.drawing import MOST_WAITING
 from app.api.examples import example
 from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
@@ -93,5 +94,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_ratio": LARGEST_RATIO,
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
+        "max_drawings": MOST_WAITING,
         "max_labels": labels["maxProperties"],
     }

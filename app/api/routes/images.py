@@ -134,16 +134,18 @@ def content(request: Request, image: ImageContentDep, services: ServicesDep) -> 
 @router.get(
     "/{image_id}/preview.png",
     response_class=Response,
-    responses=problems(404, 410, 416, 422, 500, also=PNG),
+    responses=problems(404, 410, 416, 422, 500, 507, also=PNG),
 )
-def preview(
+async def preview(
     request: Request,
     image: ImageContentDep,
     services: ServicesDep,
     side: Annotated[int, Query(ge=16, le=2048, description="Longest side in px.")] = 512,
 ) -> Response:
-    """A small picture of the image, stretched to black and white."""
-    return render_preview(services, image, side).response(request)
+    """A small picture of the image, stretched to black and white; sides are powers of two."""
+    return await services.easel.drawn(
+        image.owner, lambda: render_preview(services, image, side).response(request)
+    )
 
 
 @router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
