@@ -38,7 +38,7 @@ def within_budget(info: FileInfo) -> FileInfo:
 
 
 def _signal(info: ImageInfo, room: int) -> ImageInfo:
-    texts: dict[str, str] = {
+    texts: dict[str, Any] = {
         name: text[:LONGEST_TEXT]
         for name in ("title", "unit", "frame_unit", "detector")
         if (text := getattr(info, name)) is not None
