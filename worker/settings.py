@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
     max_queued: int = Field(default=10_000, ge=1, description="Queued jobs of all owners.")
     max_queued_per_owner: int = Field(default=2000, ge=1, description="Queued jobs of one owner.")
+    max_waiting_per_key: int = Field(
+        default=128, ge=1, description="Open event streams and long polls of one key."
+    )
+    max_waiting: int = Field(
+        default=1024, ge=1, description="Open event streams and long polls of an API process."
+    )
     rate_limit: str = Field(
         default="3000/minute",
         pattern=r"^([1-9][0-9]*/(second|minute|hour|day))?$",

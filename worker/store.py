@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -214,6 +214,12 @@ class Store:
             if _age(attempt) > older_than_s:
                 self.discard(self._throw_away(attempt))
 
+    def size_of_renditions(self, images: Iterable[str], jobs: Iterable[str]) -> int:
+        """Bytes that the renditions of some images and jobs take."""
+        folders = [self._images / _checked(name) for name in images]
+        folders += [self._jobs / _checked(name) for name in jobs]
+        return sum(_size_of_files(folder / "renditions") for folder in folders)
+
     def remove_renditions(self, kind: str, name: str, *, older_than_s: float) -> None:
         """Remove the renditions of an image or a job that nobody has asked for lately."""
         with suppress(FileNotFoundError):
@@ -293,6 +299,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _size_of_files(folder: Path) -> int:
+    size = 0
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                size += entry.stat(follow_symlinks=False).st_size
+    return size
 
 
 def _age(folder: Path) -> float:

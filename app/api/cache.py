@@ -16,10 +16,12 @@ from weakref import WeakValueDictionary
 from fastapi import Request
 from starlette.responses import Response
 
+from app.api.drawing import check_place
 from app.http.files import send_file
 from app.http.problems import Problem
 from worker.store import DamagedError, sha256_of, write_atomic
 
+MOST_RENDITIONS = 64  # of one image or job
 CLIPPED = "Reucid-Clipped-Pixels"
 
 
@@ -56,14 +58,35 @@ def cached(path: Path, media_type: str, draw: Callable[[Path], int | None], of: 
     for each in (path, known):  # first: somebody asks for it, so no sweep takes it meanwhile
         with contextlib.suppress(FileNotFoundError):
             os.utime(each)
-    with _alone_at(path):
-        if not _is_intact(path, known):
-            with write_atomic(path) as temporary:
-                clipped = draw(temporary)
-            with write_atomic(known) as temporary:
-                temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
-        facts = json.loads(known.read_text())
+    if not _is_intact(path, known):
+        check_place()  # who may not draw does not wait for who does, either
+        with _alone_at(path):
+            if not _is_intact(path, known):
+                _fill(path, known, draw)
+    facts = json.loads(known.read_text())
     return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{path.name}", facts["clipped"])
+
+
+def _fill(path: Path, known: Path, draw: Callable[[Path], int | None]) -> None:
+    make_room(path.parent)
+    with write_atomic(path) as temporary:
+        clipped = draw(temporary)
+    with write_atomic(known) as temporary:
+        temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+
+
+def make_room(folder: Path) -> None:
+    """Remove what was asked for longest ago, where a folder holds as many renditions as may be."""
+    held = sorted(folder.glob("[!.]*"), key=_last_used)
+    for path in held[: max(0, len(held) - 2 * (MOST_RENDITIONS - 1))]:  # each with its facts
+        path.unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def matches(path: Path, sha256: str) -> bool:

@@ -21,6 +21,7 @@ from app.api.rates import RateLimiter
 from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.api.schemas import JobSpec
 from app.api.services import Services
+from app.api.waiting import Waiting
 from app.http.access import AccessMiddleware
 from app.http.authority import AuthorityMiddleware
 from app.http.bodies import BodyMiddleware
@@ -30,6 +31,7 @@ from app.http.prefix import PrefixMiddleware
 from app.http.problems import problems
 from app.http.requestid import RequestIdMiddleware
 from worker import logs
+from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
 from worker.ledger.database import open_database
 from worker.settings import Settings
@@ -68,14 +70,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         logs.configure(as_json=settings.log_json, level=settings.log_level)
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
+        forkserver.preload("app.api.painting")
         await run_in_threadpool(warm_up)
-        async with Wakes(redis_url).listening() as wakes:
+        database = await run_in_threadpool(open_database, settings)
+        waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
+        async with Wakes(redis_url, waiting).listening(database) as wakes:
             redis = Redis.from_url(
                 redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
             )
             app.state.services = services = Services(
                 settings=settings,
-                database=await run_in_threadpool(open_database, settings),
+                database=database,
                 store=Store(settings.data_dir),
                 redis=redis,
                 wakes=wakes,
@@ -84,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             )
             yield
             services.redis.close()
-            services.database.close()
+        database.close()
 
     app = FastAPIOffline(
         title="REUCID",

@@ -14,6 +14,8 @@ CELL = 76  # px, side of a drawn eigenpatch
 GAP = 6
 CAPTION = 14
 COLUMNS = 16
+PIECE = 2**20  # pixels that are averaged at a time
+LADDER = (16, 32, 64, 128, 256, 512, 1024, 2048)  # px, sides of previews
 KEPT, DROPPED, INK, PAPER = "#1a7f37", "#b8b8b8", "#24292f", "#ffffff"
 
 
@@ -22,8 +24,15 @@ def draw_preview(frame: NDArray[Any], path: Path, *, side: int) -> None:
 
     Blocks of pixels are averaged, so that noise looks as it would from afar.
     """
-    small = block_means(frame, -(-max(frame.shape) // side))
+    small = block_means_in_pieces(frame, -(-max(frame.shape) // side))
     Image.fromarray(display(small)).save(path, format="PNG")
+
+
+def block_means_in_pieces(frame: NDArray[Any], step: int) -> NDArray[np.float64]:
+    """The same as `block_means`, a band of rows at a time: the frame may be mapped from a file."""
+    rows = step * max(1, PIECE // (step * frame.shape[1]))
+    bands = [frame[start : start + rows] for start in range(0, len(frame), rows)]
+    return np.concatenate([block_means(band, step) for band in bands])
 
 
 def block_means(frame: NDArray[Any], step: int) -> NDArray[np.float64]:
@@ -35,6 +44,11 @@ def block_means(frame: NDArray[Any], step: int) -> NDArray[np.float64]:
         sizes = np.diff(starts, append=length)
         sums /= sizes[:, None] if axis == 0 else sizes
     return sums
+
+
+def rung(side: int) -> int:
+    """The largest of the few sides there are that is not above this one."""
+    return next(each for each in reversed(LADDER) if each <= side)
 
 
 def draw_eigenpatches(

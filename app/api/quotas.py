@@ -37,7 +37,8 @@ def check_space(services: Services, owner: str, more: int) -> None:
     quota = services.settings.owner_quota
     if quota is None:
         return
-    used = services.jobs.used(owner) + more
+    renditions = services.store.size_of_renditions(*services.jobs.of_owner(owner))
+    used = services.jobs.used(owner) + renditions + more
     if used > quota:
         raise Problem(
             507,

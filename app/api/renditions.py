@@ -3,14 +3,13 @@
 Drawn from bytes that are checked then against the ledger's digest, and kept by `app.api.cache`.
 """
 
-import io
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
+from uuid import uuid4
 
-import numpy as np
 from fastapi import Request
-from numpy.typing import NDArray
 from starlette.responses import Response
 
 from app.api.artifacts import (
@@ -24,18 +23,32 @@ from app.api.artifacts import (
     read_report,
     require,
 )
-from app.api.cache import Rendition, cached, matches, removal_told_by
+from app.api.cache import Rendition, cached, removal_told_by
 from app.api.deps import Services
-from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
+from app.api.drawing import Source, Work, check_place, draw_apart
+from app.api.painting import (
+    Wanted,
+    paint_coverage,
+    paint_eigenpatch,
+    paint_eigenpatches,
+    paint_image,
+    paint_preview,
+    paint_residual,
+)
+from app.api.pictures import rung
+from app.api.quotas import check_space
 from app.api.wishes import Wish
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.problems import Problem
 from worker import formats
 from worker.bundles import bundle, provenance
 from worker.contract import ImageRecord, JobRecord
-from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT, whole_coverage
-from worker.denoising.reports import decomposed_frame, eigenpatches_key, frame_reports, is_whole
-from worker.denoising.selection import Chosen, as_stack
+from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT
+from worker.denoising.reports import decomposed_frame, frame_reports, is_whole
+from worker.denoising.selection import Chosen
+
+PREVIEW = 2**22  # bytes that a preview takes at most, about
+FLOAT32 = 4  # bytes
 
 Name = Literal["result", "residual", "coverage"]
 
@@ -46,11 +59,10 @@ def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendit
     chosen = chosen_signal(services, job)
     stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
 
+    wanted = _wanted(chosen, wish)
+
     def draw(path: Path) -> int | None:
-        pixels = _one_frame(_pixels(services, job, chosen, name), wish)
-        formats.write(path, pixels, chosen.info, wish.format, source=wish.source)
-        dtype = np.dtype(chosen.info.dtype)
-        return formats.clipped_pixels(pixels, dtype) if wish.source else None
+        return _draw(services, job, chosen, name, wanted, path)
 
     suffix = formats.suffix_of(wish.format, stack=stack)
     media_type = formats.MEDIA_TYPES[wish.format]
@@ -63,11 +75,15 @@ def send_picture(
     """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
     require(job, RESULT)
     chosen = chosen_signal(services, job)
-    buffer = io.BytesIO()
+    wanted = _wanted(chosen, wish)
+    check_place()
     with removal_told_by(lambda: check_removal(services, job)):
-        pixels = _one_frame(_pixels(services, job, chosen, name), wish)
-    formats.picture(pixels, chosen.info, wish.look).save(buffer, format="PNG")
-    content = buffer.getvalue()
+        path = services.store.renditions(job.id) / f".{uuid4().hex}.png"
+        try:
+            _draw(services, job, chosen, name, wanted, path)
+            content = path.read_bytes()
+        finally:
+            path.unlink(missing_ok=True)
     headers = tagged(etag_of(content), vary="Accept")
     return not_modified(request, headers) or Response(
         content, media_type="image/png", headers=headers
@@ -81,11 +97,15 @@ def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish
     check_interim(job, path)
     info = chosen_signal(services, job).info
 
+    source = Source(path, digest, f"interim result {n}")
+    wanted = Wanted(wish.format, False, None, None)
+
     def draw(target: Path) -> None:
-        if not matches(path, digest):
+        try:
+            draw_apart(paint_image, [source], target, info, wanted, pixels=math.prod(info.shape))
+        except Problem:
             check_interim(services.jobs.get(job.id), path)
-            raise Problem(500, "damaged_artifact", f"interim result {n} is damaged in the store")
-        formats.write(target, np.load(path), info, wish.format)
+            raise
 
     suffix = formats.suffix_of(wish.format, stack=False)
     media_type = formats.MEDIA_TYPES[wish.format]
@@ -97,8 +117,8 @@ def render_eigenpatches(services: Services, job: JobRecord, frame: int) -> Rendi
     require(job, REPORT)
 
     def draw(target: Path) -> None:
-        report, patches = _eigenpatches(services, job, frame)
-        draw_eigenpatches(patches, report["stack_reports"]).save(target, format="PNG")
+        source, drawn, reports = _eigenpatches(services, job, frame)
+        draw_apart(paint_eigenpatches, [source], target, drawn, reports, pixels=0)
 
     return _of_job(services, job, f"eigenpatches{_suffix(frame)}.png", "image/png", draw)
 
@@ -110,10 +130,11 @@ def render_eigenpatch(
     require(job, REPORT)
 
     def draw(target: Path) -> None:
-        patches = _eigenpatches(services, job, frame)[1].get(stack, ())
-        if not 1 <= index <= len(patches):
+        source, drawn, reports = _eigenpatches(services, job, frame)
+        offered = {each["stack"]: len(each["kept"]) for each in reports}
+        if not 1 <= index <= offered.get(stack, 0):
             raise Problem(404, "not_found", f"this job has no eigenpatch {index} of stack {stack}")
-        draw_eigenpatch(patches[index - 1]).save(target, format="PNG")
+        draw_apart(paint_eigenpatch, [source], target, drawn, stack, index, pixels=0)
 
     filename = f"eigenpatch-{stack}-{index}{_suffix(frame)}.png"
     return _of_job(services, job, filename, "image/png", draw)
@@ -121,13 +142,15 @@ def render_eigenpatch(
 
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
+    index, step = image.contents.default or 0, rung(side)
+    source = Source(services.store.pixels(image.id, index), image.contents.digests[index])
 
     def draw(target: Path) -> None:
-        pixels = as_stack(services.store.load_pixels(image, image.contents.default or 0))
-        draw_preview(pixels[0], target, side=side)
+        check_space(services, image.owner, PREVIEW)
+        draw_apart(paint_preview, [source], target, step, pixels=0)
 
     with removal_told_by(lambda: check_image(services, image)):
-        path = services.store.image_renditions(image.id) / f"preview-{side}.png"
+        path = services.store.image_renditions(image.id) / f"preview-{step}.png"
         return cached(path, "image/png", draw, image.id)
 
 
@@ -195,52 +218,53 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
 
 def _eigenpatches(
     services: Services, job: JobRecord, frame: int
-) -> tuple[Mapping[str, Any], dict[int, NDArray[Any]]]:
-    """The report of a frame, and by the stacks in it their offered eigenpatches (k, p, p)."""
+) -> tuple[Source, int, list[dict[str, Any]]]:
+    """Where the eigenpatches of a frame are, under which frame's number, and their reports."""
     whole = read_report(services, job)
     reports = frame_reports(whole)
     if frame >= len(reports):
         raise Problem(404, "not_found", f"frame {frame} of this job was not denoised")
-    path, _ = artifact(services, job, EIGENPATCHES)
-    stacks = [stack["stack"] for stack in reports[frame]["stack_reports"]]
-    drawn = decomposed_frame(whole, frame)
-    with np.load(path) as stored:
-        return reports[frame], {n: stored[eigenpatches_key(drawn, n)] for n in stacks}
+    source = _held(services, job, EIGENPATCHES)
+    return source, decomposed_frame(whole, frame), list(reports[frame]["stack_reports"])
 
 
 def _suffix(frame: int) -> str:
     return f"-frame{frame:04d}" if frame else ""
 
 
-def _one_frame(pixels: NDArray[Any], wish: Wish) -> NDArray[Any]:
+def _wanted(chosen: Chosen, wish: Wish) -> Wanted:
     """The frame that is wanted, if any; a picture shows the first of a stack."""
     frame = 0 if wish.frame is None and wish.format == "png" else wish.frame
-    if frame is None:
-        return pixels
-    frames = as_stack(pixels)
-    if frame >= len(frames):
-        raise Problem(404, "not_found", f"no frame {frame}: this job has {len(frames)}, from 0 on")
-    return np.asarray(frames[frame])
+    frames = chosen.info.frames
+    if frame is not None and frame >= frames:
+        raise Problem(404, "not_found", f"no frame {frame}: this job has {frames}, from 0 on")
+    return Wanted(wish.format, wish.source, frame, wish.look)
 
 
-def _pixels(services: Services, job: JobRecord, chosen: Chosen, name: Name) -> NDArray[Any]:
-    if name == "coverage":
-        return _coverage(services, job)
-    result = _load(services, job, RESULT)
+def _draw(
+    services: Services, job: JobRecord, chosen: Chosen, name: Name, wanted: Wanted, target: Path
+) -> int | None:
+    """Draw result, residual or coverage, where there is room; gives the clipped pixels."""
+    shape = chosen.info.shape if wanted.frame is None else chosen.info.frame_shape
+    pixels = math.prod(shape)
+    check_space(services, job.request.owner, FLOAT32 * pixels)
     if name == "result":
-        return result
-    signal = services.store.load_pixels(image_of(services, job), chosen.index)
-    return np.asarray(chosen.pixels_of(signal).astype(result.dtype) - result)
+        sources = [_held(services, job, RESULT)]
+        return draw_apart(paint_image, sources, target, chosen.info, wanted, pixels=pixels)
+    if name == "coverage":
+        whole = is_whole(read_report(services, job))
+        work: Work = paint_coverage if whole else paint_image
+        sources = [_held(services, job, REPORT if whole else COVERAGE)]
+        held = math.prod(chosen.info.shape) if whole else pixels
+        return draw_apart(work, sources, target, chosen.info, wanted, pixels=held)
+    image = image_of(services, job)
+    noisy = services.store.pixels(image.id, chosen.index)
+    digest = image.contents.digests[chosen.index]
+    sources = [_held(services, job, RESULT), Source(noisy, digest)]
+    return draw_apart(paint_residual, sources, target, chosen, wanted, pixels=pixels)
 
 
-def _coverage(services: Services, job: JobRecord) -> NDArray[Any]:
-    """Kept only where patches are missing."""
-    report = read_report(services, job)
-    if is_whole(report):
-        return whole_coverage(report)
-    return _load(services, job, COVERAGE)
-
-
-def _load(services: Services, job: JobRecord, name: str) -> NDArray[Any]:
-    path, _ = artifact(services, job, name)
-    return np.asarray(np.load(path, mmap_mode="r"))
+def _held(services: Services, job: JobRecord, name: str) -> Source:
+    """A file of a job, to be checked by who draws from it."""
+    held = require(job, name)
+    return Source(services.store.artifact(job.id, job.attempt, name), held.sha256, name)

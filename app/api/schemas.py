@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -21,13 +21,18 @@ from worker.contract import (
 from worker.denoising.model_files import ModelInfo
 from worker.denoising.params import JobParams
 
+LARGEST_METADATA = 64 * 1024  # characters of JSON
+
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """JSON as every database can hold it: no NaN, no infinity, no NUL."""
-    if "\\u0000" in json.dumps(value, allow_nan=False):
+    """JSON as every database can hold it: no NaN, no infinity, no NUL; and not too much of it."""
+    text = json.dumps(value, allow_nan=False)
+    if "\\u0000" in text:
         raise ValueError("got a NUL character, which a database cannot hold")
+    if len(text) > LARGEST_METADATA:
+        raise ValueError(f"got {len(text)} characters of JSON, at most {LARGEST_METADATA} are kept")
     return value
 
 
@@ -196,7 +201,9 @@ class Signal(BaseModel):
         description="Where the first frame is, in `frame_unit`; null where it is at 0."
     )
     notes: list[str] = Field(description="What was doubtful in the file, and how it was taken.")
-    metadata: dict[str, Any] = Field(description="What else the file says, cut to about 64 KiB.")
+    metadata: dict[str, Any] = Field(
+        description="What else the file says, cut to 256 KiB for the whole file."
+    )
 
     @classmethod
     def of(cls, info: ImageInfo) -> "Signal":
@@ -212,10 +219,10 @@ class Skipped(BaseModel):
     reason: str
 
 
-class Image(BaseModel):
+class ImageSummary(BaseModel):
     """An uploaded file; shape, type and calibration are those of its default signal."""
 
-    model_config = example("Image")
+    model_config = example("ImageSummary")
 
     id: str
     owner: str
@@ -229,8 +236,7 @@ class Image(BaseModel):
     dtype: str
     pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
     unit: str | None
-    signals: list[Signal]
-    skipped: list[Skipped]
+    signal_count: int = Field(description="Images in the file; `GET /v1/images/{id}` lists them.")
     default_signal: int | None = Field(
         description="The signal that is denoised when a job names none; null where it has to."
     )
@@ -238,17 +244,24 @@ class Image(BaseModel):
     expired_at: Time | None = Field(description="When its content was removed.")
 
     @classmethod
-    def of(cls, record: ImageRecord) -> "Image":
-        held, info = record.contents, record.info
-        return cls.model_validate(
-            vars(info)
-            | vars(record)
-            | {
-                "signals": [Signal.of(each) for each in held.signals],
-                "skipped": [vars(each) for each in held.skipped],
-                "default_signal": held.default,
-            }
-        )
+    def of(cls, record: ImageRecord) -> Self:
+        return cls.model_validate(_of_image(record))
+
+
+class Image(ImageSummary):
+    """An uploaded file and all that is known of it."""
+
+    model_config = example("Image")
+
+    signals: list[Signal]
+    skipped: list[Skipped]
+
+    @classmethod
+    def of(cls, record: ImageRecord) -> Self:
+        held = record.contents
+        signals = [Signal.of(each) for each in held.signals]
+        skipped = [vars(each) for each in held.skipped]
+        return cls.model_validate(_of_image(record) | {"signals": signals, "skipped": skipped})
 
 
 class JobError(BaseModel):
@@ -260,10 +273,10 @@ class JobError(BaseModel):
     detail: str
 
 
-class Job(BaseModel):
-    """A job and where it stands."""
+class JobSummary(BaseModel):
+    """A job and where it stands, without its metadata."""
 
-    model_config = example("Job")
+    model_config = example("JobSummary")
 
     id: str
     owner: str
@@ -282,7 +295,6 @@ class Job(BaseModel):
     sample_id: str | None
     batch: str | None
     labels: dict[str, str]
-    metadata: dict[str, Any]
     retry_of: str | None
     finish_requested: bool
     error: JobError | None
@@ -295,7 +307,7 @@ class Job(BaseModel):
     @classmethod
     def of(
         cls, record: JobRecord, *, queue_position: int | None, now: float, root: str = ""
-    ) -> "Job":
+    ) -> Self:
         return cls.model_validate(
             vars(record.request)
             | vars(record)
@@ -309,12 +321,20 @@ class Job(BaseModel):
         )
 
 
+class Job(JobSummary):
+    """A job and where it stands."""
+
+    model_config = example("Job")
+
+    metadata: dict[str, Any]
+
+
 class ImageList(BaseModel):
     """A page of images, newest first."""
 
     model_config = example("ImageList")
 
-    images: list[Image]
+    images: list[ImageSummary]
     next: str | None = Field(description="Pass it as `cursor` to get the next page.")
 
 
@@ -347,7 +367,7 @@ class JobList(BaseModel):
 
     model_config = example("JobList")
 
-    jobs: list[Job]
+    jobs: list[JobSummary]
     next: str | None = Field(description="Pass it as `cursor` to get the next page.")
 
 
@@ -418,6 +438,12 @@ class Health(BaseModel):
 
     status: Literal["ok", "degraded", "down"]
     problems: list[str] = []
+
+
+def _of_image(record: ImageRecord) -> dict[str, Any]:
+    held = record.contents
+    counted = {"signal_count": len(held.signals), "default_signal": held.default}
+    return vars(record.info) | vars(record) | counted
 
 
 def _progress(record: JobRecord) -> float:

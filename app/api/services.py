@@ -7,6 +7,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
 
+from app.api.drawing import Easel
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
@@ -31,6 +32,7 @@ class Services:
     wakes: Wakes
     rates: RateLimiter
     in_flight: InFlight
+    easel: Easel = field(default_factory=Easel)
     decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
 
     @property

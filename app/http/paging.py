@@ -3,12 +3,17 @@
 import base64
 import binascii
 import json
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Query, Request
+from pydantic import BaseModel
 
 from app.http.problems import FieldError, invalid
+
+LARGEST = 2**20  # bytes of a page of a list
+Entry = TypeVar("Entry", bound=BaseModel)
 
 Cursor = Annotated[
     str, Query(pattern="^[A-Za-z0-9_-]{1,200}$", description="`next` of the page before.")
@@ -32,6 +37,18 @@ def decode(cursor: str, *kinds: type) -> tuple[Any, ...]:
         pass
     message = "got no cursor of this list, expected `next` of the page before"
     raise invalid([FieldError(field="query.cursor", message=message)])
+
+
+def fitting(entries: Iterable[Entry]) -> list[Entry]:
+    """As many entries of a page, and one at least, as an answer may be long."""
+    page: list[Entry] = []
+    room = LARGEST
+    for entry in entries:
+        room -= len(entry.model_dump_json())
+        if page and room < 0:
+            break
+        page.append(entry)
+    return page
 
 
 def link(request: Request, root: str, cursor: str) -> str:

@@ -7,7 +7,15 @@ import multiprocessing
 from multiprocessing import forkserver
 
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["__main__", "worker.decoding.parent", "worker.decoding.child"])
+PRELOADED = ["__main__", "worker.decoding.parent", "worker.decoding.child"]
+context.set_forkserver_preload(PRELOADED)
+
+
+def preload(module: str) -> None:
+    """Have it load a module of further work, too; before it is started."""
+    if module not in PRELOADED:
+        PRELOADED.append(module)
+        context.set_forkserver_preload(PRELOADED)
 
 
 def start() -> None:

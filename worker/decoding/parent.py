@@ -24,6 +24,7 @@ from pydantic import TypeAdapter
 
 from worker.contract import FileInfo, ImageInfo
 from worker.decoding import forkserver
+from worker.decoding.budget import within_budget
 from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, Limits
 from worker.formats.errors import FormatError
 from worker.store import pixels_name
@@ -61,7 +62,7 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
     try:
         with _places:
             exit_code = _run([source, *companions], own, limits)
-        info = _read_answer(own, exit_code, limits)
+        info = within_budget(_read_answer(own, exit_code, limits))
         for index, image in enumerate(info.signals):
             _check_pixels(own / pixels_name(index), image)
         for index in range(len(info.signals)):
@@ -117,7 +118,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInf
     if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         raise _too_slow(limits)
     if exit_code != 0:
-        log.warning("decoder_died", exit_code=exit_code, printed=_printed(folder))
+        log.warning("decoder_died", exit_code=exit_code, printed=printed(folder))
         raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
     try:
         with _open_regular(folder / ANSWER) as file:
@@ -187,7 +188,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _printed(folder: Path) -> str:
+def printed(folder: Path) -> str:
     """The end of what the child printed, for the log."""
     try:
         with _open_regular(folder / PRINTED) as file:

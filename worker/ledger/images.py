@@ -1,7 +1,7 @@
 """The uploaded images of a ledger, as clients see and change them."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -73,7 +73,7 @@ class Images:
         before: tuple[float, str] | None = None,
         limit: int = 50,
     ) -> list[ImageRecord]:
-        """Images, of this owner if one is given, newest first.
+        """Images, of this owner if one is given, newest first, without their metadata.
 
         `before` are time and id of the last image already seen.
         """
@@ -90,7 +90,7 @@ class Images:
             )
         query = query.order_by(images.c.created_at.desc(), images.c.id.desc()).limit(limit)
         with self._database.reading() as connection:
-            return [_image(row) for row in connection.execute(query)]
+            return [_without_metadata(_image(row)) for row in connection.execute(query)]
 
     def by_digest(self, sha256: str, *, owner: str) -> ImageRecord | None:
         """The owner's image whose file has this SHA-256."""
@@ -133,6 +133,12 @@ class Images:
             raise ConflictError(
                 f"image {image_id} is the input of at least one job: delete the jobs first"
             ) from error
+
+
+def _without_metadata(image: ImageRecord) -> ImageRecord:
+    """One at a time, so that a page of images takes little memory."""
+    signals = tuple(replace(each, metadata={}) for each in image.contents.signals)
+    return replace(image, contents=replace(image.contents, signals=signals))
 
 
 def _image(row: Row[Any]) -> ImageRecord:

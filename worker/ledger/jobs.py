@@ -4,7 +4,7 @@ Uploads are in `worker.ledger.images`, what a running attempt writes is in `work
 what the dispatcher does in `worker.ledger.backlog`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
@@ -117,11 +117,11 @@ class Jobs:
         before: int | None = None,
         limit: int = 50,
     ) -> list[JobRecord]:
-        """Jobs, of this owner if one is given, newest first, without their artifacts.
+        """Jobs, of this owner if one is given, newest first, without artifacts and metadata.
 
         `before` is the serial of the last job already seen.
         """
-        query = select(jobs)
+        query = select(*(column for column in jobs.c if column is not jobs.c.metadata))
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if state is not None:
@@ -165,6 +165,17 @@ class Jobs:
         with self._database.reading() as connection:
             sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
             return sum(int(each or 0) for each in sums)
+
+    def of_owner(self, owner: str) -> tuple[list[str], list[str]]:
+        """The ids of an owner's images and jobs whose files are there."""
+        with self._database.reading() as connection:
+            found = [
+                connection.execute(
+                    select(table.c.id).where(table.c.owner == owner, table.c.purged.is_(False))
+                ).scalars()
+                for table in (images, jobs)
+            ]
+            return list(found[0]), list(found[1])
 
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
@@ -216,6 +227,16 @@ class Jobs:
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
+    def latest_events(self, job_ids: Sequence[str]) -> dict[str, int]:
+        """The number of the latest event of each of these jobs that is there."""
+        query = select(events.c.job_id, func.max(events.c.id)).group_by(events.c.job_id)
+        found: dict[str, int] = {}
+        with self._database.reading() as connection:
+            for some in batched(job_ids):
+                rows = connection.execute(query.where(events.c.job_id.in_(some))).all()
+                found |= {row[0]: row[1] for row in rows}
+        return found
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Number of jobs by state and priority."""
         query = select(jobs.c.state, jobs.c.priority, func.count()).group_by(
@@ -258,6 +279,11 @@ _JOB = select(jobs).where(jobs.c.id == bindparam("id"))
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
 )
+
+
+def batched(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """Some at a time, as a statement may have only so many values."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
@@ -308,7 +334,7 @@ def _job(row: Row[Any]) -> JobRecord:
         external_id=row.external_id,
         sample_id=row.sample_id,
         labels=row.labels,
-        metadata=row.metadata,
+        metadata=row._mapping.get("metadata", {}),  # a list has none
         retry_of=row.retry_of,
         batch=row.batch,
         request_id=row.request_id,

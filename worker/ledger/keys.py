@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -90,6 +90,13 @@ class Keyring:
                 .values(revoked_at=func.coalesce(keys.c.revoked_at, Now()))
             )
         return self.key(key_id)
+
+    def ended(self, key_ids: Sequence[str]) -> set[str]:
+        """Those of some keys that are revoked, expired or gone."""
+        query = _all().where(keys.c.id.in_(key_ids))
+        with self._database.reading() as connection:
+            valid = {row.id for row in connection.execute(query) if row.state == "valid"}
+        return set(key_ids) - valid
 
     def is_empty(self) -> bool:
         """Whether no key was ever made; one that ended does not open the door again."""

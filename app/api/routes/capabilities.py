@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.api.auth import ReaderDep
 from app.api.deps import ServicesDep
+from app.api.drawing import MOST_WAITING
 from app.api.examples import example
 from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
@@ -19,7 +20,15 @@ router = APIRouter(tags=["capabilities"])
 
 SETTINGS = (
     *("max_upload", "max_pixels", "max_queued", "max_queued_per_owner"),
-    *("rate_limit", "owner_quota", "min_free", "client_timeout_s", "min_rate"),
+    *(
+        "max_waiting_per_key",
+        "max_waiting",
+        "rate_limit",
+        "owner_quota",
+        "min_free",
+        "client_timeout_s",
+        "min_rate",
+    ),
     *("decode_timeout_s", "job_timeout_s", "result_days", "input_days", "job_days"),
 )
 
@@ -85,5 +94,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_ratio": LARGEST_RATIO,
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
+        "max_drawings": MOST_WAITING,
         "max_labels": labels["maxProperties"],
     }

@@ -12,7 +12,7 @@ from app.api.cache import removal_told_by
 from app.api.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
 from app.api.quotas import check_upload
 from app.api.renditions import render_preview
-from app.api.schemas import Image, ImageList
+from app.api.schemas import Image, ImageList, ImageSummary
 from app.api.uploads import (
     accept,
     media_type,
@@ -22,7 +22,7 @@ from app.api.uploads import (
     upload_folder,
 )
 from app.http.files import send_file, sends
-from app.http.paging import Cursor, decode, encode, link
+from app.http.paging import Cursor, decode, encode, fitting, link
 from app.http.problems import problems
 from worker.store import sha256_of
 
@@ -99,14 +99,15 @@ def index(
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ImageList:
-    """Images, newest first."""
+    """Images, newest first, in brief; a page ends at `limit` or at about a megabyte."""
     before = None if cursor is None else decode(cursor, float, str)
     records = services.images.page(owner=caller.sees, before=before, limit=limit + 1)
-    page, more = records[:limit], len(records) > limit
-    after = encode(page[-1].created_at, page[-1].id) if more else None
+    page = fitting(ImageSummary.of(record) for record in records[:limit])
+    more, last = len(records) > len(page), records[: len(page)][-1:]
+    after = encode(last[0].created_at, last[0].id) if more else None
     if after is not None:
         response.headers["Link"] = link(request, services.settings.root_path, after)
-    return ImageList(images=[Image.of(record) for record in page], next=after)
+    return ImageList(images=page, next=after)
 
 
 @router.get("/{image_id}", responses=problems(404, 410, 422, 500))
@@ -133,16 +134,18 @@ def content(request: Request, image: ImageContentDep, services: ServicesDep) -> 
 @router.get(
     "/{image_id}/preview.png",
     response_class=Response,
-    responses=problems(404, 410, 416, 422, 500, also=PNG),
+    responses=problems(404, 410, 416, 422, 500, 507, also=PNG),
 )
-def preview(
+async def preview(
     request: Request,
     image: ImageContentDep,
     services: ServicesDep,
     side: Annotated[int, Query(ge=16, le=2048, description="Longest side in px.")] = 512,
 ) -> Response:
-    """A small picture of the image, stretched to black and white."""
-    return render_preview(services, image, side).response(request)
+    """A small picture of the image, stretched to black and white; sides are powers of two."""
+    return await services.easel.drawn(
+        image.owner, lambda: render_preview(services, image, side).response(request)
+    )
 
 
 @router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))

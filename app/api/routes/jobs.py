@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
 
 import structlog
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ValidationError
@@ -19,10 +19,10 @@ from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.api.events import event_data, job_events, until_terminal
 from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import FILES
-from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, ShortText
+from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
 from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from app.http.conditional import not_modified, tagged
-from app.http.paging import Cursor, decode, encode, link
+from app.http.paging import Cursor, decode, encode, fitting, link
 from app.http.problems import FieldError, Problem, Responses, invalid, invalid_fields, problems
 from app.http.requestid import request_id
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
@@ -118,9 +118,10 @@ async def submit(
         case other:
             raise unsupported(other, "multipart/form-data or application/json")
     if wait:
-        job = await until_terminal(
-            services.database, services.wakes, job.id, owner=job.request.owner, seconds=wait
-        )
+        try:
+            job = await _ended(services, caller, job, wait)
+        except Problem:  # no place to wait, but the job is accepted
+            wait = 0.0
     response.status_code = 200 if job.state.terminal and wait else 202
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{job.id}"
     if wait:
@@ -144,7 +145,7 @@ def index(
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
-    """Jobs, newest first."""
+    """Jobs, newest first, without metadata; a page ends at `limit` or at about a megabyte."""
     name, _, value = (label or "").partition("=")
     records = services.jobs.page(
         owner=caller.sees,
@@ -155,11 +156,12 @@ def index(
         before=None if cursor is None else decode(cursor, int)[0],
         limit=limit + 1,
     )
-    page, more = records[:limit], len(records) > limit
-    after = encode(page[-1].serial) if more else None
+    page = fitting(_brief(services, record) for record in records[:limit])
+    more = len(records) > len(page)
+    after = encode(records[len(page) - 1].serial) if more else None
     if after is not None:
         response.headers["Link"] = link(request, services.settings.root_path, after)
-    return JobList(jobs=[_view(services, record) for record in page], next=after)
+    return JobList(jobs=page, next=after)
 
 
 @router.get(
@@ -171,19 +173,40 @@ async def show(
     request: Request,
     job: JobDep,
     services: ServicesDep,
+    caller: ReaderDep,
     wait: Wait = 0.0,
 ) -> Any:
     """A job; with `wait`, once it is terminal or the time is up."""
     if wait:
-        job = await until_terminal(
-            services.database, services.wakes, job.id, owner=job.request.owner, seconds=wait
-        )
+        job = await _ended(services, caller, job, wait)
     view = await run_in_threadpool(_view, services, job)
     headers = tagged(_etag(view))
     # As it is: FastAPI would validate it once more, and clients ask for little else.
     return not_modified(request, headers) or Response(
         view.model_dump_json(), headers=headers, media_type="application/json"
     )
+
+
+async def _ended(services: Services, caller: Caller, job: JobRecord, wait: float) -> JobRecord:
+    """A job once it is terminal, or the time is up; its waiter has a place meanwhile."""
+    with services.wakes.waiting.place(caller.key_id):
+        return await until_terminal(
+            services.database,
+            services.wakes,
+            job.id,
+            owner=job.request.owner,
+            seconds=wait,
+            key_id=caller.key_id,
+        )
+
+
+async def _streaming(services: ServicesDep, caller: ReaderDep) -> AsyncIterator[str | None]:
+    """The key of a reader of events, who has a place until its stream ends."""
+    with services.wakes.waiting.place(caller.key_id):
+        yield caller.key_id
+
+
+PlaceDep = Annotated[str | None, Depends(_streaming)]
 
 
 @router.get(
@@ -194,10 +217,13 @@ async def show(
 async def events(
     job: JobDep,
     services: ServicesDep,
+    key_id: PlaceDep,
     last_event_id: Annotated[int, Header(ge=0, le=LAST_EVENT_ID)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """The job's history and what happens to it from now on, as server-sent events."""
-    async for event in job_events(services.database, services.wakes, job.id, last_event_id):
+    async for event in job_events(
+        services.database, services.wakes, job.id, last_event_id, key_id=key_id
+    ):
         yield ServerSentEvent(id=str(event.id), event=event.type, data=event_data(event))
 
 
@@ -240,6 +266,7 @@ def delete(job: JobToChangeDep, services: ServicesDep) -> None:
     """Remove an ended job and all its files."""
     services.jobs.delete(job.id, owner=job.request.owner)
     services.store.remove_job(job.id)
+    wake(services.redis, job.id)
 
 
 async def _submit_image(
@@ -340,9 +367,19 @@ def _changed(services: Services, job: JobRecord) -> Job:
 
 
 def _view(services: Services, job: JobRecord) -> Job:
+    return Job.of(job, **_now(services, job))
+
+
+def _brief(services: Services, job: JobRecord) -> JobSummary:
+    return JobSummary.of(job, **_now(services, job))
+
+
+def _now(services: Services, job: JobRecord) -> dict[str, Any]:
+    """What is not in the record."""
     queued = job.state is State.QUEUED
     position = services.jobs.queue_position(job.id) if queued else None
-    return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
+    root = services.settings.root_path
+    return {"queue_position": position, "now": time.time(), "root": root}
 
 
 def _etag(job: Job) -> str:

@@ -1,11 +1,13 @@
 """What a job yields: images, the report, the eigenpatches."""
 
 import json
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from app.api.artifacts import chosen_signal, read_report
+from app.api.cache import Rendition
 from app.api.deps import JobDep, Services, ServicesDep
 from app.api.renditions import (
     Name,
@@ -50,19 +52,28 @@ WithInput = Annotated[
         description="`false` leaves the input out; the bundle then holds its hash only.",
     ),
 ]
-IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, also=FILES)
+IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, 507, also=FILES)
 
 
-def _serve(
+async def _serve(
     services: Services, request: Request, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
-    if wish.look is not None and wish.format == "png":
-        return send_picture(request, services, job, name, wish)
-    return render(services, job, name, wish).response(request)
+    def make() -> Response:
+        if wish.look is not None and wish.format == "png":
+            return send_picture(request, services, job, name, wish)
+        return render(services, job, name, wish).response(request)
+
+    return await services.easel.drawn(job.request.owner, make)
+
+
+async def _send(
+    services: Services, request: Request, job: JobRecord, make: Callable[[], Rendition]
+) -> Response:
+    return await services.easel.drawn(job.request.owner, lambda: make().response(request))
 
 
 @router.get("/result", response_class=Response, responses=IMAGE_RESPONSES)
-def result(
+async def result(
     request: Request,
     job: JobDep,
     services: ServicesDep,
@@ -72,44 +83,44 @@ def result(
 
     TIFF is float32: ImageJ's for an image, OME-TIFF for a stack. NPY and HSPY are exact.
     """
-    return _serve(services, request, job, "result", wish)
+    return await _serve(services, request, job, "result", wish)
 
 
 @router.get("/residual", response_class=Response, responses=IMAGE_RESPONSES)
-def residual(
+async def residual(
     request: Request,
     job: JobDep,
     services: ServicesDep,
     wish: WishDep,
 ) -> Response:
     """The uploaded image minus the denoised one."""
-    return _serve(services, request, job, "residual", wish)
+    return await _serve(services, request, job, "residual", wish)
 
 
 @router.get("/coverage", response_class=Response, responses=IMAGE_RESPONSES)
-def coverage(
+async def coverage(
     request: Request,
     job: JobDep,
     services: ServicesDep,
     wish: WishDep,
 ) -> Response:
     """How many patches overlap each pixel; where it is 0, the result holds the raw value."""
-    return _serve(services, request, job, "coverage", wish)
+    return await _serve(services, request, job, "coverage", wish)
 
 
 @router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
-def latest_interim(
+async def latest_interim(
     request: Request,
     job: JobDep,
     services: ServicesDep,
     wish: InterimWish,
 ) -> Response:
     """The latest interim result: of an image so far, or the latest frame of a stack."""
-    return render_interim(services, job, None, wish).response(request)
+    return await _send(services, request, job, lambda: render_interim(services, job, None, wish))
 
 
 @router.get("/interim/{n}", response_class=Response, responses=IMAGE_RESPONSES)
-def interim(
+async def interim(
     request: Request,
     job: JobDep,
     services: ServicesDep,
@@ -123,7 +134,7 @@ def interim(
     ],
 ) -> Response:
     """The interim result after a number of patch stacks, or the n-th frame of a stack, from 1."""
-    return render_interim(services, job, n, wish).response(request)
+    return await _send(services, request, job, lambda: render_interim(services, job, n, wish))
 
 
 @router.get("/metadata", responses=problems(404, 410, 422, 500))
@@ -173,14 +184,14 @@ def report(
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
 )
-def eigenpatches(
+async def eigenpatches(
     request: Request,
     job: JobDep,
     services: ServicesDep,
     frame: EigenpatchFrameQuery = 0,
 ) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""
-    return render_eigenpatches(services, job, frame).response(request)
+    return await _send(services, request, job, lambda: render_eigenpatches(services, job, frame))
 
 
 @router.get(
@@ -188,11 +199,13 @@ def eigenpatches(
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=RECORD),
 )
-def provenance(
+async def provenance(
     request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
 ) -> Response:
     """How the result came about: an RO-Crate (Process Run Crate), as the bundle holds it."""
-    return render_provenance(services, job, with_input=with_input).response(request)
+    return await _send(
+        services, request, job, lambda: render_provenance(services, job, with_input=with_input)
+    )
 
 
 @router.get(
@@ -200,11 +213,13 @@ def provenance(
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=ZIP),
 )
-def bundle(
+async def bundle(
     request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
 ) -> Response:
     """Input, result, residual, report, eigenpatches and provenance, for `reucid verify`."""
-    return render_bundle(services, job, with_input=with_input).response(request)
+    return await _send(
+        services, request, job, lambda: render_bundle(services, job, with_input=with_input)
+    )
 
 
 @router.get(
@@ -212,7 +227,7 @@ def bundle(
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
 )
-def eigenpatch(
+async def eigenpatch(
     request: Request,
     job: JobDep,
     services: ServicesDep,
@@ -223,4 +238,6 @@ def eigenpatch(
     frame: EigenpatchFrameQuery = 0,
 ) -> Response:
     """One eigenpatch; zero is mid-gray."""
-    return render_eigenpatch(services, job, stack, k, frame).response(request)
+    return await _send(
+        services, request, job, lambda: render_eigenpatch(services, job, stack, k, frame)
+    )

@@ -1,0 +1,87 @@
+"""What a child draws, from files that were checked, into a file of its own; see `app.api.drawing`.
+
+Every function takes the target and its sources first, and gives the clipped pixels where somebody
+asked for them. All that is needed is imported here: in the child nothing else can be.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
+from worker import formats
+from worker.contract import ImageInfo
+from worker.denoising.artifacts import whole_coverage
+from worker.denoising.reports import eigenpatches_key
+from worker.denoising.selection import Chosen, as_stack
+from worker.formats import Look
+
+Numbers = Sequence[int]
+
+
+def paint_preview(target: Path, pixels: Path, side: int) -> None:
+    """The first frame, small and stretched."""
+    draw_preview(as_stack(_mapped(pixels))[0], target, side=side)
+
+
+def paint_image(target: Path, image: Path, info: ImageInfo, wish: "Wanted") -> int | None:
+    """An image or a stack as it is stored."""
+    return _write(target, wish.part(_mapped(image)), info, wish)
+
+
+def paint_residual(
+    target: Path, result: Path, signal: Path, chosen: Chosen, wish: "Wanted"
+) -> int | None:
+    """What was denoised minus the result."""
+    denoised, noisy = _mapped(result), chosen.pixels_of(_mapped(signal))
+    pixels = wish.part(noisy).astype(denoised.dtype)
+    pixels -= wish.part(denoised)
+    return _write(target, pixels, chosen.info, wish)
+
+
+def paint_coverage(target: Path, report: Path, info: ImageInfo, wish: "Wanted") -> int | None:
+    """The coverage of a whole result, which is not stored."""
+    return _write(target, wish.part(whole_coverage(json.loads(report.read_bytes()))), info, wish)
+
+
+def paint_eigenpatches(
+    target: Path, stored: Path, drawn: int, stack_reports: Sequence[Mapping[str, Any]]
+) -> None:
+    """The montage of a frame's offered eigenpatches."""
+    with np.load(stored) as held:
+        patches = {
+            each["stack"]: held[eigenpatches_key(drawn, each["stack"])] for each in stack_reports
+        }
+    draw_eigenpatches(patches, stack_reports).save(target, format="PNG")
+
+
+def paint_eigenpatch(target: Path, stored: Path, drawn: int, stack: int, index: int) -> None:
+    """One eigenpatch, counted from 1."""
+    with np.load(stored) as held:
+        patch = held[eigenpatches_key(drawn, stack)][index - 1]
+    draw_eigenpatch(patch).save(target, format="PNG")
+
+
+class Wanted:
+    """How an image is wanted, without what only the API knows of it."""
+
+    def __init__(self, format_: str, source: bool, frame: int | None, look: Look | None) -> None:
+        self.format, self.source, self.frame, self.look = format_, source, frame, look
+
+    def part(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """The frame that is wanted, if any."""
+        return pixels if self.frame is None else as_stack(pixels)[self.frame]
+
+
+def _write(target: Path, pixels: NDArray[Any], info: ImageInfo, wish: Wanted) -> int | None:
+    formats.write(target, pixels, info, wish.format, source=wish.source, look=wish.look)
+    return formats.clipped_pixels(pixels, np.dtype(info.dtype)) if wish.source else None
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    pixels: NDArray[Any] = np.load(path, mmap_mode="r")
+    return pixels
