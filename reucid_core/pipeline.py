@@ -242,5 +242,8 @@ def _told_of_noise(noise: NoiseModel) -> list[str]:
             "removed where it can be told from signal"
         )
     if not noise.certain:
-        told.append("signal reaches up to the highest frequencies, so that it may count as noise")
+        told.append(
+            "part of the signal may have been measured as noise: its spectrum is too steep, reaches up to "
+            "the highest frequencies, or is ruled by a few pixels"
+        )
     return told
