@@ -58,6 +58,9 @@ def main() -> None:
     role = parser.parse_args().role
     settings = Settings()
     logs.configure(as_json=settings.log_json, level=settings.log_level)
+    if not settings.redis_url:
+        log.error("no_queue", reason="REUCID_REDIS_URL is not set; `reucid serve` sets it itself")
+        sys.exit(2)
     {"work": work, "dispatch": dispatch}[role](settings)
 
 

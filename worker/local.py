@@ -23,6 +23,7 @@ from worker.denoising.model_loading import judge_of
 from worker.denoising.params import JobParams
 from worker.denoising.run import Step, denoise_signal
 from worker.formats import FormatError, Look
+from worker.formats.text import printable
 from worker.settings import Settings
 from worker.store import pixels_name, sha256_of, write_atomic
 
@@ -73,7 +74,7 @@ def denoise_file(
             if any(sha256_of(each) != digest for each, digest in inputs.items()):
                 message = f"{path} was changed while it was denoised: denoise it again"
                 raise FormatError("changed_file", message)
-            run = Run(path.name, denoised.info, denoised.report, started_at, time.time())
+            run = Run(printable(path.name), denoised.info, denoised.report, started_at, time.time())
             files = _bundled(denoised, folder)
             named = bundle.inputs(denoised.info.format, list(inputs))
             with write_atomic(bundle_at) as temporary:

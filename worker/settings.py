@@ -4,11 +4,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 KIB, MIB = 2**10, 2**20
 DAY = 86400.0  # s
+LEDGER = "ledger.sqlite"  # in the data folder
 
 
 class Settings(BaseSettings):
@@ -151,6 +152,12 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 
+    @field_validator("data_dir", "model", "model_dir")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        """Of the folder of this process: a decoder's child works in another one."""
+        return None if path is None else path.absolute()
+
     def as_environment(self) -> dict[str, str]:
         """The environment in which another process has these settings."""
         stated = self.model_dump(mode="json", exclude_none=True)
@@ -158,7 +165,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def ledger_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'ledger.sqlite'}"
+        return self.database_url or f"sqlite:///{self.data_dir / LEDGER}"
 
     @property
     def key(self) -> str | None:

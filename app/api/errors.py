@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from app.http.problems import FieldError, Limit, Problem, invalid, invalid_fields
 from reucid_core.errors import ParameterError, ReucidError
+from worker.decoding.terms import DecoderError
 from worker.formats import FormatError, LimitError
 from worker.ledger.database import is_damaged, is_full
 from worker.ledger.refusals import (
@@ -61,6 +62,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
         case LedgerError() if type(error) in REFUSALS:
             return Problem(*REFUSALS[type(error)], str(error))
+        case DecoderError():
+            return Problem(500, error.code, str(error))
         case DamagedError():
             return Problem(500, "damaged_image", str(error))
         case ClientDisconnect():  # nobody reads this answer, and it is no fault of ours
@@ -127,6 +130,7 @@ def install(app: FastAPI) -> None:
         HTTPException,
         ReucidError,
         FormatError,
+        DecoderError,
         LedgerError,
         DamagedError,
         # Here, too, though they would be answered: what is logged and counted is the answer.

@@ -17,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.api.deps import Services
 from app.api.quotas import FORM_LINES, check_free, check_space, too_large
+from app.api.schemas import JobForm
 from app.http.digests import checked_stream
 from app.http.problems import FieldError, Problem, invalid
 from worker.acceptance import Acceptance, ReceivedFile
@@ -32,6 +33,7 @@ MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
 MOST_PARTS = MOST_FIELDS + MOST_FILES
 NAMELESS = "image"
+TEXTS = frozenset(JobForm.model_fields)  # a client may send these from files, too
 PIECE = MIB // 4  # bytes of a body that are written at a time; kept of every slow one
 EMI_MAGIC = b"JK\x00\x02"
 
@@ -271,6 +273,7 @@ class _FormReader:
             message = f"got a form of more than {MOST_PARTS} parts"
             raise Problem(422, "invalid_request", message)
         if self._part_name() != "file":
+            self._refuse_other_files()
             return
         sent = len(self.form.files)
         if sent == MOST_FILES:
@@ -280,6 +283,13 @@ class _FormReader:
         path = self._folder / (companion_name(sent) if sent else ORIGINAL)
         before = sum(each.size for each in self.form.files)
         self._sink = _Sink(path, name, self._limit, before)
+
+    def _refuse_other_files(self) -> None:
+        """An image under another name would be refused as a text that is too long."""
+        name = self._part_name()
+        if b"filename" in self._disposition and name not in TEXTS:
+            message = f"got a file in the field `{name[:LONGEST_NAME]}`, expected the field `file`"
+            raise invalid([FieldError(field="file", message=message)])
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._sink is not None:

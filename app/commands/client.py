@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 
+from worker.formats.text import printable
+
 MOST_LOST = 30  # polls in a row, a second apart, that may fail while a job is followed
 GLANCE = 0.25  # s of one long poll; short, for the sake of the progress display
 PATIENCE = httpx.Timeout(10.0, read=60.0, write=300.0)
@@ -54,7 +56,10 @@ class Client:
     def submit(self, paths: Sequence[Path], params: Mapping[str, Any]) -> str:
         """Send a file, with those that belong to it, and parameters; the accepted job's id."""
         with ExitStack() as stack:
-            files = [("file", (path.name, stack.enter_context(path.open("rb")))) for path in paths]
+            files = [
+                ("file", (printable(path.name), stack.enter_context(path.open("rb"))))
+                for path in paths
+            ]
             data = {"params": json.dumps(dict(params))}
             response = self._request("POST", "/v1/jobs", files=files, data=data)
         return str(response.json()["id"])

@@ -36,13 +36,14 @@ def _of_the_work(error: Exception) -> tuple[str, int] | None:
 
     from reucid_core.errors import ModelError, ParameterError, ReucidError
     from worker.bundles.archive import ArchiveError
+    from worker.decoding.terms import DecoderError
     from worker.formats import FormatError
 
     if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"])
         return f"--{name.replace('_', '-')} or REUCID_{name.upper()}: {first['msg']}", BAD_INPUT
-    if isinstance(error, ModelError):
+    if isinstance(error, ModelError | DecoderError):
         return str(error), OUR_FAULT
     if isinstance(error, ParameterError):
         return f"--{error.field.replace('_', '-')}: {error.reason}", BAD_INPUT

@@ -51,6 +51,12 @@ def residual(
     from worker.local import read_file
 
     pixels, info = read_file(file)
+    if pixels.ndim != 2:
+        raise typer.BadParameter(
+            f"got {len(pixels)} frames, expected one image: write the residual of one, by "
+            "`reucid denoise --frame N --residual FILE`",
+            param_hint="FILE",
+        )
     white = whiteness(pixels)
     noisy = read_file(image)[0] if image is not None else None
     if noisy is not None and noisy.shape != pixels.shape:

@@ -11,6 +11,7 @@ from worker.contract import KeyRecord, Scope
 
 if TYPE_CHECKING:
     from worker.ledger.database import Database
+    from worker.settings import Settings
 
 app = typer.Typer(help="Keys: who may use the server.", no_args_is_help=True)
 
@@ -33,11 +34,14 @@ def create(
     from app.api.schemas import KeySpec
     from app.commands.progress import console
     from worker.ledger.keys import Keyring
-    from worker.settings import DAY
+    from worker.settings import DAY, LEDGER
 
     scopes = set(scope or (Scope.SUBMIT, Scope.READ))
     spec = KeySpec(owner=owner, scopes=list(scopes), name=name, expires_days=expires_days)
+    settings = _settings(data_dir)
+    found = settings.database_url is not None or (settings.data_dir / LEDGER).exists()
     with closing(_database(data_dir)) as database:
+        where = database.engine.url.render_as_string(hide_password=True)
         record, key = Keyring(database).create(
             owner=spec.owner,
             scopes=spec.scopes,
@@ -49,6 +53,7 @@ def create(
         f"ends {_day(record.expires_at)}; it is not kept here and cannot be shown again",
         highlight=False,
     )
+    console.print(_of_ledger(where, found), highlight=False, markup=False, soft_wrap=True)
     typer.echo(key)
 
 
@@ -85,10 +90,25 @@ def revoke(
 
 def _database(data_dir: Path | None) -> "Database":
     from worker.ledger.database import open_database
+
+    return open_database(_settings(data_dir))
+
+
+def _settings(data_dir: Path | None) -> "Settings":
     from worker.settings import Settings
 
     stated: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
-    return open_database(Settings(**stated))
+    return Settings(**stated)
+
+
+def _of_ledger(where: str, found: bool) -> str:
+    """In which ledger a key is, because no other server knows it."""
+    if found:
+        return f"it is in the ledger {where}"
+    return (
+        f"there was no ledger, so a new one was made: {where}; a server of another folder does not "
+        "know the key: state that folder by --data-dir or REUCID_DATA_DIR"
+    )
 
 
 def _line(record: KeyRecord) -> str:

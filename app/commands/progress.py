@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from app.commands.client import Client
+    from app.commands.client import Client, Update
 
 console = Console(stderr=True)
 
@@ -23,6 +23,12 @@ def steps_bar() -> Progress:
     )
 
 
+def _total(update: "Update") -> int | None:
+    """Of a single image no steps are told, and its job is one of one."""
+    ended = update.state not in ("queued", "running")
+    return update.stacks or (1 if ended else None)
+
+
 def follow(client: "Client", job_id: str, title: str) -> None:
     """Show a job's progress until it is terminal."""
     with steps_bar() as bar:
@@ -30,7 +36,7 @@ def follow(client: "Client", job_id: str, title: str) -> None:
         for update in client.follow(job_id):
             bar.update(
                 task,
-                completed=update.stacks_done,
-                total=update.stacks,
+                completed=update.stacks_done if update.stacks else update.state == "succeeded",
+                total=_total(update),
                 description=f"{title}: {update.stage or update.state}",
             )

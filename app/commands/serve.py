@@ -1,10 +1,14 @@
 """`reucid serve`: the whole server in one supervised group of processes."""
 
+import fcntl
+import os
 import socket
 import sys
 from contextlib import closing
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 
+import structlog
 import typer
 
 from app.api.auth import is_loopback
@@ -16,6 +20,9 @@ from worker.processes.supervisor import Supervisor
 from worker.settings import Settings
 
 BACKLOG = 128  # connections waiting to be accepted
+LOCK = "serve.lock"  # in the data folder
+
+log = structlog.get_logger()
 
 
 def serve(stated: dict[str, Any]) -> None:
@@ -23,6 +30,7 @@ def serve(stated: dict[str, Any]) -> None:
     settings = Settings(**stated)
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     Models.of(settings).check()
+    lock = hold(settings.data_dir)
     listener = _listen(settings)
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
@@ -32,7 +40,37 @@ def serve(stated: dict[str, Any]) -> None:
         typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")
 
     # The supervisor holds the socket, so a restarted API loses no connection that waits.
-    Supervisor(settings, command, [listener.fileno()]).run(announce)
+    with lock:
+        Supervisor(settings, command, [listener.fileno()]).run(announce)
+
+
+def hold(folder: Path) -> BinaryIO:
+    """Have a data folder alone for as long as the file is open; the kernel sees to the rest.
+
+    Raises
+    ------
+    typer.BadParameter
+        When another server has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / LOCK).open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.seek(0)
+        holder = file.read(20).decode("ascii", "replace").strip()
+        file.close()
+        message = (
+            f"another `reucid serve` (process {holder}) works in {folder}: stop it, or state "
+            "another folder here or in REUCID_DATA_DIR"
+        )
+        raise typer.BadParameter(message, param_hint="--data-dir") from error
+    except OSError as error:  # a filesystem without locks
+        log.warning("no_lock", folder=str(folder), error=str(error))
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n".encode())
+    file.flush()
+    return file
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -4,7 +4,8 @@ It is a Python of its own, so a child inherits nothing of the process that asks 
 """
 
 import multiprocessing
-from multiprocessing import forkserver
+import signal
+from multiprocessing import forkserver, resource_tracker
 
 context = multiprocessing.get_context("forkserver")
 PRELOADED = ["__main__", "worker.decoding.parent", "worker.decoding.child"]
@@ -20,4 +21,10 @@ def preload(module: str) -> None:
 
 def start() -> None:
     """Start it without waiting: it loads the readers beside whatever the caller does next."""
-    forkserver.ensure_running()
+    # Ctrl-C is for the process that asks; this one, and its children, end when that one does.
+    resource_tracker.ensure_running()  # before: starting it lets SIGINT through again
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

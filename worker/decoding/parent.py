@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from worker.contract import FileInfo, ImageInfo
 from worker.decoding import forkserver
 from worker.decoding.budget import within_budget
-from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, Limits
+from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, DecoderError, Limits
 from worker.formats.errors import FormatError
 from worker.store import pixels_name
 
@@ -33,6 +33,7 @@ PLACES = os.cpu_count() or 1  # children at a time
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
+FAILED = "the decoder failed, which is no word on the file: a fault of the program; it was logged"
 
 _context = forkserver.context
 _places = threading.BoundedSemaphore(PLACES)
@@ -44,6 +45,7 @@ log = structlog.get_logger()
 
 def warm_up() -> None:
     """Start the server of children, so that the first upload need not wait for it."""
+    forkserver.start()
     process = _context.Process(target=os.getpid)
     process.start()
     process.join()
@@ -56,6 +58,8 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
     ------
     FormatError
         When it is not an image that can be denoised, or takes too long or too much memory.
+    DecoderError
+        When the decoder failed, which is no fault of the file.
     """
     own = folder / "decoding"  # all that the child may write to
     own.mkdir(mode=0o700)
@@ -85,6 +89,7 @@ def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: fl
     `work` enters the sandbox itself, and is found by its name.
     """
     process = _context.Process(target=work, args=arguments)
+    forkserver.start()
     with _children:
         process.start()
     in_time = bool(wait([process.sentinel], seconds))
@@ -110,6 +115,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInf
     Raises
     ------
     FormatError
+    DecoderError
     OSError
         When the disk is full.
     """
@@ -119,7 +125,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInf
         raise _too_slow(limits)
     if exit_code != 0:
         log.warning("decoder_died", exit_code=exit_code, printed=printed(folder))
-        raise FormatError("damaged_file", f"the file could not be decoded (status {exit_code})")
+        raise DecoderError(f"{FAILED} (status {exit_code})")
     try:
         with _open_regular(folder / ANSWER) as file:
             answer = _plain(json.loads(file.read(LONGEST_ANSWER)))
@@ -202,6 +208,6 @@ def _too_slow(limits: Limits) -> FormatError:
     return FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
 
 
-def _nonsense(reason: object) -> FormatError:
+def _nonsense(reason: object) -> DecoderError:
     log.warning("decoder_answered_nonsense", reason=str(reason))
-    return FormatError("damaged_file", "the file could not be decoded: its decoder failed")
+    return DecoderError(FAILED)

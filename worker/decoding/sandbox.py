@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import site
+import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,10 @@ def enter(files: Sequence[Path], folder: Path, seconds: float) -> "Allowance":
     """
     die_with(os.getppid())
     signal.setitimer(signal.ITIMER_REAL, seconds + GRACE)
-    os.chdir(folder)
+    try:
+        os.chdir(folder)
+    except FileNotFoundError:  # who asked was interrupted and has tidied up
+        sys.exit(1)
     _forget_environment()
     _close_files()
     _limit(resource.RLIMIT_CORE, 0)

@@ -6,6 +6,12 @@ ANSWER, PRINTED = "answer.json", "printed"  # files that a child leaves, beside 
 DISK_FULL = 28  # exit status of a child that could not write its result
 
 
+class DecoderError(Exception):
+    """The decoder failed, which says nothing about the file: a fault of ours, and logged."""
+
+    code = "decoder_failed"
+
+
 @dataclass(frozen=True)
 class Limits:
     """What decoding a file may take."""

@@ -1,5 +1,6 @@
 """Text out of files that nobody vouches for."""
 
+import os
 import re
 
 STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
@@ -9,6 +10,11 @@ def plain(text: str, longest: int = 2048) -> str:
     """As every database and JSON document can hold it: no NUL, no half of a surrogate pair."""
     kept = text[:longest].replace("\0", "")
     return kept.encode("utf-8", "replace").decode("utf-8")
+
+
+def printable(name: str) -> str:
+    """A file's name, with a mark for each byte that is not UTF-8; as a server shows what it got."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def decoded(text: bytes) -> str:

@@ -169,3 +169,11 @@ def test_malformed_submission(
 ) -> None:
     response = api.post("/jobs", **options)
     assert (response.status_code, response.json()["code"]) == (status, code), response.text
+
+
+@pytest.mark.parametrize("route", ["/images", "/jobs"])
+@pytest.mark.parametrize("name", ["image", "files"])
+def test_a_file_in_another_field(api: httpx.Client, route: str, name: str) -> None:
+    response = api.post(route, files={name: ("a.png", noise_png())})
+    assert response.status_code == 422
+    assert "expected the field `file`" in response.json()["detail"]

@@ -20,7 +20,7 @@ from tests.worker.decoding.children import in_child
 from tests.worker.decoding.insiders import MIB
 from worker.contract import FileInfo
 from worker.decoding import admission, landlock, parent, sandbox
-from worker.decoding.terms import PRINTED, Limits
+from worker.decoding.terms import PRINTED, DecoderError, Limits
 from worker.formats import reading
 from worker.formats.errors import FormatError
 
@@ -80,9 +80,10 @@ def lie(folder: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any
 def test_nonsense_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Path], Any]
 ) -> None:
-    with pytest.raises(FormatError) as refusal:
+    expected = FormatError if act is insiders.asleep else DecoderError  # never of a damaged file
+    with pytest.raises(expected) as refusal:
         lie(tmp_path, monkeypatch, act)
-    assert refusal.value.code == ("too_slow" if act is insiders.asleep else "damaged_file")
+    assert refusal.value.code == ("too_slow" if act is insiders.asleep else "decoder_failed")
     assert {path.name for path in tmp_path.iterdir()} <= {"original", "elsewhere.npy"}
 
 
