@@ -100,6 +100,7 @@ def denoise(
     from worker import local
     from worker.denoising.params import JobParams
     from worker.denoising.run import Step
+    from worker.formats.text import printable
 
     models, name = _models(model)
     selection = {"signal": signal, "frame": frame, "frames": frames}
@@ -118,7 +119,7 @@ def denoise(
     )
     params = JobParams.from_json(stated | selection | choice)
     with steps_bar() as bar:
-        task = bar.add_task(file.name, total=None, what="")
+        task = bar.add_task(printable(file.name), total=None, what="")
 
         def on_step(step: Step) -> None:
             bar.update(task, completed=step.n, total=step.of, what=step.what)

@@ -25,6 +25,7 @@ def inspect(
 
     from app.commands import listing
     from worker.decoding.inspection import inspect_file
+    from worker.formats.text import printable
 
     contents = inspect_file(file)
     if as_json:
@@ -32,7 +33,7 @@ def inspect(
     else:
         terminal = Console()
         width = terminal.width if terminal.is_terminal else WIDE
-        terminal.print(listing.as_table(file.name, contents), width=width)
+        terminal.print(listing.as_table(printable(file.name), contents), width=width)
         for note in listing.notes(contents):
             typer.echo(note)
 

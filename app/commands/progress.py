@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from worker.formats.text import printable
+
 if TYPE_CHECKING:
     from app.commands.client import Client, Update
 
@@ -32,11 +34,11 @@ def _total(update: "Update") -> int | None:
 def follow(client: "Client", job_id: str, title: str) -> None:
     """Show a job's progress until it is terminal."""
     with steps_bar() as bar:
-        task = bar.add_task(title, total=None, what="steps")
+        task = bar.add_task(printable(title), total=None, what="steps")
         for update in client.follow(job_id):
             bar.update(
                 task,
                 completed=update.stacks_done if update.stacks else update.state == "succeeded",
                 total=_total(update),
-                description=f"{title}: {update.stage or update.state}",
+                description=f"{printable(title)}: {update.stage or update.state}",
             )
