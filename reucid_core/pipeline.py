@@ -243,7 +243,7 @@ def _told_of_noise(noise: NoiseModel) -> list[str]:
         )
     if not noise.certain:
         told.append(
-            "part of the signal may have been measured as noise: its spectrum is too steep, reaches "
-            "up to the highest frequencies, or is ruled by a few pixels"
+            "part of the signal may have been measured as noise: its spectrum is too steep, "
+            "reaches up to the highest frequencies, or is ruled by a few pixels"
         )
     return told
