@@ -30,17 +30,16 @@ def serve(stated: dict[str, Any]) -> None:
     settings = Settings(**stated)
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     Models.of(settings).check()
-    lock = hold(settings.data_dir)
-    listener = _listen(settings)
-    host, port = listener.getsockname()[:2]
-    host = f"[{host}]" if ":" in host else host
-    command = [sys.executable, "-m", "app.api", str(listener.fileno())]
+    with hold(settings.data_dir):
+        listener = _listen(settings)
+        host, port = listener.getsockname()[:2]
+        host = f"[{host}]" if ":" in host else host
+        command = [sys.executable, "-m", "app.api", str(listener.fileno())]
 
-    def announce() -> None:
-        typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")
+        def announce() -> None:
+            typer.echo(f"REUCID is at http://{host}:{port} (documentation: /docs); Ctrl-C stops it")
 
-    # The supervisor holds the socket, so a restarted API loses no connection that waits.
-    with lock:
+        # The supervisor holds the socket, so a restarted API loses no connection that waits.
         Supervisor(settings, command, [listener.fileno()]).run(announce)
 
 
