@@ -80,13 +80,16 @@ def _replay_two_scale(
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     coverage = full_terrain(report.shape, report.patch_size, report.spacing)
     noise, recovery, outliers = report.noise, report.recovery, report.outliers
-    if noise is None or recovery is None or outliers is None:  # nothing was done
+    if outliers is None:  # nothing was done
         return noisy.copy(), coverage
+    measured = without(noisy, outliers)
+    if noise is None or recovery is None:  # no noise could be told
+        return put_back(measured, noisy, outliers), coverage
     lattice, departing = eigenpatches
     useful = departing[np.array(recovery.stack_report.kept, dtype=bool)]
     with limited(threads):
         image = replay_two_scale(
-            without(noisy, outliers),
+            measured,
             noise,
             (lattice, np.array(report.weights), report.spacing),
             (useful, recovery.runs),

@@ -130,12 +130,11 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     assessment = _assess(noise, lattice, left, whitened - second)
     clock.lap("assess")
     plan = Plan(patch_size, 1, "engine", len(lattice.weights))
-    eigenpatches: list[FloatArray] = [lattice.decomposition.eigenpatches]
     return Outcome(
         plan,
         image,
         None,
-        [*eigenpatches, offered],
+        [lattice.decomposition.eigenpatches, offered],
         [lattice.verdict],
         noise=noise,
         spacing=lattice.spacing,
@@ -167,14 +166,13 @@ def replay_two_scale(
     ----------
     noisy : ndarray, shape (m, n)
     noise : NoiseModel
+        Not of kind `none`.
     lattice : (ndarray, ndarray, int)
         Eigenpatches, their weights and the spacing.
     recovery : (ndarray, list of int)
         Kept eigenpatches of the residual, and the runs of the map of departures.
     threads : int or None
     """
-    if noise.kind == "none":
-        return noisy.copy()
     whitening = Whitening.of(noise, threads=threads)
     whitened = whitening.whiten(noisy)
     first = filter_lattice(whitened, *lattice, threads)

@@ -84,3 +84,14 @@ def test_atoms_of_some_pixels_are_none() -> None:
 @pytest.mark.parametrize("value", [0.0, 7.0])
 def test_constant_images_have_none(value: float) -> None:
     assert not find_outliers(np.full((3, 5), value)).any()
+
+
+@pytest.mark.parametrize("outliers", ["keep", "repair"])
+def test_a_spike_where_no_noise_can_be_told_is_replayed(outliers: str) -> None:
+    image = np.zeros((40, 44), dtype=np.float32)
+    image[20, 21] = 1000
+    result = two_scale(image, outliers=outliers)
+    assert result.report.noise is not None
+    assert result.report.noise.kind == "none"
+    again, _ = replay(image, result.report, result.eigenpatches, threads=1)
+    np.testing.assert_array_equal(again, result.image)
