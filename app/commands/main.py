@@ -14,6 +14,7 @@ import typer
 
 from app.commands import bundles, denoising, inspection, keys, laboratory, submission
 from app.commands.exits import end
+from app.commands.options import Overwrite
 
 app = typer.Typer(
     name="reucid",
@@ -73,11 +74,12 @@ def demo(
     output_dir: Annotated[
         Path, typer.Option("-o", "--output-dir", help="Folder for everything the demo makes.")
     ] = Path("demo-output"),
+    overwrite: Overwrite = False,
 ) -> None:
     """Denoise the bundled low-dose micrograph through a server of its own."""
     from app.commands.demo import run
 
-    run(output_dir)
+    run(output_dir, overwrite=overwrite)
 
 
 def _version(wanted: bool) -> None:

@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -88,17 +89,30 @@ def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: fl
 
     `work` enters the sandbox itself, and is found by its name.
     """
-    process = _context.Process(target=work, args=arguments)
-    forkserver.start()
-    with _children:
-        process.start()
+    process = start_apart(work, arguments)
     in_time = bool(wait([process.sentinel], seconds))
     if not in_time:
         process.kill()
         wait([process.sentinel])
+    status = end_apart(process)
+    return status if in_time else None
+
+
+def start_apart(work: Callable[..., None], arguments: tuple[Any, ...]) -> BaseProcess:
+    """Start a child, which is to be waited for by `end_apart`."""
+    process = _context.Process(target=work, args=arguments)
+    forkserver.start()
+    with _children:
+        process.start()
+    return process
+
+
+def end_apart(process: BaseProcess) -> int | None:
+    """The exit status of a child that ends."""
+    wait([process.sentinel])
     with _children:
         process.join()
-        return process.exitcode if in_time else None
+        return process.exitcode
 
 
 def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:

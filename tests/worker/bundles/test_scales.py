@@ -9,9 +9,9 @@ import pytest
 
 from reucid_core import DenoiseParams
 from tests.support.bundles import changed_report, contents, pack, problems, verdicts
-from worker import local
 from worker.bundles.verification import verify
 from worker.denoising.params import JobParams
+from worker.local.denoising import denoise_file
 
 TWO_SCALES = JobParams(denoising=DenoiseParams(method="two-scale"))
 
@@ -26,7 +26,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(3).normal(size=(96, 113))
     np.save(folder / "input.npy", (lattice + 9 * (noise[:, 1:] + noise[:, :-1])).astype(np.float32))
     path = folder / "bundle.zip"
-    local.denoise_file(folder / "input.npy", TWO_SCALES, lambda _: None, bundle_at=path)
+    denoise_file(folder / "input.npy", TWO_SCALES, lambda _: None, bundle_at=path)
     return path
 
 
