@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from worker.denoising.params import JobParams
     from worker.local.targets import Form, Targets
 
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", metavar="N", min=1, help="Of many files, so many at a time; one for each core."
+    ),
+]
+
 
 @grouped
 def denoise(
@@ -45,15 +52,7 @@ def denoise(
     denoising: Denoising,
     model: ModelOption = None,
     overwrite: Overwrite = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            min=1,
-            help="Of many files, so many at a time; one for each core.",
-        ),
-    ] = None,
+    jobs: Jobs = None,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Of many files, leave out those that are done."),

@@ -1,4 +1,4 @@
-"""The command line: `reucid serve | inspect | denoise | submit | bundle | verify | keys | ...`.
+"""The command line: `reucid serve | inspect | denoise | watch | submit | ...`.
 
 Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 """
@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands import bundles, denoising, inspection, keys, laboratory, submission
+from app.commands import (
+    bundles,
+    denoising,
+    inspection,
+    keys,
+    laboratory,
+    submission,
+    watching,
+)
 from app.commands.exits import end
 from app.commands.options import Overwrite
 
@@ -28,7 +36,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(laboratory.survey, name="survey")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
-    *(denoising.denoise, inspection.inspect, inspection.residual),
+    *(denoising.denoise, watching.watch, inspection.inspect, inspection.residual),
     *(submission.submit, bundles.bundle, bundles.verify),
 ):
     app.command()(command)

@@ -25,7 +25,7 @@ def submit(
         typer.Option(
             "-o",
             "--output-dir",
-            help="With --wait: folder for everything it yields, named after FILE.",
+            help="With --wait: folder for what it yields, named after FILE.",
         ),
     ] = None,
     overwrite: Overwrite = False,

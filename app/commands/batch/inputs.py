@@ -10,7 +10,8 @@ import typer
 
 from worker.formats import FORMATS
 
-MORE_SUFFIXES = (*(end for each in FORMATS if each.reads for end in each.suffixes), *MORE_SUFFIXES)
+MORE_SUFFIXES = (".mrcs", ".st", ".ali")  # of MRC
+SUFFIXES = (*(end for each in FORMATS if each.reads for end in each.suffixes), *MORE_SUFFIXES)
 OF_EMI = re.compile(r"(.+)_[0-9]+\.ser", re.IGNORECASE)
 
 

@@ -21,6 +21,7 @@ from app.commands.batch import rows
 from app.commands.batch.naming import key
 from app.commands.batch.rows import Row
 from worker.decoding.inspection import companions_of
+from worker.store import sha256_of
 
 RECORD, LOCK = ".reucid-record.jsonl", ".reucid.lock"
 STALE = re.compile(r"\.[0-9a-f]{32}\.tmp")  # of `write_atomic`, where the process was killed
@@ -69,12 +70,18 @@ def content_of(digests: Mapping[Path, str]) -> str:
     return hashlib.sha256("".join(digests.values()).encode()).hexdigest()
 
 
+def content_now(path: Path) -> str:
+    """The digest of a file and of those that belong to it, read anew."""
+    return content_of({each: sha256_of(each) for each in (path, *companions_of(path))})
+
+
 class Record:
     """The record in a folder, which one process at a time has."""
 
     def __init__(self, folder: Path, file: BinaryIO) -> None:
         self._file = file
         self._last: dict[str, Entry] = {}
+        self._rows: dict[tuple[str, str], Row] = {}  # by file and result
         self._names: dict[str, str] = {}  # of results, by what a filesystem takes for one
         for entry in _entries(folder / RECORD):
             self._know(entry)
@@ -88,8 +95,8 @@ class Record:
         return self._names.get(key(name), str(relative)) != str(relative)
 
     def rows(self) -> list[Row]:
-        """Of all files, in the order of their names."""
-        return [self._last[name].row for name in sorted(self._last)]
+        """Of all results, and of files without one, in the order of the files' names."""
+        return [self._rows[place] for place in sorted(self._rows)]
 
     def add(self, entry: Entry) -> None:
         """Write down what came of a file."""
@@ -101,6 +108,8 @@ class Record:
 
     def _know(self, entry: Entry) -> None:
         self._last[entry.row.file] = entry
+        self._rows.pop((entry.row.file, ""), None)
+        self._rows[entry.row.file, entry.row.result] = entry.row
         if not entry.row.error:
             self._names[key(PurePath(entry.name))] = entry.row.file
 

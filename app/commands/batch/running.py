@@ -14,15 +14,14 @@ from app.commands.batch import rows
 from app.commands.batch.inputs import Source, sources
 from app.commands.batch.naming import names
 from app.commands.batch.order import Order
-from app.commands.batch.record import Entry, Record, content_of, stamp_of
+from app.commands.batch.record import Entry, Record, content_now, stamp_of
 from app.commands.batch.rows import Row
 from app.commands.batch.team import Team
+from app.commands.batch.telling import tell_error
 from app.commands.exits import BAD_INPUT
 from app.commands.outputs import make_folder, refuse_existing
 from app.commands.progress import console, steps_bar
-from worker.decoding.inspection import companions_of
 from worker.settings import Settings
-from worker.store import sha256_of
 
 WIDE = 160  # columns of a table that no terminal shows
 
@@ -74,13 +73,7 @@ def _is_done(source: Source, name: PurePath, entry: Entry, order: Order) -> bool
         return False
     if not all(path.exists() for path in order.targets(name).files):
         return False
-    return entry.stamp == stamp_of(source.path) or entry.content == content_now(source)
-
-
-def content_now(source: Source) -> str:
-    """The digest of a file and of those that belong to it, read anew."""
-    paths = (source.path, *companions_of(source.path))
-    return content_of({each: sha256_of(each) for each in paths})
+    return entry.stamp == stamp_of(source.path) or entry.content == content_now(source.path)
 
 
 def _check(plan: Plan, order: Order, files: Sequence[Source], *, resume: bool) -> None:
@@ -122,12 +115,6 @@ def _denoise(open_: dict[Source, PurePath], order: Order, record: Record, jobs: 
         console.print(f"stopped, {left} of {len(open_)} files are open: --resume goes on with them")
         raise
     return finished
-
-
-def tell_error(row: Row) -> None:
-    """Say at once what is wrong with a file."""
-    cells = row.cells()
-    console.print(f"{cells['file']}: {cells['error']}", style="red", highlight=False, markup=False)
 
 
 def _tell(finished: list[Row], plan: Plan, order: Order) -> int:

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from app.commands.batch.failures import WorkerLostError, failed
 from app.commands.batch.inputs import Source
 from app.commands.batch.order import Order
-from app.commands.batch.record import Entry, content_of, stamp_of
+from app.commands.batch.record import Entry, Stamp, content_of, stamp_of
 from app.commands.batch.rows import Row
 from app.commands.batch.task import Task
 from worker.decoding import forkserver
@@ -51,7 +51,7 @@ class Team:
 
     def _denoise(self, source: Source, name: PurePath) -> Entry:
         file, content, row = str(source.relative), "", None
-        stamp = ()
+        stamp: Stamp = ()
         try:
             stamp = stamp_of(source.path)
             with TemporaryDirectory(prefix="reucid-") as folder:
