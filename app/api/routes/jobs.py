@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
-from app.api.events import event_data, job_events, until_terminal
+from app.api.event_schemas import event_data
+from app.api.events import job_events, until_terminal
 from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import FILES
 from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
