@@ -1,5 +1,6 @@
 """The OpenAPI document, as generators and linters take it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.http.problems import ProblemBody
 
 REF = "#/components/schemas/{model}"
 STREAM = "text/event-stream"
+SENT = ("JobSpec", "KeySpec", "Params")  # schemas of what clients send
 TAGS = {
     "images": "Uploaded files and what is in them.",
     "jobs": "Denoisings: submitted, watched, stopped, repeated, removed.",
@@ -37,6 +39,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         document["tags"] = [{"name": name, "description": TAGS[name]} for name in _tags(document)]
         document["components"]["schemas"] |= _schemas()
         _add_examples(document)
+        for name in SENT:
+            _tell_defaults(document["components"]["schemas"][name])
         for operation in _operations(document):
             _describe_stream(operation)
             # `{}`: on its own machine a server may do without keys.
@@ -73,24 +77,32 @@ def _add_examples(document: dict[str, Any]) -> None:
             schema["examples"] = [EXAMPLES[name]]
 
 
+def _tell_defaults(schema: dict[str, Any]) -> None:
+    """Defaults in words: as keywords they make generated clients require or send them all.
+
+    `GET /v1/schema/params` has them as keywords.
+    """
+    for field in schema["properties"].values():
+        default = field.pop("default", None)
+        if default is not None:
+            told = f"By default `{json.dumps(default)}`."
+            field["description"] = " ".join([*filter(None, [field.get("description")]), told])
+
+
 def _describe_stream(operation: dict[str, Any]) -> None:
-    """A stream of events in words of OpenAPI 3.1, which has no keyword for its items."""
+    """A stream of events in words of OpenAPI 3.1, which has no keyword for its items.
+
+    It is a string: generators that are told of an object try to make one of the bytes.
+    """
     content = operation["responses"].get("200", {}).get("content", {})
     if STREAM in content:
         payloads = [{"$ref": REF.format(model=payload.__name__)} for payload in PAYLOADS.values()]
         content[STREAM] = {
             "schema": {
-                "description": "One of the events. Resume with the header `Last-Event-ID`.",
-                "type": "object",
-                "properties": {
-                    "id": {"type": "string"},
-                    "event": {"type": "string", "enum": [str(type_) for type_ in PAYLOADS]},
-                    "data": {
-                        "type": "string",
-                        "contentMediaType": "application/json",
-                        "contentSchema": {"anyOf": payloads},
-                    },
-                },
-                "required": ["id", "event", "data"],
+                "type": "string",
+                "description": "Events as they come: `id`, `event` (the type) and `data`, JSON as "
+                "`contentSchema` has it. Resume with the header `Last-Event-ID`.",
+                "contentMediaType": STREAM,
+                "contentSchema": {"anyOf": payloads},
             }
         }
