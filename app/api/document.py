@@ -35,7 +35,6 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     """
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
-        document["servers"] = [{"url": app.root_path or "/", "description": "This server"}]
         document["tags"] = [{"name": name, "description": TAGS[name]} for name in _tags(document)]
         document["components"]["schemas"] |= _schemas()
         _add_examples(document)

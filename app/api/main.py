@@ -94,6 +94,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("reucid"),
         description=DESCRIPTION,
         license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+        servers=[{"url": settings.root_path or "/", "description": "This server"}],
         lifespan=lifespan,
         redoc_url=None,
         generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
