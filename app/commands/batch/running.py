@@ -120,7 +120,9 @@ def _denoise(open_: dict[Source, PurePath], order: Order, record: Record, jobs: 
 def _tell(finished: list[Row], plan: Plan, order: Order) -> int:
     terminal = Console()
     told = sorted(finished, key=lambda row: row.file)
-    terminal.print(rows.as_table(told), width=terminal.width if terminal.is_terminal else WIDE)
+    if told:
+        width = terminal.width if terminal.is_terminal else WIDE
+        terminal.print(rows.as_table(told), width=width)
     failed = sum(bool(row.error) for row in finished)
     counts = [f"{len(finished) - failed} denoised"]
     counts += [f"{len(plan.done)} done before"] if plan.done else []
