@@ -144,7 +144,7 @@ def _denoise(
         denoised = denoise_to(targets, form, decoded, params, classify, on_step)
     for warning in denoised.report["warnings"]:
         console.print(f"warning: {warning}", style="yellow", highlight=False)
-    typer.echo(f"{targets.result}: {summary(denoised.report)}")
+    typer.echo(f"{printable(str(targets.result))}: {summary(denoised.report)}")
     for sentence in assessed(denoised.report):
         typer.echo(sentence)
     if form.source:

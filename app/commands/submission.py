@@ -46,6 +46,7 @@ def submit(
     from app.commands.client import Client, ClientError
     from app.commands.progress import follow
     from worker.decoding.inspection import companions_of
+    from worker.formats.text import printable
     from worker.settings import Settings
 
     if not file.is_file():
@@ -68,7 +69,7 @@ def submit(
             error = job["error"] or {"detail": f"the job was {job['state']}", "code": "canceled"}
             raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
         for path in client.fetch_all(job_id, output_dir, prefix) if output_dir else ():
-            typer.echo(path)
+            typer.echo(printable(str(path)))
 
 
 def _check(folder: Path, prefix: str, *, overwrite: bool) -> None:

@@ -1,7 +1,8 @@
-"""What is done, written down in the folder of the results: a line of JSON for each file.
+"""What is done, written down in the folder of the results: lines of JSON, which are only appended.
 
-Lines are only appended, and a line that a power cut tore does not count, so what it says is done is
-done. The last line about a file holds.
+A line before a file is begun, under which name, and a line when it is done. So a result that is
+there without being done is known to be half of our own work, and nobody else's. A line that a power
+cut tore does not count. The last line about a file holds.
 """
 
 import hashlib
@@ -18,11 +19,13 @@ import typer
 
 from app.commands import locks
 from app.commands.batch import rows
+from app.commands.batch.inputs import Source
 from app.commands.batch.naming import key
 from app.commands.batch.rows import Row
 from worker.decoding.inspection import companions_of
 from worker.store import sha256_of
 
+BEGUN = "begun"
 RECORD, LOCK = ".reucid-record.jsonl", ".reucid.lock"
 STALE = re.compile(r"\.[0-9a-f]{32}\.tmp")  # of `write_atomic`, where the process was killed
 
@@ -83,8 +86,12 @@ class Record:
         self._last: dict[str, Entry] = {}
         self._rows: dict[tuple[str, str], Row] = {}  # by file and result
         self._names: dict[str, str] = {}  # of results, by what a filesystem takes for one
-        for entry in _entries(folder / RECORD):
-            self._know(entry)
+        self._begun: dict[str, str] = {}  # names of results that may be there in part, by file
+        for line in _lines(folder / RECORD):
+            if BEGUN in line:
+                self._begun |= line[BEGUN]
+            else:
+                self._know(_entry(line))
 
     def last(self, relative: PurePath) -> Entry | None:
         """What came of a file when it was last denoised."""
@@ -94,34 +101,52 @@ class Record:
         """Whether a result of this name was made of another file."""
         return self._names.get(key(name), str(relative)) != str(relative)
 
+    def is_begun(self, name: PurePath, relative: PurePath) -> bool:
+        """Whether what there is of a result was left when its making was stopped."""
+        return self._begun.get(str(relative)) == str(name)
+
     def rows(self) -> list[Row]:
         """Of all results, and of files without one, in the order of the files' names."""
         return [self._rows[place] for place in sorted(self._rows)]
 
+    def begin(self, given: Mapping[Source, PurePath]) -> None:
+        """Write down under which names results are about to be made."""
+        begun = {str(source.relative): str(name) for source, name in given.items()}
+        self._append({BEGUN: begun})
+        self._begun |= begun
+
     def add(self, entry: Entry) -> None:
         """Write down what came of a file."""
-        line = json.dumps(asdict(entry))
-        self._file.write(f"{line}\n".encode())
+        self._append(asdict(entry))
+        self._know(entry)
+
+    def _append(self, line: dict[str, Any]) -> None:
+        self._file.write(f"{json.dumps(line)}\n".encode())
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._know(entry)
 
     def _know(self, entry: Entry) -> None:
         self._last[entry.row.file] = entry
         self._rows.pop((entry.row.file, ""), None)
         self._rows[entry.row.file, entry.row.result] = entry.row
         if not entry.row.error:
+            self._begun.pop(entry.row.file, None)
             self._names[key(PurePath(entry.name))] = entry.row.file
 
 
-def _entries(path: Path) -> Iterator[Entry]:
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """All that are whole."""
     for line in path.read_bytes().splitlines():
         try:
-            values: dict[str, Any] = json.loads(line)
-            stamp = tuple((str(n), int(size), int(at)) for n, size, at in values.pop("stamp"))
-            yield Entry(stamp=stamp, row=rows.from_dict(values.pop("row")), **values)
-        except (ValueError, TypeError, KeyError):  # torn, or of another version
+            values = json.loads(line)
+        except ValueError:
             continue
+        yield values
+
+
+def _entry(values: dict[str, Any]) -> Entry:
+    stamp = tuple((str(name), int(size), int(at)) for name, size, at in values["stamp"])
+    return Entry(**(values | {"stamp": stamp, "row": rows.from_dict(values["row"])}))
 
 
 def exists_in(folder: Path) -> bool:

@@ -21,6 +21,7 @@ from app.commands.batch.telling import tell_error
 from app.commands.exits import BAD_INPUT
 from app.commands.outputs import make_folder, refuse_existing
 from app.commands.progress import console, steps_bar
+from worker.formats.text import printable
 from worker.settings import Settings
 
 WIDE = 160  # columns of a table that no terminal shows
@@ -49,7 +50,7 @@ def run(named: Sequence[Path], order: Order, *, jobs: int, resume: bool) -> int:
         refuse_existing([order.folder / rows.SUMMARY], overwrite=order.overwrite)
     with records.opened(order.folder) as record:
         plan = _planned(files, order, record, resume=resume)
-        _check(plan, order, files, resume=resume)
+        _check(plan, order, files, record, resume=resume)
         try:
             finished = _denoise(plan.open, order, record, jobs)
         finally:
@@ -76,7 +77,9 @@ def _is_done(source: Source, name: PurePath, entry: Entry, order: Order) -> bool
     return entry.stamp == stamp_of(source.path) or entry.content == content_now(source.path)
 
 
-def _check(plan: Plan, order: Order, files: Sequence[Source], *, resume: bool) -> None:
+def _check(
+    plan: Plan, order: Order, files: Sequence[Source], record: Record, *, resume: bool
+) -> None:
     """Refuse what would destroy something."""
     inputs = {each.path.resolve() for each in files}
     targets = [path for name in plan.open.values() for path in order.targets(name).files]
@@ -90,7 +93,13 @@ def _check(plan: Plan, order: Order, files: Sequence[Source], *, resume: bool) -
         if resume
         else "--resume does what is missing, --overwrite all again"
     )
-    refuse_existing(targets, overwrite=order.overwrite, hint=hint)
+    others = [
+        path
+        for source, name in plan.open.items()
+        if not (resume and record.is_begun(name, source.relative))
+        for path in order.targets(name).files
+    ]
+    refuse_existing(others, overwrite=order.overwrite, hint=hint)
 
 
 def _denoise(open_: dict[Source, PurePath], order: Order, record: Record, jobs: int) -> list[Row]:
@@ -98,10 +107,11 @@ def _denoise(open_: dict[Source, PurePath], order: Order, record: Record, jobs: 
     if not open_:
         return []
     finished: list[Row] = []
+    record.begin(open_)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with steps_bar() as bar, Team(order, min(jobs, len(open_)), Settings()) as team:
-            task = bar.add_task(str(order.folder), total=len(open_), what="files")
+            task = bar.add_task(printable(str(order.folder)), total=len(open_), what="files")
             futures = [team.submit(source, name) for source, name in open_.items()]
             for future in as_completed(futures):
                 entry = future.result()
@@ -127,5 +137,5 @@ def _tell(finished: list[Row], plan: Plan, order: Order) -> int:
     counts = [f"{len(finished) - failed} denoised"]
     counts += [f"{len(plan.done)} done before"] if plan.done else []
     counts += [f"{failed} FAILED"] if failed else []
-    typer.echo(f"{', '.join(counts)}; {order.folder / rows.SUMMARY}")
+    typer.echo(f"{', '.join(counts)}; {printable(str(order.folder / rows.SUMMARY))}")
     return BAD_INPUT if failed else 0

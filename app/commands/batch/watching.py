@@ -18,6 +18,7 @@ from app.commands.batch.team import Team
 from app.commands.batch.telling import tell_error, tell_result
 from app.commands.batch.watch import Watch
 from app.commands.outputs import make_folder, refuse_existing
+from worker.formats.text import printable
 from worker.settings import Settings
 
 
@@ -37,7 +38,9 @@ def run(folder: Path, order: Order, *, jobs: int, settle: float, every: float) -
     with records.opened(order.folder) as record:
         try:
             with Team(order, jobs, Settings()) as team:
-                typer.echo(f"watching {folder}; Ctrl-C stops it, and it goes on when started again")
+                typer.echo(
+                    f"watching {printable(str(folder))}; Ctrl-C stops it, and it goes on when started again"
+                )
                 _Watching(Watch(folder, order, record, settle), team, record).go_on(every)
         except KeyboardInterrupt:
             typer.echo("stopped watching")
@@ -87,12 +90,15 @@ class _Watching:
         order = self._watch.order
         name = names([source], order.ending, self._is_taken)[source]
         self._names.add(key(name))
+        self._record.begin({source: name})
         self._running[self._team.submit(source, name)] = source
 
     def _is_taken(self, name: PurePath, relative: PurePath) -> bool:
         """Nothing is overwritten, not even the result of what the file held before."""
         if key(name) in self._names or self._record.is_of_another(name, relative):
             return True
+        if self._record.is_begun(name, relative):
+            return False
         return any(os.path.lexists(path) for path in self._watch.order.targets(name).files)
 
     def _end(self, source: Source, entry: Entry) -> None:

@@ -207,6 +207,18 @@ def test_a_torn_line_of_the_record_does_not_count(tmp_path: Path) -> None:
     assert not stale.exists()
 
 
+def test_what_was_left_in_the_making_is_made_again(inputs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    source = Source(inputs / "a" / "map.tif", PurePath("map.tif"))
+    out.mkdir()
+    with records.opened(out) as record:
+        record.begin({source: PurePath("map")})
+    (out / "map.tif").write_text("written, and stopped before that was recorded")
+    assert reucid("denoise", source.path, "-o", out) == 2
+    assert reucid("denoise", source.path, "-o", out, "--resume") == 0
+    assert tifffile.imread(out / "map.tif").ndim == 2
+
+
 def test_a_folder_has_one_writer_at_a_time(
     tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -103,18 +103,24 @@ def test_damaged_weights_are_a_fault_of_ours(
     assert "bad.safetensors is not a readable" in capsys.readouterr().err
 
 
-def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> None:
+def test_submit_fetches_everything(
+    server: str, tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ("submit", tiff, "--server", server, "--wait", "-o", tmp_path, "--stacks", 2)
     assert reucid(*arguments, "--patch-size", 7) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "coverage.tif",
-        "eigenpatches.png",
-        "interim-0001.tif",
-        "interim-0002.tif",
-        "report.json",
-        "residual.tif",
-        "result.tif",
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert names == [
+        "micrograph.coverage.tif",
+        "micrograph.eigenpatches.png",
+        "micrograph.interim-0001.tif",
+        "micrograph.interim-0002.tif",
+        "micrograph.report.json",
+        "micrograph.residual.tif",
+        "micrograph.result.tif",
     ]
+    assert reucid(*arguments, "--patch-size", 7) == 2  # before anything is sent
+    assert "is there already" in capsys.readouterr().err
+    assert reucid(*arguments, "--patch-size", 7, "--overwrite") == 0
 
 
 def test_submit_says_what_the_server_refused(

@@ -154,7 +154,7 @@ def test_a_watch_denoises_what_comes_and_goes_on_when_started_again(
     (folder / "sub").mkdir()
     shutil.copy(tiff, folder / "sub" / "first.tif")
     (folder / "bad.tif").write_text("dear diary")
-    until((out / "sub" / "first.tif").exists)
+    until(lambda: log.read_bytes().count(b"first.tif ->") == 2)
     until(lambda: b"expected one of TIFF" in b" ".join(log.read_bytes().split()))
     stop(process, signal.SIGTERM)
     before = (out / "first.tif").stat()
