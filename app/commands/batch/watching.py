@@ -38,9 +38,7 @@ def run(folder: Path, order: Order, *, jobs: int, settle: float, every: float) -
     with records.opened(order.folder) as record:
         try:
             with Team(order, jobs, Settings()) as team:
-                typer.echo(
-                    f"watching {printable(str(folder))}; Ctrl-C stops it, and it goes on when started again"
-                )
+                typer.echo(f"watching {printable(str(folder))}; Ctrl-C stops it")
                 _Watching(Watch(folder, order, record, settle), team, record).go_on(every)
         except KeyboardInterrupt:
             typer.echo("stopped watching")
