@@ -19,7 +19,9 @@ BundleFile = Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")]
 
 def bundle(
     job: Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle: .zip, or .eln for a notebook.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The bundle: .zip, or .eln for a notebook.")
+    ],
     server: Annotated[
         str, typer.Option("--server", help="The server's address.")
     ] = "http://127.0.0.1:8000",
