@@ -143,7 +143,7 @@ def _denoise(
         decoded = decode(file, Path(folder), Settings())
         denoised = denoise_to(targets, form, decoded, params, classify, on_step)
     for warning in denoised.report["warnings"]:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
     typer.echo(f"{printable(str(targets.result))}: {summary(denoised.report)}")
     for sentence in assessed(denoised.report):
         typer.echo(sentence)

@@ -372,4 +372,4 @@ def _print_choices(collected: "list[Collected]") -> None:
 def _warn(message: str) -> None:
     from app.commands.progress import console
 
-    console.print(f"warning: {message}", style="yellow", highlight=False)
+    console.print(f"warning: {message}", style="yellow", highlight=False, markup=False)

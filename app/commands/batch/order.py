@@ -71,16 +71,16 @@ class Order:
         unlike = {"memory_budget", "threads"}  # of the machine
         told = {name: value for name, value in stated.items() if name not in unlike}
         told |= {"form": asdict(self.form), "ending": self.ending}
-        told |= {"model": None if self._is_by_rule else self._model}
+        told |= {"weights": self._weights}
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
     @property
-    def _is_by_rule(self) -> bool:
-        return self.params.denoising.method == "two-scale"
-
-    @property
-    def _model(self) -> str:
-        return describe(self.models.find(self.params.choice.model)).sha256
+    def _weights(self) -> str | None:
+        """Digest of the classifier's; None where the rule of the noise floor judges."""
+        named = self.params.choice.model
+        if named is None and self.params.denoising.method != "paper":
+            return None
+        return describe(self.models.find(named)).sha256
 
     def shared_by(self, jobs: int, settings: Settings) -> "Order":
         """The same for one of several processes: one thread, and its share of the memory.
