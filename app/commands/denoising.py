@@ -35,7 +35,7 @@ def denoise(
         list[Path],
         typer.Argument(
             help=f"{READABLE}; several, or a folder of them, are denoised into a folder.",
-            metavar="FILE...",
+            metavar="FILE",
         ),
     ],
     output: Annotated[
