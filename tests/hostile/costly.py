@@ -54,7 +54,7 @@ def _dms() -> Iterator[Case]:
 
 def _tiffs() -> Iterator[Case]:
     pixels = image().tobytes()
-    below = _directory(gray())
+    below = tiffs.directory(gray())
     for count in (2, 5_000, 240_000):
         table = struct.pack(f"<{count}I", *[8 + len(pixels)] * count)
         extra = [(330, LONG, count, 8 + len(pixels) + len(below))]
@@ -71,11 +71,6 @@ def _tiffs() -> Iterator[Case]:
         for code in (34118, 34680, 34682, 33560, 37706):
             yield Case(f"tiff-work-{code}-{name}", tiffs.tagged(code, text), "much to parse",
                        has_image=True)  # fmt: skip
-
-
-def _directory(tags: dict[int, int]) -> bytes:
-    entries = b"".join(struct.pack("<HHII", code, LONG, 1, v) for code, v in sorted(tags.items()))
-    return struct.pack("<H", len(tags)) + entries + bytes(4)
 
 
 def _sharing(count: int, table: bytes, code: int = 273) -> bytes:

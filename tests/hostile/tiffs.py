@@ -54,6 +54,12 @@ def page(tags: Mapping[int, int], *, data: bytes = b"", extra: Sequence[Tag] = (
     )
 
 
+def directory(tags: Mapping[int, int]) -> bytes:
+    """A page that is the last one, of these tags."""
+    entries = b"".join(struct.pack("<HHII", code, LONG, 1, v) for code, v in sorted(tags.items()))
+    return struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
 def gray(width: int = 20, length: int = 24, **changes: int) -> dict[int, int]:
     """The tags of an image of 16 bits whose pixels follow the header."""
     tags = {256: width, 257: length, 258: 16, 259: 1, 273: 8, 278: length}

@@ -48,6 +48,17 @@ def check_dm(source: Source, declared: Declared) -> None:
     ------
     FormatError, ValueError
     """
+    walk(source)
+    declared.add(0, source.size, stored=True)
+
+
+def walk(source: Source) -> int:
+    """Walk all tags; where they end.
+
+    Raises
+    ------
+    ValueError
+    """
     version = source.unpack(">I", 0)[0]
     cursor = _Cursor(source, 12, "i", 4) if version == 3 else _Cursor(source, 16, "q", 8)
     groups = [_open_group(cursor, b"")]
@@ -73,7 +84,7 @@ def check_dm(source: Source, declared: Declared) -> None:
         values += 0 if (group.name, name) == PIXELS else found
         if values > MOST_VALUES:
             raise ValueError(f"got more than {MOST_VALUES} values in structures and strings")
-    declared.add(0, source.size, stored=True)
+    return cursor.place
 
 
 @dataclass

@@ -25,7 +25,8 @@ def check_mrc(source: Source, declared: Declared) -> None:
     check_mode(mode)
     check_frames(shape[2])
     decoded = prod(shape) * MODES[mode]
-    declared.add(prod(shape), decoded, stored=True)
+    columns, rows, frames = shape
+    declared.add(prod(shape), decoded, stored=True, shape=(rows, columns), count=frames)
     needed = HEADER + extension + decoded
     if needed > source.size:
         raise ValueError(_missing(source.size, extension, decoded))

@@ -35,7 +35,12 @@ def check_png(source: Source, declared: Declared) -> None:
     if methods not in ([0, 0, 0], [0, 0, 1]):
         raise ValueError(f"got the methods {methods}, expected those of the standard")
     bits *= CHANNELS[colour]
-    declared.add(width * height, height * max(_row(width, bits), width), stored=False)
+    declared.add(
+        width * height,
+        height * max(_row(width, bits), width),
+        stored=False,
+        shape=(height, width),
+    )
     passes = ADAM7 if methods[2] else WHOLE
     expected = sum(
         -(-(height - row) // down) * (1 + _row(-(-(width - column) // right), bits))
