@@ -1,4 +1,4 @@
-"""Small files that ask for much work: counts of nothing, tables that many share, units to evaluate."""
+"""Small files that ask for much work: counts of nothing, shared tables, units to evaluate."""
 
 import json
 import struct
@@ -77,8 +77,8 @@ def _sharing(count: int, table: bytes, code: int = 273) -> bytes:
     """A chain of pages, one tag of which is the same for all of them."""
     tags = gray(20, 24)
     kind, size = (LONG, 4) if code == 273 else (2, 1)
-    entries = sorted([*((c, LONG, 1, v) for c, v in tags.items() if c != code)]
-                     + [(code, kind, len(table) // size, 8)])  # fmt: skip
+    entries = [(c, LONG, 1, v) for c, v in tags.items() if c != code]
+    entries = sorted([*entries, (code, kind, len(table) // size, 8)])
     body = struct.pack("<H", len(entries))
     body += b"".join(struct.pack("<HHII", *entry) for entry in entries)
     first = 8 + len(table)
@@ -174,12 +174,20 @@ def _large_text(group: h5py.Group) -> None:
     inner.attrs["_datetime_date"] = "(" + "-" * 60_000 + "1)"
 
 
+def _odd_axes(group: h5py.Group) -> None:
+    for name, axis in group.items():
+        if name.startswith(("axis", "dim")):
+            for key in ("navigate", "units", "name", "scale", "offset"):
+                axis.attrs[key] = np.zeros((3, 3))
+
+
 SPOILT: dict[str, Callable[[h5py.Group], None]] = {
     "units": _towers,
     "attributes": _attributes,
     "groups": _groups,
     "list": _large_list,
     "text": _large_text,
+    "axes": _odd_axes,
 }
 
 

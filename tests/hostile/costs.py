@@ -1,7 +1,7 @@
 """What decoding a file costs, as the kernel counts it: `python -m tests.hostile.costs`.
 
-It reads lists of files as lines of JSON, decodes each list in a child of its own that has all limits
-of a server's, and prints what came of it. A program apart, since it forks.
+It reads lists of files as lines of JSON, decodes each list in a child of its own that has all
+limits of a server's, and prints what came of it. A program apart, since it forks.
 """
 
 import json
@@ -78,7 +78,7 @@ def _decode(files: list[Path], folder: Path, limits: Limits) -> None:
     except SystemExit as ended:
         status = int(ended.code or 0)
     except BaseException as error:
-        print(f"{type(error).__name__}: {error}"[:300], file=sys.stderr, flush=True)
+        sys.stderr.write(f"{type(error).__name__}: {error}"[:300])
     finally:
         os._exit(status)
 
@@ -91,7 +91,7 @@ def main() -> None:
     limits = Limits(settings.max_pixels, settings.decode_timeout_s)
     for line in sys.stdin:
         cost = _cost([Path(each) for each in json.loads(line)], limits)
-        print(json.dumps(asdict(cost)), flush=True)
+        sys.stdout.write(json.dumps(asdict(cost)) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""What is checked is what is read: admission and reader understand each file in the same way, or
-one of them refuses it."""
+"""What is checked is what is read: admission and reader agree on a file, or one refuses it."""
 
 import io
 import struct

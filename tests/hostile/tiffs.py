@@ -239,8 +239,11 @@ def _kinds() -> Iterator[Case]:
     yield Case("tiff-jpeg", jpeg, "a codec that is not accepted")
     for codec in (2, 3, 4, 6, 34712, 34892, 50001, 50002, 65000):
         yield Case(f"tiff-codec-{codec}", page(gray(t259=codec), data=pixels), "unwanted codec")
-    predicted = page(gray(t259=8, t317=3), data=zlib.compress(pixels))
-    yield Case("tiff-float-predictor", predicted, "float predictor of integers")
+    packed = zlib.compress(pixels)
+    for predictor in (0, 3, 4, 34892, 34894, 65535):
+        predicted = page(gray(t259=8, t279=len(packed), t317=predictor), data=packed)
+        yield Case(f"tiff-predictor-{predictor}", predicted, "a predictor of other pixels")
+    yield Case("tiff-fill-order-9", page(gray(t266=9), data=pixels), "bits in no known order")
 
 
 def tagged(code: int, text: bytes) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from worker.formats.axes import Described, Stated, signal_of
 from worker.formats.hierarchical import Reader, attributes
@@ -66,8 +67,15 @@ def _axes(group: h5py.Group, count: int) -> list[Described] | None:
 
 
 def _described(axis: Mapping[str, Any]) -> Described:
-    """With Python's own truth values; HyperSpy writes what is undefined as "_None_"."""
-    known = {name: None if _is_none(value) else value for name, value in axis.items()}
+    """With Python's own truth values; HyperSpy writes what is undefined as "_None_".
+
+    No property of an axis has several values; those that do state nothing.
+    """
+    known = {
+        name: None if _is_none(value) else value
+        for name, value in axis.items()
+        if np.ndim(value) == 0
+    }
     if known.get("navigate") is not None:
         known["navigate"] = bool(known["navigate"])
     return known

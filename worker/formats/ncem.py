@@ -109,4 +109,6 @@ def _metadata(file: h5py.File) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
+    if np.ndim(value):
+        return ""  # several values are no text
     return decoded(bytes(value)) if isinstance(value, bytes | np.bytes_) else str(value)

@@ -110,7 +110,7 @@ def json_that_is_none(folder: Path) -> None:
 
 
 @case("unreadable", "hspy")
-def a_date_that_is_none(folder: Path) -> None:
+def a_date_in_metadata_that_is_none(folder: Path) -> None:
     axes = [w.hspy_axis("y", 0.1, "nm"), w.hspy_axis("x", 0.1, "nm")]
     w.hspy(folder / "a.hspy", w.counts(), axes)
     with h5py.File(folder / "a.hspy", "r+") as file:

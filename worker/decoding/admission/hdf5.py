@@ -85,8 +85,10 @@ class _Walk:
             raise _forbidden(path, "a virtual dataset, whose pixels lie in other files")
         if layout == h5d.CONTIGUOUS and creation.get_external_count():
             raise _forbidden(path, "a dataset whose pixels lie in another file")
-        for index in range(creation.get_nfilters()):
-            number = creation.get_filter(index)[0]
+        filters = [creation.get_filter(index)[0] for index in range(creation.get_nfilters())]
+        if len(set(filters)) < len(filters):
+            raise _forbidden(path, "a filter that is applied more than once")
+        for number in filters:
             if number not in FILTERS:
                 accepted, named = ", ".join(FILTERS.values()), REFUSED.get(number, "unknown")
                 raise _forbidden(path, f"filter {number} ({named}), expected one of {accepted}")

@@ -62,6 +62,8 @@ def _pixels(source: Source) -> Iterator[bytes]:
         source.read(place + 8 + length, 4)  # its checksum: the chunk is all there
         if kind not in CRITICAL and kind[:1].isupper():
             raise ValueError(f"got an unknown chunk {kind!r} that is needed to read the pixels")
+        if kind == b"IHDR" and place != SIGNATURE:
+            raise ValueError("got two headers: which one holds is not known")
         if kind == ANIMATION:
             raise ValueError("got an animation, expected one image")
         text += length if kind in TEXT else 0

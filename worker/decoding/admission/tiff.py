@@ -25,6 +25,8 @@ SINGLE = {WIDTH, LENGTH, COMPRESSION, SAMPLES, DEPTH, TILE_WIDTH, TILE_LENGTH, R
 SINGLE |= {PLANAR, PHOTOMETRIC, FILL_ORDER, PREDICTOR, TILE_DEPTH}
 SEVERAL = {BITS, SAMPLE_FORMAT, STRIP_OFFSETS, STRIP_COUNTS, TILE_OFFSETS, TILE_COUNTS, BELOW}
 DECISIVE = SINGLE | SEVERAL
+FLOATS = 3  # of sample formats, and the predictor for those
+PREDICTORS, ORDERS = (1, 2, FLOATS), (1, 2)
 SEPARATE = 2  # samples in planes of their own
 NUMBERS = {1: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}  # types that count things
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
@@ -147,6 +149,11 @@ class _Walk:
 def _check_page(source: Source, declared: Declared, tags: Tags) -> None:
     codec = _first(tags, COMPRESSION, UNCOMPRESSED)
     check_codec(codec)
+    predictor, order = _first(tags, PREDICTOR, 1), _first(tags, FILL_ORDER, 1)
+    if predictor not in PREDICTORS or order not in ORDERS:
+        raise ValueError(f"got predictor {predictor} and fill order {order}, which is not accepted")
+    if predictor == FLOATS and _first(tags, SAMPLE_FORMAT, 1) != FLOATS:
+        raise ValueError("got a predictor for floats, and pixels that are none")
     bits = max((int(value) for value in tags.get(BITS, ())), default=1)
     shape = [_first(tags, tag, default) for tag, default in _SHAPE]
     pixels = prod(shape)
