@@ -45,11 +45,16 @@ def _dms() -> Iterator[Case]:
         many = {f"#{n}": Raw((ARRAY, BOOLEAN, 8), bytes(8)) for n in range(40_000)}
         content = Writer(version).file({**dms.tree(), "many": many})[: 10**6]
         yield Case(f"dm{version}-work-tags", content, "40000 arrays, cut short")
-    # What readers take for a negative length, after which tags of another length would follow.
-    name = struct.pack(">BH", 21, 2**16 - 8) + b"a" * (2**16 - 8)
-    content = Writer().file(dms.tree())
-    long = content[:12] + b"\1\0" + struct.pack(">i", 2) + name + content[18:]
-    yield Case("dm3-work-long-name", long, "a name whose length is negative for some")
+    # A reader takes the length for a negative number, and the name for the tags of a group.
+    writer, length = Writer(), 2**16 - 8
+    endless = writer.group({"odd": Raw((ARRAY, STRUCT, 0, 0, 2**31 - 1), b"")})
+    hidden = struct.pack(">BH", dms.GROUP, length) + endless.ljust(length, b"\0")
+    content = writer.file(dms.tree(), tags=2)
+    yield Case(
+        "dm3-work-long-name",
+        content[:18] + hidden + writer.group({}) + content[18:],
+        "a name of a length that is negative for some",
+    )
 
 
 def _tiffs() -> Iterator[Case]:
@@ -75,7 +80,7 @@ def _tiffs() -> Iterator[Case]:
 
 def _sharing(count: int, table: bytes, code: int = 273) -> bytes:
     """A chain of pages, one tag of which is the same for all of them."""
-    tags = gray(20, 24)
+    tags = gray(t259=8)
     kind, size = (LONG, 4) if code == 273 else (2, 1)
     entries = [(c, LONG, 1, v) for c, v in tags.items() if c != code]
     entries = sorted([*entries, (code, kind, len(table) // size, 8)])
