@@ -149,8 +149,9 @@ async def accept(
         # A body of undeclared length was not checked before.
         check_space=partial(check_space, services, owner, file.size),
     )
-    # In threads of its own: files that decode slowly must not hold up everything else.
-    return await to_thread.run_sync(enter, limiter=services.decoding)
+    async with services.decoding.place(owner):
+        # In threads of their own: files that decode slowly must not hold up everything else.
+        return await to_thread.run_sync(enter, limiter=services.decoders)
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """EMI of TIA: XML between binary parts, one for each SER file that belongs to it."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +13,9 @@ from worker.formats.ser import images_of, read_series
 from worker.formats.series import named_in, numbered
 from worker.formats.signals import Signals
 from worker.formats.text import decoded, with_stray_ampersands_escaped
+from worker.formats.xml import parsed
 
+MOST_ELEMENTS = 10_000  # of the metadata of a series
 BEGIN, END = b"<ObjectInfo>", b"</ObjectInfo>"
 UNREADABLE = "the EMI file's metadata could not be read"
 MENDED = "the EMI file's metadata are not all UTF-8 and XML: read as Latin-1, as far as it goes"
@@ -77,8 +78,8 @@ def _metadata(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     notes = () if _is_clean(content) and plain == text else (MENDED,)
     tree = DTBox(box_dots=True)
     try:
-        emixml2dtb(ET.fromstring(plain), tree)  # noqa: S314  (in a child with limits)
-    except (AttributeError, ET.ParseError, LookupError, TypeError, ValueError):
+        emixml2dtb(parsed(plain, MOST_ELEMENTS), tree)
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError):
         return {}, (UNREADABLE,)
     return dict(tree.to_dict()), notes
 
