@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.fir import project_and_fuse
 from reucid_core.image import as_working_image
+from reucid_core.lattice import energy_of
 from reucid_core.memory import available_memory
 from reucid_core.outliers import put_back, without
 from reucid_core.report import Report
 from reucid_core.stacked import prepare
 from reucid_core.terrain import full_terrain, terrain
 from reucid_core.threads import limited
-from reucid_core.two_scale import energy_of, replay_two_scale
+from reucid_core.two_scale import replay_two_scale
 from reucid_core.workload import band_height
 
 __all__ = ["patch_energy", "replay"]
