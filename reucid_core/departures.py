@@ -4,6 +4,7 @@ Two tests at every pixel of the whitened residual: whether its leading patterns 
 noise makes them, and whether the lattice is weaker or stronger there than elsewhere.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,33 +26,60 @@ SIGNIFICANT = 4.0  # standard errors of the variance's slope that count
 LEAST_VARIANCE = 0.1
 
 
-def local_variance(residual: FloatArray, estimate: FloatArray) -> Float64:
-    """Variance of the whitened noise by the intensity of the image, of mean 1, shape (m, n)."""
-    levels = np.quantile(estimate[::3, ::3], np.linspace(0, 1, LEVELS + 1))
-    level = np.clip(np.searchsorted(levels, estimate.ravel()) - 1, 0, LEVELS - 1)
-    counts = np.bincount(level, minlength=LEVELS)
-    used = counts > estimate.size / (8 * LEVELS)
-    squares = residual.ravel().astype(np.float64) ** 2
-    means = np.bincount(level, estimate.ravel(), LEVELS)[used] / counts[used]
-    variances = np.bincount(level, squares, LEVELS)[used] / counts[used]
-    if len(means) < 3 or np.ptp(means) == 0 or not variances.all():
-        return np.ones(residual.shape)
-    errors = variances * np.sqrt(2 / counts[used])
-    centre = np.average(means, weights=errors**-2)
-    spread = float(np.sum(((means - centre) / errors) ** 2))
-    slope = float(np.sum((means - centre) * variances / errors**2)) / spread
-    if slope * np.sqrt(spread) < SIGNIFICANT:
-        return np.ones(residual.shape)
-    at_centre = np.average(variances, weights=errors**-2)
-    lowest = max(float(variances.min()), LEAST_VARIANCE)
-    variance = np.clip(
-        at_centre + slope * (estimate - centre), lowest, max(lowest, float(variances.max()))
-    )
-    return np.asarray(variance / variance.mean(dtype=np.float64), dtype=np.float64)
+@dataclass(frozen=True)
+class LocalVariance:
+    """Variance of the whitened noise by the intensity of the image, of mean 1: a clipped line."""
+
+    centre: float = 0.0  # intensity
+    at_centre: float = 1.0
+    slope: float = 0.0
+    lowest: float = 1.0
+    highest: float = 1.0
+
+    @classmethod
+    def of(cls, residual: FloatArray, estimate: FloatArray) -> "LocalVariance":
+        """Measured in the whitened residual of an image, or in a sample of its pixels.
+
+        Parameters
+        ----------
+        residual, estimate : ndarray, shape (m, n)
+            The estimate in the image's own colours.
+        """
+        levels = np.quantile(estimate[::3, ::3], np.linspace(0, 1, LEVELS + 1)[1:-1])
+        level = np.searchsorted(levels, estimate.ravel())
+        counts = np.bincount(level, minlength=LEVELS)
+        used = counts > estimate.size / (8 * LEVELS)
+        squares = residual.ravel().astype(np.float64) ** 2
+        means = np.bincount(level, estimate.ravel(), LEVELS)[used] / counts[used]
+        variances = np.bincount(level, squares, LEVELS)[used] / counts[used]
+        if len(means) < 3 or np.ptp(means) == 0 or not variances.all():
+            return cls()
+        errors = variances * np.sqrt(2 / counts[used])
+        centre = np.average(means, weights=errors**-2)
+        spread = float(np.sum(((means - centre) / errors) ** 2))
+        slope = float(np.sum((means - centre) * variances / errors**2)) / spread
+        if slope * np.sqrt(spread) < SIGNIFICANT:
+            return cls()
+        at_centre = float(np.average(variances, weights=errors**-2))
+        lowest = max(float(variances.min()), LEAST_VARIANCE)
+        highest = max(lowest, float(variances.max()))
+        line = cls(float(centre), at_centre, slope, lowest, highest)
+        mean = float(line.at(estimate).mean(dtype=np.float64))
+        return cls(float(centre), *(each / mean for each in (at_centre, slope, lowest, highest)))
+
+    def at(self, estimate: FloatArray) -> FloatArray:
+        """Where the image is so bright, shape (m, n), in the type of the estimate."""
+        if self.slope == 0.0:
+            return np.ones_like(estimate)
+        kind = estimate.dtype.type
+        variance = estimate - kind(self.centre)
+        variance *= kind(self.slope)
+        variance += kind(self.at_centre)
+        return np.clip(variance, kind(self.lowest), kind(self.highest), out=variance)
 
 
 def find_departures(
-    residual: FloatArray, template: FloatArray, variance: Float64, patterns: FloatArray
+    residual: FloatArray, template: FloatArray, variance: FloatArray, patterns: FloatArray
 ) -> Mask:
     """Pixels that depart from the lattice, and those around them, shape (m, n).
 
@@ -87,7 +115,7 @@ def mask_of(runs: list[int], shape: tuple[int, int]) -> Mask:
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(shape)
 
 
-def _pattern_strength(residual: FloatArray, variance: Float64, patterns: FloatArray) -> Any:
+def _pattern_strength(residual: FloatArray, variance: FloatArray, patterns: FloatArray) -> Any:
     """Sum of squared coefficients of the patterns over their variance: chi-square of noise."""
     p = patterns.shape[-1]
     q, shape = p // 2, residual.shape
@@ -104,7 +132,7 @@ def _pattern_strength(residual: FloatArray, variance: Float64, patterns: FloatAr
     return strength
 
 
-def _gain_deviation(residual: FloatArray, template: FloatArray, variance: Float64) -> Any:
+def _gain_deviation(residual: FloatArray, template: FloatArray, variance: FloatArray) -> Any:
     """Deviation of the lattice's local gain from 1, in standard errors."""
     projected = scipy.ndimage.gaussian_filter(residual * template, SIGMA, truncate=3)
     weight = scipy.ndimage.gaussian_filter(

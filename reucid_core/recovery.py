@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.departures import find_departures, local_variance, runs_of
+from reucid_core.departures import LocalVariance, find_departures, runs_of
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.exact import Transform
 from reucid_core.lattice import standing_out
@@ -28,7 +28,7 @@ def recover(
     threads, side = task.params.threads, min(whitened.shape)
     residual = whitened - first
     estimate = whitening.colour(first)
-    variance = local_variance(residual, estimate)
+    variance = LocalVariance.of(residual, estimate).at(estimate)
     transform = Transform.of(whitened, lags=min(PATTERN, side) - 1, threads=threads)
     patterns = standing_out([transform], min(PATTERN, side - 1 + side % 2), 1.0)
     clear = int(np.count_nonzero(patterns.singular_values**2 > 2.0 * patterns.n_patches))

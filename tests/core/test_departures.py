@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reucid_core.departures import find_departures, local_variance, mask_of, runs_of
+from reucid_core.departures import LocalVariance, find_departures, mask_of, runs_of
 from tests.support.strategies import blob_lattice, seeds, shapes
 
 SHAPE = (200, 200)
@@ -63,7 +63,7 @@ def test_neither_input_is_changed() -> None:
     residual, template, variance = noise(2), LATTICE.copy(), np.ones(SHAPE)
     before = residual.copy()
     find_departures(residual, template, variance, patterns())
-    local_variance(residual, template)
+    LocalVariance.of(residual, template)
     np.testing.assert_array_equal(residual, before)
     np.testing.assert_array_equal(template, LATTICE)
 
@@ -72,7 +72,7 @@ def test_variance_by_intensity() -> None:
     """Counting noise: its variance is proportional to the intensity."""
     estimate = 1 + LATTICE
     expected = estimate / estimate.mean()
-    found = local_variance(noise(3) * np.sqrt(expected), estimate)
+    found = LocalVariance.of(noise(3) * np.sqrt(expected), estimate).at(estimate)
     assert found.mean() == pytest.approx(1)
     middle = (estimate > np.quantile(estimate, 0.1)) & (estimate < np.quantile(estimate, 0.9))
     np.testing.assert_allclose(found[middle], expected[middle], rtol=0.15)
@@ -80,8 +80,8 @@ def test_variance_by_intensity() -> None:
 
 @pytest.mark.parametrize("estimate", [LATTICE, np.zeros(SHAPE), np.full(SHAPE, 7.0)])
 def test_variance_of_noise_that_does_not_depend_on_it(estimate: np.ndarray) -> None:
-    np.testing.assert_array_equal(local_variance(noise(4), estimate), np.ones(SHAPE))
+    np.testing.assert_array_equal(LocalVariance.of(noise(4), estimate).at(estimate), 1)
 
 
 def test_variance_of_no_residual_at_all() -> None:
-    np.testing.assert_array_equal(local_variance(np.zeros(SHAPE), LATTICE), np.ones(SHAPE))
+    assert LocalVariance.of(np.zeros(SHAPE), LATTICE) == LocalVariance()
