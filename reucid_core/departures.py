@@ -20,6 +20,7 @@ Mask = NDArray[np.bool_]
 
 FALSE_ALARM = 1e-4  # of each test, per pixel
 GROW = 3  # px around a pixel that departs
+REACH = 12  # px from which pixels have a say in whether one departs
 SIGMA = 2.5  # px, of the window in which the lattice's local gain is measured
 LEVELS = 16  # of intensity, in which the residual's variance is measured
 SIGNIFICANT = 4.0  # standard errors of the variance's slope that count

@@ -5,15 +5,12 @@ finely enough that a single pixel never stands so far above, or below, all its n
 atom spreads over several.
 """
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.outcome import Outcome, Task
+from reucid_core.params import Outliers
 from reucid_core.report import OutlierReport
-from reucid_core.two_scale import denoise_two_scale
 
 BOUND = 10.0  # of the deviation from the neighbours' mean, by which a pixel exceeds all of them
 ALONE = 0.75  # of its height above the lowest neighbour; a Gaussian atom of 0.8 px has 0.69
@@ -23,21 +20,32 @@ GAUSSIAN = 1.2533  # standard deviation over mean absolute deviation of a Gaussi
 MOST = 0.002  # share of the pixels of a level; more are no outliers
 FEW = 3  # that may be outliers in any case
 STEP = 4  # px between those that quantiles are taken of
+BAND, LEAST_ROWS = 2**22, 64  # pixels and rows of an image that are looked at together
 NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
-def denoise_robustly(noisy: FloatArray, task: Task) -> Outcome:
-    """Denoise an image at two scales without its outliers, then put them back or not.
+def outliers_of(image: FloatArray, treatment: Outliers) -> OutlierReport:
+    """The outliers of an image of any size; of a large one, found band by band.
 
     Parameters
     ----------
-    noisy : ndarray, shape (m, n), float32 or float64
-    task : Task
+    image : ndarray, shape (m, n), at least 3 x 3 px
+    treatment : {"keep", "repair"}
     """
-    rows, columns = np.nonzero(find_outliers(noisy))
-    found = OutlierReport(rows.tolist(), columns.tolist(), task.params.outliers)
-    outcome = denoise_two_scale(without(noisy, found), task)
-    return replace(outcome, image=put_back(outcome.image, noisy, found), outliers=found)
+    m, n = image.shape
+    height = max(LEAST_ROWS, BAND // n)
+    rows, columns = [], []
+    for start in range(0, m, height):
+        first, stop = max(0, start - 1), min(m, start + height)
+        if m - stop < LEAST_ROWS:
+            stop = m
+        y, x = np.nonzero(find_outliers(image[first : min(m, stop + 1)])[start - first :])
+        inside = y < stop - start
+        rows += (y[inside] + start).tolist()
+        columns += x[inside].tolist()
+        if stop == m:
+            break
+    return OutlierReport(rows, columns, treatment)
 
 
 def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
@@ -86,13 +94,10 @@ def without(image: FloatArray, found: OutlierReport) -> FloatArray:
     return repaired
 
 
-def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> FloatArray:
-    """The result with the raw values of the outliers, if they are kept."""
-    if found.treatment == "repair" or not found.rows:
-        return image
-    kept = image.copy()
-    kept[found.positions] = noisy[found.positions]
-    return kept
+def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> None:
+    """Write the raw values of the outliers into the result, if they are kept."""
+    if found.treatment == "keep" and found.rows:
+        image[found.positions] = noisy[found.positions]
 
 
 def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
