@@ -71,7 +71,8 @@ def summary(report: dict[str, Any]) -> str:
     if is_of_stack(report):
         return (
             f"{method}, {report['frames_done']} of {report['shape'][0]} frames "
-            f"({report['frames']}), patch size {_range(sizes)} px, kept {_range(kept)} of {first['components']} eigenpatches, "
+            f"({report['frames']}), patch size {_range(sizes)} px, kept {_range(kept)} of "
+            f"{first['components']} eigenpatches, "
             f"{sum(report['seconds'].values()):.2f} s"
         )
     apart = f", {first['spacing']} px apart" if first["spacing"] > 1 else ""

@@ -17,8 +17,7 @@ import pytest
 import tifffile
 from rocrate.rocrate import ROCrate
 
-from reucid_core import DenoiseParams
-from tests.support.bundles import BUNDLED, contents
+from tests.support.bundles import BUNDLED, PAPER, contents
 from tests.support.places import ROOT
 from worker import formats, local
 from worker.bundles import bundle, provenance
@@ -46,7 +45,7 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
     assert entries["input.tif"] == input_file.read_bytes()
     report = json.loads(entries["report.json"])
     assert report["parameters"] == {
-        **asdict(DenoiseParams()),
+        **asdict(PAPER),
         "signal": None,
         "frame": None,
         "frames": "each",
