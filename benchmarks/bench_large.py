@@ -57,8 +57,8 @@ def main() -> None:
     seconds = time.perf_counter() - start
     print(machine())
     print(
-        f"{report.method}, {options.side}^2 float32, p = {report.patch_size}, {THREADS} threads: {seconds:.0f} s, "
-        f"at most {_peak():.0f} MiB resident in all, {before:.0f} MiB before"
+        f"{report.method}, {options.side}^2 float32, p = {report.patch_size}, {THREADS} threads: "
+        f"{seconds:.0f} s, at most {_peak():.0f} MiB resident in all, {before:.0f} MiB before"
     )
     print(", ".join(f"{name} {part:.1f} s" for name, part in report.seconds.items()))
 
