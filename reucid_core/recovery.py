@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.departures import find_departures, local_variance, runs_of
+from reucid_core.departures import LARGEST_SPOT, SPOT, find_departures, runs_of
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.exact import Transform
 from reucid_core.lattice import standing_out
@@ -14,11 +14,15 @@ from reucid_core.terrain import full_terrain
 from reucid_core.whitening import Whitening
 
 RECOVERY, PATTERN, PATTERNS = 7, 9, 3  # px, px, and how many patterns are tested
-BACKGROUND = 0.05  # quantile of the lattice that is its background
+SPOTS = 4  # standard deviations of a column in the diameter of the point-spread function
 
 
 def recover(
-    whitened: FloatArray, first: FloatArray, whitening: Whitening, task: Task
+    whitened: FloatArray,
+    first: FloatArray,
+    whitening: Whitening,
+    diameter: int | None,
+    task: Task,
 ) -> tuple[FloatArray, RecoveryReport, FloatArray, float]:
     """What departs from the lattice, how it was found, its eigenpatches, and their share of all.
 
@@ -28,16 +32,15 @@ def recover(
     threads, side = task.params.threads, min(whitened.shape)
     residual = whitened - first
     estimate = whitening.colour(first)
-    variance = local_variance(residual, estimate)
     transform = Transform.of(whitened, lags=min(PATTERN, side) - 1, threads=threads)
     patterns = standing_out([transform], min(PATTERN, side - 1 + side % 2), 1.0)
     clear = int(np.count_nonzero(patterns.singular_values**2 > 2.0 * patterns.n_patches))
-    background = np.quantile(estimate[::4, ::4], BACKGROUND).astype(estimate.dtype)
     mask = find_departures(
         residual,
-        whitening.whiten(estimate - background),
-        variance,
+        estimate,
+        whitening,
         patterns.eigenpatches[: min(PATTERNS, max(1, clear))],
+        min(max(SPOT, (diameter or 0) / SPOTS), LARGEST_SPOT),
     )
     p = min(RECOVERY, side - 1 + side % 2)
     decomposition = standing_out([transform], p, 1.0)

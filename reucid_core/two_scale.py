@@ -58,7 +58,9 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     clock.lap("whiten")
     lattice, patch_size, first = choose_lattice(noisy, whitened, task)
     clock.lap("lattice")
-    recovered, recovery, offered, shown = recover(whitened, first, whitening, task)
+    recovered, recovery, offered, shown = recover(
+        whitened, first, whitening, patch_size.radius, task
+    )
     clock.lap("departures")
     second = first + recovered
     image = whitening.colour(second)
