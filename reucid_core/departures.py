@@ -153,7 +153,7 @@ def runs_of(mask: Mask) -> list[int]:
     return [0, *lengths] if flat[0] else lengths
 
 
-def mask_of(runs: list[int], shape: tuple[int, int]) -> Mask:
+def mask_of(runs: list[int], shape: tuple[int, ...]) -> Mask:
     """The map that `runs_of` tells, shape (m, n)."""
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(shape)
 

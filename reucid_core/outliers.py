@@ -1,17 +1,21 @@
-"""Hot pixels and cosmic spikes: found before anything is measured in the image, and left out of it.
+"""Hot pixels, spikes and what is drawn over an image: found first of all, and left out of it.
 
-One of them outweighs all other patches, so the decomposition would be its own. An image is sampled
-finely enough that a single pixel never stands so far above, or below, all its neighbours; a bright
-atom spreads over several.
+One hot pixel outweighs all other patches, so the decomposition would be its own. An image is
+sampled finely enough that a single pixel never stands so far above, or below, all its neighbours; a
+bright atom spreads over several.
 """
 
 from dataclasses import replace
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
+from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.outcome import Outcome, Task
+from reucid_core.overlays import bridged, find_overlays
+from reucid_core.params import Outliers
 from reucid_core.report import OutlierReport
 from reucid_core.two_scale import denoise_two_scale
 
@@ -34,10 +38,21 @@ def denoise_robustly(noisy: FloatArray, task: Task) -> Outcome:
     noisy : ndarray, shape (m, n), float32 or float64
     task : Task
     """
-    rows, columns = np.nonzero(find_outliers(noisy))
-    found = OutlierReport(rows.tolist(), columns.tolist(), task.params.outliers)
+    found = what_to_leave_out(noisy, task.params.outliers)
     outcome = denoise_two_scale(without(noisy, found), task)
     return replace(outcome, image=put_back(outcome.image, noisy, found), outliers=found)
+
+
+def what_to_leave_out(image: FloatArray, treatment: Outliers) -> OutlierReport:
+    """All outliers of an image, shape (m, n)."""
+    overlays = find_overlays(image)
+    rows, columns = np.nonzero(find_outliers(image) & ~overlays)
+    labels, _ = scipy.ndimage.label(overlays, np.ones((3, 3)))
+    boxes = [
+        [y.start, x.start, y.stop - 1, x.stop - 1] for y, x in scipy.ndimage.find_objects(labels)
+    ]
+    runs = runs_of(overlays) if boxes else []
+    return OutlierReport(rows.tolist(), columns.tolist(), treatment, boxes, runs)
 
 
 def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
@@ -69,11 +84,14 @@ def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
 
 
 def without(image: FloatArray, found: OutlierReport) -> FloatArray:
-    """The image with the median of their neighbours in place of the outliers: a copy."""
-    if not found.rows:
+    """The image with what the neighbours of the outliers hold in their place: a copy."""
+    if found.none:
         return image
-    repaired = image.copy()
-    masked = image.astype(np.float64)
+    overlays = mask_of(found.runs, image.shape) if found.runs else None
+    repaired = image.copy() if overlays is None else bridged(image, overlays)
+    if not found.rows:
+        return repaired
+    masked = repaired.astype(np.float64)
     masked[found.positions] = np.nan
     padded = np.pad(masked, 1, constant_values=np.nan)
     around = np.stack(
@@ -88,10 +106,13 @@ def without(image: FloatArray, found: OutlierReport) -> FloatArray:
 
 def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> FloatArray:
     """The result with the raw values of the outliers, if they are kept."""
-    if found.treatment == "repair" or not found.rows:
+    if found.treatment == "repair" or found.none:
         return image
     kept = image.copy()
     kept[found.positions] = noisy[found.positions]
+    if found.runs:
+        overlays = mask_of(found.runs, image.shape)
+        kept[overlays] = noisy[overlays]
     return kept
 
 

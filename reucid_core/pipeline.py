@@ -208,8 +208,8 @@ def _warnings(outcome: Outcome) -> list[str]:
         warnings += _told_of_noise(outcome.noise)
     if outcome.assessment is not None and outcome.assessment.suspicious:
         warnings += outcome.assessment.sentences
-    if outcome.outliers is not None and outcome.outliers.rows:
-        warnings.append(_told_of_outliers(outcome.outliers))
+    if outcome.outliers is not None:
+        warnings += _told_of_outliers(outcome.outliers)
     if plan.patch_size.origin == "none" and outcome.noise is None:
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
@@ -223,13 +223,29 @@ def _warnings(outcome: Outcome) -> list[str]:
     return warnings
 
 
-def _told_of_outliers(found: OutlierReport) -> str:
-    first = ", ".join(f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN])
-    more = ", ..." if len(found.rows) > SHOWN else ""
+def _told_of_outliers(found: OutlierReport) -> list[str]:
+    told = []
     verb = "kept as they are" if found.treatment == "keep" else "repaired"
-    return (
-        f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: {first}{more}"
-    )
+    if found.rows:
+        places = [f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN]]
+        told.append(
+            f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: "
+            + _listed(places, len(found.rows))
+        )
+    if found.boxes:
+        areas = [
+            f"rows {top} to {bottom}, columns {left} to {right}"
+            for top, left, bottom, right in found.boxes[:SHOWN]
+        ]
+        told.append(
+            f"{len(found.boxes)} areas are drawn over the image or missing from it and were "
+            f"{verb}, left out of everything measured: {_listed(areas, len(found.boxes), '; ')}"
+        )
+    return told
+
+
+def _listed(shown: list[str], number: int, separator: str = ", ") -> str:
+    return separator.join(shown if number <= SHOWN else [*shown, "..."])
 
 
 def _told_of_noise(noise: NoiseModel) -> list[str]:

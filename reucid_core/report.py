@@ -51,19 +51,31 @@ class OutlierReport:
     Parameters
     ----------
     rows, columns : list of int
-        From 0.
+        Of single pixels, from 0.
     treatment : {"keep", "repair"}
         Their raw values, or what the method makes of their neighbours.
+    boxes : list of [int, int, int, int]
+        First row, first column, last row and last column of what is drawn over the image or
+        missing from it: bars, text, rows that were lost.
+    runs : list of int
+        Pixels in row order that are not and are in one of them, in turn; empty if there is none.
     """
 
     rows: list[int]
     columns: list[int]
     treatment: Outliers
+    boxes: list[list[int]]
+    runs: list[int]
 
     @property
     def positions(self) -> tuple[list[int], list[int]]:
-        """For indexing an image."""
+        """Of the single pixels, for indexing an image."""
         return self.rows, self.columns
+
+    @property
+    def none(self) -> bool:
+        """Whether there is nothing to leave out."""
+        return not self.rows and not self.runs
 
 
 @dataclass(frozen=True)
