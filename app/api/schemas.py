@@ -465,6 +465,6 @@ def _eta(record: JobRecord, now: float) -> float | None:
 
 def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
-    images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
+    images = ("result", "residual", "coverage", "departures", "interim", "eigenpatches.png")
     parts = ("events", *images, "report", "provenance", "bundle.zip")
     return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}

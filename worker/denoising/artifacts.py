@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core import Result
+from reucid_core.departures import mask_of
 from reucid_core.terrain import full_terrain
 from worker.denoising.params import JobParams
 from worker.denoising.reports import eigenpatches_key, frame_reports, is_of_stack, is_whole
@@ -34,6 +35,19 @@ def whole_coverage(report: Mapping[str, Any]) -> NDArray[np.int32]:
         for each in frame_reports(report)
     ]
     return np.stack(frames) if is_of_stack(report) else frames[0]
+
+
+def departures(report: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Where an image is not its lattice, 1, else 0: shape (m, n) or (frames, m, n).
+
+    Frames that were not done, or in which no noise could be told, have none.
+    """
+    shape = tuple(report["shape"])
+    found = np.zeros(shape, np.uint8)
+    for frame, each in zip(as_stack(found), frame_reports(report), strict=False):
+        if each["recovery"] is not None:
+            frame[:] = mask_of(each["recovery"]["runs"], frame.shape)
+    return found
 
 
 class ResultFiles:

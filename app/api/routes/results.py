@@ -108,6 +108,20 @@ async def coverage(
     return await _serve(services, request, job, "coverage", wish)
 
 
+@router.get("/departures", response_class=Response, responses=IMAGE_RESPONSES)
+async def departures(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    wish: WishDep,
+) -> Response:
+    """Where the image is not its lattice: 1, else 0. Of method `two-scale`.
+
+    One column of the lattice in a hundred is in it by chance, and weak departures are not.
+    """
+    return await _serve(services, request, job, "departures", wish)
+
+
 @router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
 async def latest_interim(
     request: Request,
