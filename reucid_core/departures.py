@@ -5,6 +5,7 @@ pixel, whether something as large as a column is missing or too much there; and 
 whether the image's leading patterns are stronger than noise makes them.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,99 +23,163 @@ Mask = NDArray[np.bool_]
 FALSE_ALARM_COLUMN = 1e-2  # of the test of a column: there are 100 times fewer than pixels
 FALSE_ALARM_SPOT = 1e-4  # of the same test at a pixel
 FALSE_ALARM_PATTERN = 1e-5  # of the test for patterns at a pixel
+MOST_REACH = 28  # px from which pixels have a say in whether one departs
 GROW = 3  # px around a pixel where a pattern is
 SPOT = 2.5  # px, standard deviation of the spot that is tested for, at least
 LARGEST_SPOT = 5.0  # px
 REACH = 2.0  # standard deviations of the spot around its middle that depart with it
-FAINT = 0.1  # of the range of intensity above the background: a column is brighter
+SPOTS = 4  # standard deviations of a column in the diameter of the point-spread function
+DARK, BRIGHT = 0.05, 0.99  # quantiles of intensity: of the background and of the columns
+FAINT = 0.1  # of the range between them above the background: a column is brighter
 LEVELS = 16  # of intensity, in which the residual's variance is measured
 SIGNIFICANT = 4.0  # standard errors of the variance's slope that count
 LEAST_VARIANCE = 0.1
 
 
-def local_variance(residual: FloatArray, estimate: FloatArray) -> Float64:
-    """Variance of the whitened noise by the intensity of the image, of mean 1, shape (m, n)."""
-    levels = np.quantile(estimate[::3, ::3], np.linspace(0, 1, LEVELS + 1))
-    level = np.clip(np.searchsorted(levels, estimate.ravel()) - 1, 0, LEVELS - 1)
-    counts = np.bincount(level, minlength=LEVELS)
-    used = counts > estimate.size / (8 * LEVELS)
-    squares = residual.ravel().astype(np.float64) ** 2
-    means = np.bincount(level, estimate.ravel(), LEVELS)[used] / counts[used]
-    variances = np.bincount(level, squares, LEVELS)[used] / counts[used]
-    if len(means) < 3 or np.ptp(means) == 0 or not variances.all():
-        return np.ones(residual.shape)
-    errors = variances * np.sqrt(2 / counts[used])
-    centre = np.average(means, weights=errors**-2)
-    spread = float(np.sum(((means - centre) / errors) ** 2))
-    slope = float(np.sum((means - centre) * variances / errors**2)) / spread
-    if slope * np.sqrt(spread) < SIGNIFICANT:
-        return np.ones(residual.shape)
-    at_centre = np.average(variances, weights=errors**-2)
-    lowest = max(float(variances.min()), LEAST_VARIANCE)
-    variance = np.clip(
-        at_centre + slope * (estimate - centre), lowest, max(lowest, float(variances.max()))
-    )
-    return np.asarray(variance / variance.mean(dtype=np.float64), dtype=np.float64)
+@dataclass(frozen=True)
+class LocalVariance:
+    """Variance of the whitened noise by the intensity of the image, of mean 1: a clipped line."""
+
+    centre: float = 0.0  # intensity
+    at_centre: float = 1.0
+    slope: float = 0.0
+    lowest: float = 1.0
+    highest: float = 1.0
+
+    @classmethod
+    def of(cls, residual: FloatArray, estimate: FloatArray) -> "LocalVariance":
+        """Measured in the whitened residual of an image, or in a sample of its pixels.
+
+        Parameters
+        ----------
+        residual, estimate : ndarray, shape (m, n)
+            The estimate in the image's own colours.
+        """
+        levels = np.quantile(estimate[::3, ::3], np.linspace(0, 1, LEVELS + 1)[1:-1])
+        level = np.searchsorted(levels, estimate.ravel())
+        counts = np.bincount(level, minlength=LEVELS)
+        used = counts > estimate.size / (8 * LEVELS)
+        squares = residual.ravel().astype(np.float64) ** 2
+        means = np.bincount(level, estimate.ravel(), LEVELS)[used] / counts[used]
+        variances = np.bincount(level, squares, LEVELS)[used] / counts[used]
+        if len(means) < 3 or np.ptp(means) == 0 or not variances.all():
+            return cls()
+        errors = variances * np.sqrt(2 / counts[used])
+        centre = np.average(means, weights=errors**-2)
+        spread = float(np.sum(((means - centre) / errors) ** 2))
+        slope = float(np.sum((means - centre) * variances / errors**2)) / spread
+        if slope * np.sqrt(spread) < SIGNIFICANT:
+            return cls()
+        at_centre = float(np.average(variances, weights=errors**-2))
+        lowest = max(float(variances.min()), LEAST_VARIANCE)
+        highest = max(lowest, float(variances.max()))
+        line = cls(float(centre), at_centre, slope, lowest, highest)
+        mean = float(line.at(estimate).mean(dtype=np.float64))
+        return cls(float(centre), *(each / mean for each in (at_centre, slope, lowest, highest)))
+
+    def at(self, estimate: FloatArray) -> FloatArray:
+        """Where the image is so bright, shape (m, n), in the type of the estimate."""
+        if self.slope == 0.0:
+            return np.ones_like(estimate)
+        kind = estimate.dtype.type
+        variance = estimate - kind(self.centre)
+        variance *= kind(self.slope)
+        variance += kind(self.at_centre)
+        return np.clip(variance, kind(self.lowest), kind(self.highest), out=variance)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a column of the lattice is.
+
+    Parameters
+    ----------
+    sigma : float
+        Its standard deviation in px, about.
+    faintest : float
+        Intensity that all columns exceed; infinite where there are none.
+    """
+
+    sigma: float
+    faintest: float
+
+    @classmethod
+    def of(cls, lattice: FloatArray, diameter: int | None) -> "Columns":
+        """Those of a lattice.
+
+        Parameters
+        ----------
+        lattice : ndarray, shape (m, n)
+            In its own colours; or a sample of its pixels.
+        diameter : int or None
+            Of the point-spread function in px, if it is known.
+        """
+        low, high = np.quantile(lattice[::4, ::4], (DARK, BRIGHT))
+        sigma = min(max(SPOT, (diameter or 0) / SPOTS), LARGEST_SPOT)
+        return cls(sigma, float(low + FAINT * (high - low)) if high > low else np.inf)
+
+    def at(self, lattice: FloatArray) -> Mask:
+        """Where they are: local maxima, shape (m, n)."""
+        smooth = scipy.ndimage.gaussian_filter(lattice, 0.7)
+        highest = scipy.ndimage.maximum_filter(smooth, 2 * round(self.sigma) + 1)
+        return np.asarray((smooth == highest) & (smooth > self.faintest))
 
 
 def find_departures(
     residual: FloatArray,
-    estimate: FloatArray,
-    whitening: Whitening,
+    twice: FloatArray,
+    lattice: FloatArray,
+    variance: FloatArray,
     patterns: FloatArray,
-    sigma: float = SPOT,
+    columns: Columns,
+    error: float,
 ) -> Mask:
     """Pixels that depart from the lattice, and those around them, shape (m, n).
 
     Parameters
     ----------
-    residual : ndarray, shape (m, n)
-        Whitened.
-    estimate : ndarray, shape (m, n)
-        The lattice, not whitened.
-    whitening : Whitening
+    residual, twice : ndarray, shape (m, n)
+        Whitened, and whitened once more.
+    lattice : ndarray, shape (m, n)
+        In its own colours.
+    variance : ndarray, shape (m, n)
+        Of the residual.
     patterns : ndarray, shape (k, p, p)
         Leading eigenpatches of the whitened image.
-    sigma : float
-        Standard deviation of a column in px, about.
+    columns : Columns
+    error : float
+        `error_of_spot`.
     """
-    variance = local_variance(residual, estimate)
-    spot = np.abs(spot_deviation(residual, variance, whitening, sigma))
+    spot = np.abs(spot_deviation(twice, variance, columns.sigma, error))
     found = spot > _bound(FALSE_ALARM_SPOT)
-    found |= columns_of(estimate, sigma) & (spot > _bound(FALSE_ALARM_COLUMN))
+    found |= columns.at(lattice) & (spot > _bound(FALSE_ALARM_COLUMN))
     strength = _pattern_strength(residual, variance, patterns)
     shaped = strength > scipy.special.chdtri(len(patterns), FALSE_ALARM_PATTERN)
-    return _grown(found, REACH * sigma) | _grown(shaped, GROW)
-
-
-def columns_of(estimate: FloatArray, sigma: float) -> Mask:
-    """Local maxima of a lattice above its background, shape (m, n)."""
-    low, high = np.quantile(estimate[::4, ::4], (0.05, 0.99))
-    if high <= low:
-        return np.zeros(estimate.shape, dtype=bool)
-    smooth = scipy.ndimage.gaussian_filter(estimate, 0.7)
-    highest = scipy.ndimage.maximum_filter(smooth, 2 * round(sigma) + 1)
-    return np.asarray((smooth == highest) & (smooth > low + FAINT * (high - low)))
+    return _grown(found, REACH * columns.sigma) | _grown(shaped, GROW)
 
 
 def spot_deviation(
-    residual: FloatArray, variance: Float64, whitening: Whitening, sigma: float
-) -> Float64:
+    twice: FloatArray, variance: FloatArray, sigma: float, error: float
+) -> FloatArray:
     """How much of a spot is missing (negative) or too much in standard errors, shape (m, n).
 
     The noise is white only where the image is whitened, and there a spot is whitened as well: its
     matched filter is the spot after the whitening once more, which is its own transpose.
     """
-    again = whitening.whiten(residual).astype(np.float64)
-    fitted = scipy.ndimage.gaussian_filter(again, sigma, truncate=3, mode="constant")
+    fitted = scipy.ndimage.gaussian_filter(twice, sigma, truncate=3, mode="constant")
     around = scipy.ndimage.gaussian_filter(variance, sigma / np.sqrt(2), truncate=3)
+    deviation: FloatArray = fitted / (np.sqrt(around) * around.dtype.type(error))
+    return deviation
+
+
+def error_of_spot(whitening: Whitening, shape: tuple[int, ...], sigma: float) -> float:
+    """Standard error of the noise in a spot's matched filter where its variance is 1."""
     rows, columns = (
         _passed(factors, length, sigma)
-        for factors, length in zip((whitening.rows, whitening.columns), residual.shape, strict=True)
+        for factors, length in zip((whitening.rows, whitening.columns), shape, strict=True)
     )
     # The squared spot sums to 1 / (4 pi sigma^2).
-    error = np.sqrt(rows * columns * around / (4 * np.pi)) / sigma
-    return np.asarray(fitted / error, dtype=np.float64)
+    return float(np.sqrt(rows * columns / (4 * np.pi)) / sigma)
 
 
 def _passed(factors: Float64, length: int, sigma: float) -> float:
@@ -158,7 +223,7 @@ def mask_of(runs: list[int], shape: tuple[int, ...]) -> Mask:
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(shape)
 
 
-def _pattern_strength(residual: FloatArray, variance: Float64, patterns: FloatArray) -> Any:
+def _pattern_strength(residual: FloatArray, variance: FloatArray, patterns: FloatArray) -> Any:
     """Sum of squared coefficients of the patterns over their variance: chi-square of noise."""
     p = patterns.shape[-1]
     q, shape = p // 2, residual.shape

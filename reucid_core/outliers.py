@@ -5,19 +5,15 @@ sampled finely enough that a single pixel never stands so far above, or below, a
 bright atom spreads over several.
 """
 
-from dataclasses import replace
-
 import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
 from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.outcome import Outcome, Task
 from reucid_core.overlays import bridged, find_overlays
 from reucid_core.params import Outliers
 from reucid_core.report import OutlierReport
-from reucid_core.two_scale import denoise_two_scale
 
 BOUND = 10.0  # of the deviation from the neighbours' mean, by which a pixel exceeds all of them
 ALONE = 0.75  # of its height above the lowest neighbour; a Gaussian atom of 0.8 px has 0.69
@@ -27,32 +23,39 @@ GAUSSIAN = 1.2533  # standard deviation over mean absolute deviation of a Gaussi
 MOST = 0.002  # share of the pixels of a level; more are no outliers
 FEW = 3  # that may be outliers in any case
 STEP = 4  # px between those that quantiles are taken of
+BAND, LEAST_ROWS = 2**22, 64  # pixels and rows of an image that are looked at together
 NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
-def denoise_robustly(noisy: FloatArray, task: Task) -> Outcome:
-    """Denoise an image at two scales without its outliers, then put them back or not.
+def outliers_of(image: FloatArray, treatment: Outliers) -> OutlierReport:
+    """The outliers of an image of any size; of a large one, found band by band.
 
     Parameters
     ----------
-    noisy : ndarray, shape (m, n), float32 or float64
-    task : Task
+    image : ndarray, shape (m, n), at least 3 x 3 px
+    treatment : {"keep", "repair"}
     """
-    found = what_to_leave_out(noisy, task.params.outliers)
-    outcome = denoise_two_scale(without(noisy, found), task)
-    return replace(outcome, image=put_back(outcome.image, noisy, found), outliers=found)
-
-
-def what_to_leave_out(image: FloatArray, treatment: Outliers) -> OutlierReport:
-    """All outliers of an image, shape (m, n)."""
     overlays = find_overlays(image)
-    rows, columns = np.nonzero(find_outliers(image) & ~overlays)
+    m, n = image.shape
+    height = max(LEAST_ROWS, BAND // n)
+    rows, columns = [], []
+    for start in range(0, m, height):
+        first, stop = max(0, start - 1), min(m, start + height)
+        if m - stop < LEAST_ROWS:
+            stop = m
+        y, x = np.nonzero(find_outliers(image[first : min(m, stop + 1)])[start - first :])
+        inside = y < stop - start
+        inside[inside] &= ~overlays[y[inside] + start, x[inside]]
+        rows += (y[inside] + start).tolist()
+        columns += x[inside].tolist()
+        if stop == m:
+            break
     labels, _ = scipy.ndimage.label(overlays, np.ones((3, 3)))
     boxes = [
-        [y.start, x.start, y.stop - 1, x.stop - 1] for y, x in scipy.ndimage.find_objects(labels)
+        [down.start, across.start, down.stop - 1, across.stop - 1]
+        for down, across in scipy.ndimage.find_objects(labels)
     ]
-    runs = runs_of(overlays) if boxes else []
-    return OutlierReport(rows.tolist(), columns.tolist(), treatment, boxes, runs)
+    return OutlierReport(rows, columns, treatment, boxes, runs_of(overlays) if boxes else [])
 
 
 def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
@@ -104,16 +107,13 @@ def without(image: FloatArray, found: OutlierReport) -> FloatArray:
     return repaired
 
 
-def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> FloatArray:
-    """The result with the raw values of the outliers, if they are kept."""
-    if found.treatment == "repair" or found.none:
-        return image
-    kept = image.copy()
-    kept[found.positions] = noisy[found.positions]
-    if found.runs:
-        overlays = mask_of(found.runs, image.shape)
-        kept[overlays] = noisy[overlays]
-    return kept
+def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> None:
+    """Write the raw values of the outliers into the result, if they are kept."""
+    if found.treatment == "keep" and not found.none:
+        image[found.positions] = noisy[found.positions]
+        if found.runs:
+            overlays = mask_of(found.runs, image.shape)
+            image[overlays] = noisy[overlays]
 
 
 def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

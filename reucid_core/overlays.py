@@ -19,6 +19,7 @@ Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Box = tuple[slice, slice]
 
+BAND, LEAST_ROWS = 2**24, 64  # pixels and rows that are looked at together
 LONG = 8  # px, of the longer side of a rectangle
 VALUES = 8  # that are looked at, the most frequent ones
 FULL = 0.95  # share of its bounding box that a rectangle fills, once its holes are filled
@@ -59,12 +60,19 @@ def find_overlays(image: FloatArray) -> Mask:
     Parameters
     ----------
     image : ndarray, shape (m, n)
+        A large one is looked at in bands of rows.
 
     Returns
     -------
     ndarray of bool, shape (m, n)
-        None where they would cover more than a quarter of the image.
+        None where they would cover more than a quarter of the image, or of a band.
     """
+    height = max(LEAST_ROWS, BAND // image.shape[1])
+    starts = range(0, len(image), height)
+    return np.concatenate([_find(image[start : start + height]) for start in starts])
+
+
+def _find(image: FloatArray) -> Mask:
     found = np.zeros(image.shape, dtype=bool)
     for value in _repeated(image):
         same = image == value

@@ -1,6 +1,6 @@
 """From a noisy image to a linear filter of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,13 +16,13 @@ from reucid_core.image import as_working_image
 from reucid_core.noise import NoiseModel
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
-from reucid_core.outliers import denoise_robustly
 from reucid_core.params import DenoiseParams
-from reucid_core.plan import choose_engine
+from reucid_core.plan import Way, choose_way, thriftier
 from reucid_core.report import OutlierReport, Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
 from reucid_core.threads import limited
+from reucid_core.two_scale import denoise_two_scale
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
@@ -30,7 +30,7 @@ SHOWN = 5  # outliers that a warning names
 METHODS = {
     ("paper", "exact"): denoise_exact,
     ("paper", "stacked"): denoise_stacked,
-    ("two-scale", "exact"): denoise_robustly,
+    ("two-scale", "exact"): denoise_two_scale,
 }
 
 
@@ -126,39 +126,36 @@ def denoise(
     """
     params = params or DenoiseParams()
     source = np.asarray(image)
-    task = Task(params, classify, on_stack, Clock())
     with limited(params.threads):
         noisy = as_working_image(source, params.precision)
-        engine, reason = choose_engine(params)
-        try:
-            outcome = METHODS[params.method, engine](noisy, task)
-        except MemoryBudgetError as error:
-            if engine == "stacked" or params.engine != "auto" or params.method == "two-scale":
-                raise
-            engine, reason = "stacked", str(error)
-            outcome = METHODS[params.method, engine](noisy, task)
+        way = choose_way(params, classify)
+        while True:
+            task = Task(replace(params, method=way.method), classify, on_stack, Clock())
+            try:
+                outcome = METHODS[way.method, way.engine](noisy, task)
+                break
+            except MemoryBudgetError as error:
+                other = thriftier(way, params, str(error))
+                if other is None:
+                    raise
+                way = other
     return Result(
         noisy=source,
         image=outcome.image,
         partial_coverage=outcome.coverage,
         eigenpatches=tuple(outcome.eigenpatches),
-        report=report_of(source, noisy, engine, reason, outcome, task),
+        report=report_of(source, noisy, way, outcome, task),
     )
 
 
 def report_of(
-    source: NDArray[Any],
-    noisy: FloatArray,
-    engine: str,
-    reason: str,
-    outcome: Outcome,
-    task: Task,
+    source: NDArray[Any], noisy: FloatArray, way: Way, outcome: Outcome, task: Task
 ) -> Report:
     """The report of a reconstruction."""
     plan = outcome.plan
     return Report(
-        engine=engine,
-        engine_reason=reason,
+        engine=way.engine,
+        engine_reason=way.engine_reason,
         shape=(noisy.shape[0], noisy.shape[1]),
         input_dtype=str(source.dtype),
         precision=str(noisy.dtype),
@@ -175,7 +172,8 @@ def report_of(
         threshold=task.threshold,
         model=getattr(task.classify, "identity", None),
         scan_noise=_scan_noise(task),
-        method=task.params.method,
+        method=way.method,
+        method_reason=way.method_reason,
         noise=outcome.noise,
         spacing=outcome.spacing,
         weights=outcome.weights,
@@ -206,6 +204,10 @@ def _warnings(outcome: Outcome) -> list[str]:
     plan = outcome.plan
     if outcome.noise is not None:
         warnings += _told_of_noise(outcome.noise)
+    if outcome.noise is not None and outcome.stopped_by is not None:
+        warnings.append(
+            "it was stopped at the lattice: what departs from it, as defects do, was not recovered"
+        )
     if outcome.assessment is not None and outcome.assessment.suspicious:
         warnings += outcome.assessment.sentences
     if outcome.outliers is not None:

@@ -105,6 +105,7 @@ class Report:
     model: str | None
     scan_noise: str | None  # the classifier's decision; None by one that has none
     method: str
+    method_reason: str
     noise: NoiseModel | None  # as measured in the image; None with method paper
     spacing: int  # px between neighbouring pixels of a patch
     weights: list[float]  # of the lattice's eigenpatches; empty with method paper
@@ -127,8 +128,8 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every patch of the image is in the result."""
-        return self.stacks_done == self.stacks
+        """Whether every patch of the image is in the result, at every scale."""
+        return self.stopped_by is None
 
     def to_dict(self) -> dict[str, Any]:
         """As dicts, lists, strings and finite numbers, ready for JSON."""

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from reucid_core.departures import (
     SPOT,
-    columns_of,
+    Columns,
+    LocalVariance,
+    error_of_spot,
     find_departures,
-    local_variance,
     mask_of,
     runs_of,
     spot_deviation,
@@ -62,14 +63,36 @@ def correlated(next_pixel: float) -> Whitening:
     return Whitening(np.ones(1), 1 / np.sqrt(power))
 
 
+COLUMNS = Columns.of(LATTICE, None)
+
+
+def departures(
+    residual: np.ndarray, whitening: Whitening, tested: np.ndarray | None = None
+) -> np.ndarray:
+    return find_departures(
+        residual,
+        whitening.whiten(residual),
+        LATTICE,
+        np.ones(SHAPE),
+        patterns() if tested is None else tested,
+        COLUMNS,
+        error_of_spot(whitening, SHAPE, SPOT),
+    )
+
+
+def deviation(residual: np.ndarray, whitening: Whitening, sigma: float) -> np.ndarray:
+    error = error_of_spot(whitening, SHAPE, sigma)
+    return spot_deviation(whitening.whiten(residual), np.ones(SHAPE), sigma, error)
+
+
 @pytest.mark.parametrize("next_pixel", [0.0, 0.5])
 def test_false_alarms_are_as_rare_as_stated(next_pixel: float) -> None:
     """One column in a hundred, and next to none between them."""
     whitening = correlated(next_pixel)
-    columns = columns_of(LATTICE, SPOT)
+    columns = COLUMNS.at(LATTICE)
     alarms = between = 0
     for seed in range(8):
-        mask = find_departures(noise(seed), LATTICE, whitening, patterns())
+        mask = departures(noise(seed), whitening)
         found, number = scipy.ndimage.label(mask)
         alarms += number
         between += number - len(np.unique(found[columns & mask]))
@@ -82,22 +105,22 @@ def test_false_alarms_are_as_rare_as_stated(next_pixel: float) -> None:
 @pytest.mark.parametrize("sigma", [2.5, 4.0])
 def test_deviations_of_noise_have_unit_variance(next_pixel: float, sigma: float) -> None:
     whitening = correlated(next_pixel)
-    deviation = spot_deviation(noise(5), np.ones(SHAPE), whitening, sigma)[15:-15, 15:-15]
-    assert deviation.std() == pytest.approx(1, abs=0.12)
+    found = deviation(noise(5), whitening, sigma)[15:-15, 15:-15]
+    assert found.std() == pytest.approx(1, abs=0.12)
 
 
 def test_a_spot_is_weighed_as_the_best_linear_test_would() -> None:
     """Its deviation is the root of its energy in the whitened image."""
     whitening = correlated(0.5)
     change = whitening.whiten(0.3 * spot(100, 90, sigma=2.5))
-    deviation = spot_deviation(change, np.ones(SHAPE), whitening, 2.5)
-    assert deviation[100, 90] == pytest.approx(np.linalg.norm(change), rel=0.01)
+    found = deviation(change, whitening, 2.5)
+    assert found[100, 90] == pytest.approx(np.linalg.norm(change), rel=0.01)
 
 
 @pytest.mark.parametrize("change", [-0.8, 0.8])
 def test_a_column_that_is_dimmer_or_brighter_is_found_where_it_is(change: float) -> None:
     residual = noise(1) + change * 3 * spot(100, 100)
-    mask = find_departures(residual, LATTICE, correlated(0), patterns())
+    mask = departures(residual, correlated(0))
     assert mask[100, 100]
     assert mask[104, 100]
     assert mask.mean() < 0.02
@@ -108,29 +131,29 @@ def test_a_column_is_found_that_between_columns_would_not_be() -> None:
     at, between = spot(100, 100, sigma=2.5), spot(105, 105, sigma=2.5)
     for place, expected in ((at, True), (between, False)):
         change = 3.3 * place / np.linalg.norm(place)
-        mask = find_departures(change, LATTICE, correlated(0), patterns()[:1])
+        mask = departures(change, correlated(0), patterns()[:1])
         assert mask.any() == expected
 
 
 def test_neither_input_is_changed() -> None:
-    residual, estimate = noise(2), LATTICE.copy()
+    residual, lattice = noise(2), LATTICE.copy()
     before = residual.copy()
-    find_departures(residual, estimate, correlated(0.5), patterns())
-    local_variance(residual, estimate)
+    departures(residual, correlated(0.5))
+    LocalVariance.of(residual, lattice)
     np.testing.assert_array_equal(residual, before)
-    np.testing.assert_array_equal(estimate, LATTICE)
+    np.testing.assert_array_equal(lattice, LATTICE)
 
 
 @pytest.mark.parametrize("estimate", [np.zeros(SHAPE), np.full(SHAPE, 7.0)])
 def test_what_is_flat_has_no_columns(estimate: np.ndarray) -> None:
-    assert not columns_of(estimate, SPOT).any()
+    assert not Columns.of(estimate, None).at(estimate).any()
 
 
 def test_variance_by_intensity() -> None:
     """Counting noise: its variance is proportional to the intensity."""
     estimate = 1 + LATTICE
     expected = estimate / estimate.mean()
-    found = local_variance(noise(3) * np.sqrt(expected), estimate)
+    found = LocalVariance.of(noise(3) * np.sqrt(expected), estimate).at(estimate)
     assert found.mean() == pytest.approx(1)
     middle = (estimate > np.quantile(estimate, 0.1)) & (estimate < np.quantile(estimate, 0.9))
     np.testing.assert_allclose(found[middle], expected[middle], rtol=0.15)
@@ -138,8 +161,8 @@ def test_variance_by_intensity() -> None:
 
 @pytest.mark.parametrize("estimate", [LATTICE, np.zeros(SHAPE), np.full(SHAPE, 7.0)])
 def test_variance_of_noise_that_does_not_depend_on_it(estimate: np.ndarray) -> None:
-    np.testing.assert_array_equal(local_variance(noise(4), estimate), np.ones(SHAPE))
+    np.testing.assert_array_equal(LocalVariance.of(noise(4), estimate).at(estimate), 1)
 
 
 def test_variance_of_no_residual_at_all() -> None:
-    np.testing.assert_array_equal(local_variance(np.zeros(SHAPE), LATTICE), np.ones(SHAPE))
+    assert LocalVariance.of(np.zeros(SHAPE), LATTICE) == LocalVariance()

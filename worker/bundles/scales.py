@@ -25,14 +25,15 @@ def check_scales(report: Report) -> None:
         )
     if report.outliers is not None:
         _check_outliers(report.outliers, report.shape)
-    if report.recovery is None:
-        if report.weights:
-            raise Refuted("report.json gives weights of a scale that it does not tell of")
-        return
     if report.noise is None or report.noise.kind == "none":
-        raise Refuted("report.json tells of two scales and of no noise")
+        if report.recovery is not None or report.weights:
+            raise Refuted("report.json tells of two scales and of no noise")
+        return
     _check_weights(report)
-    _check_recovery(report.recovery, report.shape)
+    if report.recovery is not None:
+        _check_recovery(report.recovery, report.shape)
+    elif report.stopped_by is None:
+        raise Refuted("report.json tells of no second scale, and of nothing that stopped it")
 
 
 def _check_noise(noise: NoiseModel, shape: tuple[int, int]) -> None:
