@@ -107,7 +107,7 @@ def bridged(image: FloatArray, unknown: Mask) -> FloatArray:
     noise = float(np.median(np.abs(spectrum) ** 2)) / np.log(2)
     least = noise * np.log(area.size / FALSE_PEAK)
     highest = float(np.square(np.abs(spectrum)).max())
-    if highest > least:
+    if highest > least > 0:
         for bound in np.geomspace(highest, least, STEPS + 1)[1:]:
             spectrum[np.abs(spectrum) ** 2 < bound] = 0
             area[gap] = (level + scipy.fft.irfft2(spectrum, s=area.shape))[gap]
@@ -147,6 +147,8 @@ def _repeated(image: FloatArray) -> list[float]:
     starts = np.concatenate(
         [image[:, : rows.shape[1]][rows], image.T[:, : columns.shape[1]][columns]]
     )
+    if starts.size > 2 * MOST * image.size:  # both directions: then the image is made of them
+        return []
     values, counts = np.unique(starts, return_counts=True)
     return [float(value) for value in values[np.argsort(-counts, kind="stable")][:VALUES]]
 

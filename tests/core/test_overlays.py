@@ -127,7 +127,10 @@ def test_atoms_that_saturate_are_none() -> None:
     assert not find_overlays(np.clip(np.rint(image), 0, 255)).any()
 
 
-@pytest.mark.parametrize("image", [np.zeros(SHAPE), np.full((3, 3), 7.0), np.eye(12)])
+ROWS = np.repeat(np.arange(60.0)[:, None], 50, axis=1)
+
+
+@pytest.mark.parametrize("image", [np.zeros(SHAPE), np.full((3, 3), 7.0), np.eye(12), ROWS])
 def test_plain_images_have_none(image: NDArray[np.float64]) -> None:
     assert not find_overlays(image).any()
 
