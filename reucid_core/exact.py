@@ -42,7 +42,7 @@ class Transform:
     correlation: FloatArray  # (lags + 1, at least 2 lags + 1), circular, not normalised
     torus: tuple[int, int]  # (M, N), of the field of zeros
     seeds: FloatArray  # float64, (lags + 1, N), the correlation on that torus
-    spectrum: Spectrum | None  # (M, N // 2 + 1), without mean, if of fast sides
+    spectrum: Spectrum | None  # (M, N // 2 + 1), of the deviation, if of fast sides
 
     @classmethod
     def of(
@@ -66,8 +66,7 @@ class Transform:
         threads : int, optional
             Threads of the FFT.
         precision : numpy.float32 or numpy.float64
-            Of the transforms, if not in bands; in single precision the correlation is good to 1e-6
-            of its value at lag 0.
+            Of the spectrum that is kept for filters; the correlation is in double precision.
         """
         m, n = image.shape
         lags = m - 1 if lags is None else lags
@@ -75,11 +74,12 @@ class Transform:
         if height is not None and height < m:
             correlation = _correlation_in_bands(image, mean, lags, height, threads)
             return cls(image, mean, correlation, (m, n), correlation, None)
-        deviation = image - np.asarray(mean, precision)
+        deviation = image - np.float64(mean)
         # Where lags are long, the seams that zeros have to be closed at exceed the image.
         torus = fast_shape((m, n)) if 2 * lags < min(m, n) else (m, n)
         spectrum = scipy.fft.rfft2(deviation, s=torus, workers=threads)
         seeds = correlation_of(spectrum, torus[1], lags, threads=threads)
+        spectrum = spectrum.astype(np.result_type(precision, np.complex64), copy=False)
         if torus != (m, n):
             closed = close_seams(seeds, deviation, lags, threads=threads)
             return cls(image, mean, closed, torus, seeds, spectrum)

@@ -144,7 +144,7 @@ def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task
 
 def _candidates(sample: Sequence[Grids], psf_size: int) -> list[tuple[int, int]]:
     """Patch sizes and spacings that fit: at the probe's scale, between, at the lattice's."""
-    coarse = (COARSE, 2) if all(_fits_half_band(grids.image) for grids in sample) else (FINE, 1)
+    coarse = (COARSE, 2) if all(_fits_half_band(grids) for grids in sample) else (FINE, 1)
     wanted = [*((p, 1) for p in sorted({psf_size, *MIDDLE_SIZES})), coarse]
     most = min(sample[0].image.shape) // SHARE_OF_SIDE
     return [(p, spacing) for p, spacing in wanted if p * spacing <= most] or [(psf_size, 1)]
@@ -212,12 +212,14 @@ def _squared_residual(grids: Grids, lattice: Lattice) -> float:
     return float(np.vdot(residual, residual))
 
 
-def _fits_half_band(whitened: FloatArray) -> bool:
+def _fits_half_band(grids: Grids) -> bool:
     """Whether all peaks of the spectrum lie below half of the highest frequency."""
+    whitened = grids.image
     window = np.outer(*(np.hanning(length) for length in whitened.shape))
     centred = (whitened - whitened.mean(dtype=np.float64)) * window
     shape = fast_shape(whitened.shape)
-    power = np.abs(scipy.fft.rfft2(centred.astype(np.float32), s=shape)) ** 2
+    single = centred.astype(np.float32)  # as in white noise even 1e-4 would not matter
+    power = np.abs(scipy.fft.rfft2(single, s=shape, workers=grids.threads)) ** 2
     power /= float(np.square(window).sum())
     ky = np.abs(scipy.fft.fftfreq(shape[0]))[:, None]
     kx = scipy.fft.rfftfreq(shape[1])

@@ -65,6 +65,7 @@ def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: T
     if isinstance(scales, Outcome):  # no noise can be told
         unchanged = frames[number].copy()
         put_back(unchanged, frames.raw(number), outliers)
+        _show(2, unchanged, scales.verdicts[0], task)
         return replace(scales, image=unchanged, outliers=outliers)
     lattice, details = scales.lattice, scales.details
     grids = scales.whitened.take(number)
@@ -164,7 +165,7 @@ def _show(scale: int, image: FloatArray, verdict: StackReport, task: Task) -> bo
         return None
     view = image.view()
     view.flags.writeable = False
-    return task.on_stack(Progress(scale, SCALES, view, None, verdict))
+    return task.on_stack(Progress(scale, SCALES, view, None, verdict, "scales"))
 
 
 def _assess(residual: FloatArray, scales: Scales, recovery: RecoveryReport | None) -> Assessment:

@@ -56,10 +56,12 @@ class Strict(BaseModel):
 class Params(Strict):
     """Parameters of a denoising; every one may be left out."""
 
-    method: Literal["two-scale", "paper"] = Field(
-        "paper",
-        description="`paper`: as published, for white noise; `two-scale`: the noise is measured in "
-        "the image, the lattice is found in large patches and what departs from it in small ones.",
+    method: Literal["auto", "two-scale", "paper"] = Field(
+        "auto",
+        description="`two-scale`: the noise is measured in the image, the lattice is found in "
+        "large patches and what departs from it in small ones; `paper`: as published, for white "
+        "noise; `auto`: `two-scale` unless engine `stacked`, `stacks`, `components` or `model` are "
+        "stated, which only `paper` has. The report's `method` and `method_reason` say which.",
     )
     engine: Literal["auto", "exact", "stacked"] = Field(
         "auto",
@@ -69,15 +71,20 @@ class Params(Strict):
     patch_size: int | None = Field(
         None,
         ge=MIN_PATCH_SIZE,
-        description="Side of a patch in px, odd; by default the diameter of the point-spread "
-        "function, found in the image's autocorrelation.",
+        description="Side of a patch in px, odd; by default the one of least estimated error, or "
+        "with method `paper` the diameter of the point-spread function.",
         examples=[11],
     )
     stacks: int | None = Field(
-        None, ge=1, description="Number of patch stacks; by default as few as the memory allows."
+        None,
+        ge=1,
+        description="Number of patch stacks, of method `paper`; by default as few as the memory "
+        "allows.",
     )
     components: int | None = Field(
-        None, ge=1, description="Eigenpatches per stack offered to the classifier."
+        None,
+        ge=1,
+        description="Eigenpatches per stack offered to the classifier, of method `paper`.",
     )
     threshold: float | None = Field(
         None,
@@ -96,13 +103,15 @@ class Params(Strict):
         None,
         ge=0,
         le=MAX_DEADLINE,
-        description="Seconds after which no further stack is begun.",
+        description="Seconds after which no further stack is begun; with two scales, after which "
+        "what departs from the lattice is not looked for any more.",
     )
 
     model: ShortText | None = Field(
         None,
-        description="Classifier, by its name in `GET /v1/models`; by default the one that "
-        "is marked as default there. None with method `two-scale`.",
+        description="Classifier, by its name in `GET /v1/models`, all of which are for method "
+        "`paper`; by default the one that is marked as default there. With `two-scale` the rule "
+        "of the noise floor judges.",
         examples=["paper"],
     )
     scan_axis: Literal["auto", "x", "y"] = Field(
@@ -131,8 +140,8 @@ class Params(Strict):
     )
     frames: Literal["each", "joint"] = Field(
         "each",
-        description="Of a stack: `each` frame by its own eigenpatches, or `joint`: one Gram "
-        "matrix, patch size and verdict for all frames (engine `exact` only).",
+        description="Of a stack: `each` frame by its own eigenpatches, or `joint`: one noise "
+        "model, Gram matrix, patch size and verdict for all frames (engine `exact` only).",
     )
 
     def of_job(self) -> JobParams:
@@ -284,7 +293,9 @@ class JobSummary(BaseModel):
     state: State
     stage: Stage | None = Field(description="What a running job is doing.")
     progress: float = Field(ge=0, le=1)
-    stacks_done: int = Field(description="Patch stacks of an image; frames of a stack of images.")
+    stacks_done: int = Field(
+        description="Patch stacks or scales of an image; frames of a stack of images."
+    )
     stacks: int | None = Field(description="How many there are in all.")
     eta_s: float | None = Field(description="Seconds until a running job is done, estimated.")
     queue_position: int | None = Field(description="0 is next; null when not queued.")

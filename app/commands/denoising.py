@@ -60,7 +60,7 @@ def denoise(
     signal: SignalOption = None,
     frame: FrameOption = None,
     frames: FramesOption = "each",
-    method: MethodOption = "paper",
+    method: MethodOption = "auto",
     engine: EngineOption = "auto",
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",

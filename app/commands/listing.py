@@ -67,16 +67,17 @@ def summary(report: dict[str, Any]) -> str:
     kept = sorted(sum(map(sum, _kept(each))) for each in reports)
     sizes = sorted({each["patch_size"] for each in reports})
     first = reports[0]
+    method = first["method"] + ("" if first["method_reason"] == "stated" else " (auto)")
     if is_of_stack(report):
         return (
-            f"{report['frames_done']} of {report['shape'][0]} frames ({report['frames']}), patch "
-            f"size {_range(sizes)} px, kept {_range(kept)} of {first['components']} eigenpatches, "
+            f"{method}, {report['frames_done']} of {report['shape'][0]} frames "
+            f"({report['frames']}), patch size {_range(sizes)} px, kept {_range(kept)} of {first['components']} eigenpatches, "
             f"{sum(report['seconds'].values()):.2f} s"
         )
     apart = f", {first['spacing']} px apart" if first["spacing"] > 1 else ""
     each_stack = " + ".join(str(sum(stack)) for stack in _kept(first))
     return (
-        f"patch size {first['patch_size']} px ({first['patch_size_origin']}{apart}), "
+        f"{method}, patch size {first['patch_size']} px ({first['patch_size_origin']}{apart}), "
         f"{first['stacks']} stack(s), kept {each_stack} of {first['components']} eigenpatches, "
         f"{sum(first['seconds'].values()):.2f} s"
     )
