@@ -11,6 +11,8 @@ from reucid_core.noise import NoiseModel
 from reucid_core.params import Outliers
 from reucid_core.psf import Origin
 
+NO_NOISE = "no noise could be measured: the image is returned as it is"
+
 StoppedBy = Literal["request", "deadline"]
 
 
@@ -134,9 +136,14 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """As dicts, lists, strings and finite numbers, ready for JSON."""
         told = asdict(self) | {"complete": self.complete}
+        return told | {"verdict": self.verdict}
+
+    @property
+    def verdict(self) -> list[str]:
+        """What the result says of itself, in sentences; none if it was stopped early."""
         if self.assessment is not None:
-            told["assessment"]["sentences"] = self.assessment.sentences
-        return told
+            return self.assessment.sentences
+        return [NO_NOISE] if self.noise is not None and self.noise.kind == "none" else []
 
 
 @cache

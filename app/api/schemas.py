@@ -1,6 +1,7 @@
 """What the API takes and gives, flat enough to generate clients from."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -341,6 +342,27 @@ class Job(JobSummary):
     metadata: dict[str, Any]
 
 
+class Verdict(BaseModel):
+    """What a result says of itself, without a truth."""
+
+    model_config = example("Verdict")
+
+    suspicious: bool = Field(
+        description="Whether it should not be used without a look: hardly any noise was removed, "
+        "its residual holds structure, or detail was lost."
+    )
+    sentences: list[str] = Field(
+        description="The doubts first. Of a stack, each says of how many frames it is true."
+    )
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> "Verdict":
+        """As a report tells."""
+        doubted = set(report["warnings"])
+        sentences = list(report["verdict"])
+        return cls(suspicious=not doubted.isdisjoint(sentences), sentences=sentences)
+
+
 class ImageList(BaseModel):
     """A page of images, newest first."""
 
@@ -477,5 +499,5 @@ def _eta(record: JobRecord, now: float) -> float | None:
 def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
     images = ("result", "residual", "coverage", "departures", "interim", "eigenpatches.png")
-    parts = ("events", *images, "report", "provenance", "bundle.zip")
+    parts = ("events", *images, "verdict", "report", "provenance", "bundle.zip")
     return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}

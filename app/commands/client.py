@@ -130,6 +130,13 @@ class Client:
         files.append(self.fetch(job_id, "eigenpatches.png", folder / "eigenpatches.png"))
         return files
 
+    def verdict(self, job_id: str) -> list[str]:
+        """What the result of a succeeded job says of itself, in sentences."""
+        sentences: list[str] = self._request("GET", f"/v1/jobs/{job_id}/verdict").json()[
+            "sentences"
+        ]
+        return sentences
+
     def ready(self) -> bool:
         """Whether the server takes jobs and has a worker for them."""
         try:

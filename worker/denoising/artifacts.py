@@ -145,7 +145,6 @@ class ResultFiles:
         told = {"input": self._chosen.to_dict(), "parameters": self._params.to_json()}
         if self._noisy.ndim == 2:
             return self._reports[0] | told
-        warnings = Counter(text for report in self._reports for text in report["warnings"])
         return told | {
             "shape": list(self._noisy.shape),
             "frames": self._params.selection.frames,
@@ -153,9 +152,15 @@ class ResultFiles:
             "complete": self.done == self.frames,
             "stopped_by": stopped_by if self.done < self.frames else None,
             "seconds": _summed([report["seconds"] for report in self._reports]),
-            "warnings": [f"{n} of {self.done} frames: {text}" for text, n in warnings.items()],
+            "warnings": self._counted("warnings"),
+            "verdict": self._counted("verdict"),
             "frame_reports": [{"frame": n} | report for n, report in enumerate(self._reports)],
         }
+
+    def _counted(self, name: str) -> list[str]:
+        """What the frames' reports say, and how many of them."""
+        told = Counter(text for report in self._reports for text in report[name])
+        return [f"{n} of {self.done} frames: {text}" for text, n in told.items()]
 
 
 def _summed(seconds: list[dict[str, float]]) -> dict[str, float]:

@@ -19,7 +19,7 @@ from app.api.renditions import (
     render_provenance,
     send_picture,
 )
-from app.api.schemas import Signal
+from app.api.schemas import Signal, Verdict
 from app.api.wishes import LAST_FRAME, AcceptHeader, InterimWish, ResultWish, Wish, WishDep
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.files import sends
@@ -155,6 +155,12 @@ async def interim(
 def metadata(job: JobDep, services: ServicesDep) -> Signal:
     """What is known of the signal that the job is about: calibration, microscope, metadata."""
     return Signal.of(chosen_signal(services, job).info)
+
+
+@router.get("/verdict", responses=problems(404, 409, 410, 422, 500))
+def verdict(job: JobDep, services: ServicesDep) -> Verdict:
+    """How much of the noise is gone, and whether structure went with it, in sentences."""
+    return Verdict.of(read_report(services, job))
 
 
 @router.get(

@@ -137,6 +137,14 @@ def test_departures_are_where_the_report_says(api: httpx.Client, tmp_path: Path)
     assert picture.size == (112, 96)
 
 
+def test_the_verdict_is_what_the_report_says(api: httpx.Client, done: dict[str, Any]) -> None:
+    report = download(api, done, "report").json()
+    verdict = download(api, done, "verdict").json()
+    assert verdict["sentences"] == report["verdict"]
+    assert any("% of the noise is gone" in text for text in verdict["sentences"])
+    assert verdict["suspicious"] == any(text in report["warnings"] for text in report["verdict"])
+
+
 def test_report_lists_every_offered_eigenpatch(api: httpx.Client, done: dict[str, Any]) -> None:
     report = download(api, done, "report").json()
     assert (report["patch_size"], report["stacks"], report["seed"]) == (7, 3, 5)

@@ -131,6 +131,23 @@ def test_departures_are_written_and_fetched(server: str, tmp_path: Path) -> None
     np.testing.assert_array_equal(tifffile.imread(there / "departures.tif"), mapped)
 
 
+@pytest.mark.parametrize("method", ["paper", "two-scale"])
+def test_what_is_wrong_is_said_once(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Noise of which nothing is told from signal: all eigenpatches are kept."""
+    file = tmp_path / "in.npy"
+    np.save(file, np.random.default_rng(1).normal(100, 5, (64, 72)).astype(np.float32))
+    few = ("--patch-size", 3, "--threshold", 0)
+    assert reucid("denoise", file, "-o", tmp_path / "a.npy", "--method", method, *few) == 0
+    said = capsys.readouterr()
+    told = f"{said.out}{said.err}".replace("\n", " ")
+    assert told.count("of the noise is gone") == 1
+    assert (
+        "hardly any could be told from signal" in said.err.replace("\n", " ") or method != "paper"
+    )
+
+
 def test_submit_says_what_the_server_refused(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
