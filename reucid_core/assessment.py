@@ -14,6 +14,7 @@ FALSE_ALARM = 0.01  # probability that the residual of noise alone exceeds the b
 WIDEN = 1.25  # of the bound, for the mean around a peak is estimated (measured)
 AROUND = 15  # frequencies on each side whose mean a peak is compared with
 HARDLY_ANY = 0.5  # of the noise: a result from which less was removed says so
+CLEAR = 4.0  # times the bound: what barely exceeds it does so with the help of noise
 FINEST = 0.9  # of the highest frequency that stands out: from there on detail is the finest
 MIDDLE = 256  # px, side of the part of an image of one scale that is looked at
 BLURRED = 0.7  # of the finest detail's amplitude: a result that keeps less says so
@@ -114,7 +115,7 @@ class Look:
         level = float(np.square(window).sum())  # that of white noise of variance 1
         ky = scipy.fft.fftfreq(residual.shape[0])[:, None]
         frequency = np.hypot(ky, scipy.fft.rfftfreq(residual.shape[1]))
-        clear = power > bound * level
+        clear = power > CLEAR * bound * level
         clear[:2, :2] = clear[-1:, :2] = False
         if not clear.any():
             return cls(height, bound, None, None)
