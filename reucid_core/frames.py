@@ -18,7 +18,7 @@ from reucid_core.image import as_working_image
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Task
 from reucid_core.params import DenoiseParams
-from reucid_core.pipeline import Result, denoise, report_of
+from reucid_core.pipeline import Result, assessed, denoise, report_of
 from reucid_core.plan import Plan, choose_way
 from reucid_core.report import StackReport
 from reucid_core.scales import find_scales
@@ -144,7 +144,7 @@ def _at_one_scale(frames: Sequence[Frame] | NDArray[Any], task: Task) -> Iterato
             noisy = as_working_image(frame, params.precision)
             image = project_and_fuse(noisy, useful, height=height, threads=params.threads)
         task.clock.lap("fuse")
-        yield Outcome(plan, image, None, [eigenpatches], [verdict])
+        yield assessed(Outcome(plan, image, None, [eigenpatches], [verdict]), noisy)
 
 
 def _decide(

@@ -1,14 +1,17 @@
-"""Hot pixels and cosmic spikes: found before anything is measured in the image, and left out of it.
+"""Hot pixels, spikes and what is drawn over an image: found first of all, and left out of it.
 
-One of them outweighs all other patches, so the decomposition would be its own. An image is sampled
-finely enough that a single pixel never stands so far above, or below, all its neighbours; a bright
-atom spreads over several.
+One hot pixel outweighs all other patches, so the decomposition would be its own. An image is
+sampled finely enough that a single pixel never stands so far above, or below, all its neighbours; a
+bright atom spreads over several.
 """
 
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
+from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
+from reucid_core.overlays import bridged, find_overlays
 from reucid_core.params import Outliers
 from reucid_core.report import OutlierReport
 
@@ -33,6 +36,7 @@ def outliers_of(image: FloatArray, treatment: Outliers) -> OutlierReport:
     image : ndarray, shape (m, n), at least 3 x 3 px
     treatment : {"keep", "repair"}
     """
+    overlays = find_overlays(image)
     m, n = image.shape
     height = max(LEAST_ROWS, BAND // n)
     rows, columns = [], []
@@ -42,11 +46,17 @@ def outliers_of(image: FloatArray, treatment: Outliers) -> OutlierReport:
             stop = m
         y, x = np.nonzero(find_outliers(image[first : min(m, stop + 1)])[start - first :])
         inside = y < stop - start
+        inside[inside] &= ~overlays[y[inside] + start, x[inside]]
         rows += (y[inside] + start).tolist()
         columns += x[inside].tolist()
         if stop == m:
             break
-    return OutlierReport(rows, columns, treatment)
+    labels, _ = scipy.ndimage.label(overlays, np.ones((3, 3)))
+    boxes = [
+        [down.start, across.start, down.stop - 1, across.stop - 1]
+        for down, across in scipy.ndimage.find_objects(labels)
+    ]
+    return OutlierReport(rows, columns, treatment, boxes, runs_of(overlays) if boxes else [])
 
 
 def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
@@ -81,28 +91,34 @@ def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
 
 
 def without(image: FloatArray, found: OutlierReport) -> FloatArray:
-    """The image with the median of their neighbours in place of the outliers: a copy."""
-    if not found.rows:
+    """The image with what the neighbours of the outliers hold in their place: a copy."""
+    if found.none:
         return image
+    overlays = mask_of(found.runs, image.shape) if found.runs else None
+    repaired = image.copy() if overlays is None else bridged(image, overlays)
+    if not found.rows:
+        return repaired
     m, n = image.shape
     y, x = (np.array(places)[None] for places in found.positions)
     down, right = np.array(NEIGHBOURS).T[..., None]
     inside = (y + down >= 0) & (y + down < m) & (x + right >= 0) & (x + right < n)
     rows, columns = np.clip(y + down, 0, m - 1), np.clip(x + right, 0, n - 1)
     known = inside & ~np.isin(rows * n + columns, y * n + x)
-    around = np.where(known, image[rows, columns].astype(np.float64), np.nan)
-    values = np.full(len(found.rows), np.median(image[::STEP, ::STEP]), dtype=np.float64)
+    around = np.where(known, repaired[rows, columns].astype(np.float64), np.nan)
+    values = np.full(len(found.rows), np.median(repaired[::STEP, ::STEP]), dtype=np.float64)
     some = known.any(axis=0)
     values[some] = np.nanmedian(around[:, some], axis=0)
-    repaired = image.copy()
     repaired[found.positions] = values
     return repaired
 
 
 def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> None:
     """Write the raw values of the outliers into the result, if they are kept."""
-    if found.treatment == "keep" and found.rows:
+    if found.treatment == "keep" and not found.none:
         image[found.positions] = noisy[found.positions]
+        if found.runs:
+            overlays = mask_of(found.runs, image.shape)
+            image[overlays] = noisy[overlays]
 
 
 def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

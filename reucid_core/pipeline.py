@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reucid_core.assessment import assess_one_scale
 from reucid_core.clock import Clock
 from reucid_core.departures import mask_of
 from reucid_core.eigenpatches import Classify, FloatArray
@@ -18,7 +19,7 @@ from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import Way, choose_way, thriftier
-from reucid_core.report import OutlierReport, Report, library_versions
+from reucid_core.report import NO_NOISE, OutlierReport, Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
 from reucid_core.threads import limited
@@ -139,6 +140,7 @@ def denoise(
                 if other is None:
                     raise
                 way = other
+        outcome = assessed(outcome, noisy)
     return Result(
         noisy=source,
         image=outcome.image,
@@ -146,6 +148,15 @@ def denoise(
         eigenpatches=tuple(outcome.eigenpatches),
         report=report_of(source, noisy, way, outcome, task),
     )
+
+
+def assessed(outcome: Outcome, noisy: FloatArray) -> Outcome:
+    """With an assessment, if it is of one scale and whole."""
+    if outcome.assessment is not None or outcome.noise is not None or outcome.stopped_by:
+        return outcome
+    passed = [verdict.n_kept / outcome.plan.p**2 for verdict in outcome.verdicts]
+    found = assess_one_scale(outcome.image, noisy, sum(passed) / len(passed))
+    return replace(outcome, assessment=found)
 
 
 def report_of(
@@ -208,10 +219,10 @@ def _warnings(outcome: Outcome) -> list[str]:
         warnings.append(
             "it was stopped at the lattice: what departs from it, as defects do, was not recovered"
         )
-    if outcome.assessment is not None and outcome.assessment.suspicious:
-        warnings += outcome.assessment.sentences
-    if outcome.outliers is not None and outcome.outliers.rows:
-        warnings.append(_told_of_outliers(outcome.outliers))
+    if outcome.assessment is not None:
+        warnings += outcome.assessment.doubts
+    if outcome.outliers is not None:
+        warnings += _told_of_outliers(outcome.outliers)
     if plan.patch_size.origin == "none" and outcome.noise is None:
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
@@ -225,19 +236,35 @@ def _warnings(outcome: Outcome) -> list[str]:
     return warnings
 
 
-def _told_of_outliers(found: OutlierReport) -> str:
-    first = ", ".join(f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN])
-    more = ", ..." if len(found.rows) > SHOWN else ""
+def _told_of_outliers(found: OutlierReport) -> list[str]:
+    told = []
     verb = "kept as they are" if found.treatment == "keep" else "repaired"
-    return (
-        f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: {first}{more}"
-    )
+    if found.rows:
+        places = [f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN]]
+        told.append(
+            f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: "
+            + _listed(places, len(found.rows))
+        )
+    if found.boxes:
+        areas = [
+            f"rows {top} to {bottom}, columns {left} to {right}"
+            for top, left, bottom, right in found.boxes[:SHOWN]
+        ]
+        told.append(
+            f"{len(found.boxes)} areas are drawn over the image or missing from it and were "
+            f"{verb}, left out of everything measured: {_listed(areas, len(found.boxes), '; ')}"
+        )
+    return told
+
+
+def _listed(shown: list[str], number: int, separator: str = ", ") -> str:
+    return separator.join(shown if number <= SHOWN else [*shown, "..."])
 
 
 def _told_of_noise(noise: NoiseModel) -> list[str]:
     told = []
     if noise.kind == "none":
-        told.append("no noise could be measured: the image is returned as it is")
+        told.append(NO_NOISE)
     if noise.kind == "separable":
         told.append(
             "the noise is correlated in both directions, as in filtered or resampled images; it is "

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from reucid_core.departures import REACH, LocalVariance, find_departures
+from reucid_core.departures import (
+    MOST_REACH,
+    Columns,
+    LocalVariance,
+    error_of_spot,
+    find_departures,
+)
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.exact import Transform
 from reucid_core.lattice import standing_out
@@ -23,7 +29,6 @@ from reucid_core.whitening import Whitening
 Mask = NDArray[np.bool_]
 
 RECOVERY, PATTERN, PATTERNS = 7, 9, 3  # px, px, and how many patterns are tested
-BACKGROUND = 0.05  # quantile of the lattice that is its background
 MEASURED = 2**20  # pixels of an image in which the variance by intensity is measured
 TOGETHER = 2**16  # patches held at a time
 
@@ -40,11 +45,14 @@ class Details:
         All that were offered.
     verdict : StackReport
         Which of them recover.
+    diameter : int or None
+        Of the point-spread function in px.
     """
 
     patterns: FloatArray
     eigenpatches: FloatArray
     verdict: StackReport
+    diameter: int | None
 
     @property
     def useful(self) -> FloatArray:
@@ -63,7 +71,9 @@ class Details:
         return self.verdict.n_kept / self.patch_size**2
 
 
-def find_details(transforms: Iterable[Transform], side: int, task: Task) -> Details:
+def find_details(
+    transforms: Iterable[Transform], side: int, diameter: int | None, task: Task
+) -> Details:
     """Decompose whitened images at the probe's scale.
 
     Parameters
@@ -71,6 +81,8 @@ def find_details(transforms: Iterable[Transform], side: int, task: Task) -> Deta
     transforms : iterable of Transform
     side : int
         The shorter one of an image, in px.
+    diameter : int or None
+        Of the point-spread function in px.
     task : Task
     """
     sizes = [min(size, side - 1 + side % 2) for size in (PATTERN, RECOVERY)]
@@ -80,6 +92,7 @@ def find_details(transforms: Iterable[Transform], side: int, task: Task) -> Deta
         patterns.eigenpatches[: min(PATTERNS, max(1, clear))],
         decomposition.eigenpatches,
         task.judge(decomposition, stack=2),
+        diameter,
     )
 
 
@@ -87,7 +100,7 @@ def departures_from(
     lattice: FloatArray,
     residual: FloatArray,
     whitening: Whitening,
-    patterns: FloatArray,
+    details: Details,
     height: int | None = None,
 ) -> Mask:
     """Where a whitened image departs from its lattice, shape (m, n).
@@ -97,28 +110,38 @@ def departures_from(
     lattice, residual : ndarray, shape (m, n)
         Whitened.
     whitening : Whitening
-    patterns : ndarray, shape (k, p, p)
+    details : Details
     height : int, optional
         Rows of a band that is looked at, at a time; all by default.
     """
     m, n = lattice.shape
     bands = height is not None and height < m
     # Across the rows a band cannot be coloured by itself.
-    whole = None if bands and whitening.by_row else whitening.colour(lattice)
+    apart = bands and whitening.by_row
+    whole = None if apart else whitening.colour(lattice)
+    twice = None if apart else whitening.whiten(residual)
 
     def intensity(rows: slice) -> FloatArray:
         return whitening.colour(lattice[rows]) if whole is None else whole[rows]
 
     some = slice(None, None, -(-lattice.size // MEASURED))
     line = LocalVariance.of(residual[some], intensity(some))
-    background = float(np.quantile(intensity(some)[::4, ::4], BACKGROUND))
-    level = lattice.dtype.type(whitening.of_constant(background))
+    columns = Columns.of(intensity(some), details.diameter)
+    error = error_of_spot(whitening, lattice.shape, columns.sigma)
     mask = np.empty((m, n), dtype=bool)
-    for rows, window in _windows(m, height or m, REACH):
-        variance = line.at(intensity(window) if line.slope else lattice[:1, :1])
-        found = find_departures(residual[window], lattice[window] - level, variance, patterns)
+    for rows, window in _windows(m, height or m, MOST_REACH):
+        coloured = intensity(window)
+        found = find_departures(
+            residual[window],
+            whitening.whiten(residual[window]) if twice is None else twice[window],
+            coloured,
+            line.at(coloured),
+            details.patterns,
+            columns,
+            error,
+        )
         mask[rows] = found[rows.start - window.start :][: rows.stop - rows.start]
-        del variance, found
+        del coloured, found
     return mask
 
 

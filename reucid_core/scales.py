@@ -87,7 +87,7 @@ def find_scales(frames: Frames, task: Task) -> Scales | Outcome:
     whitened = WhitenedFrames(frames, whitening, lags=lags_needed(psf.size), height=height)
     lattice, patch_size = find_lattice(whitened, psf, task)
     clock.lap("lattice")
-    details = find_details(whitened.transforms(1), min(frames.shape), task)
+    details = find_details(whitened.transforms(1), min(frames.shape), psf.radius, task)
     clock.lap("details")
     plan = Plan(patch_size, 1, "engine", len(lattice.weights))
     return Scales(noise, whitening, whitened, lattice, details, plan, height)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.assessment import WIDEN, Assessment, structure_in
+from reucid_core.assessment import Assessment, Look
 from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.grids import Frames, Grids, tiles
@@ -78,12 +78,12 @@ def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: T
     clock.lap("interim")
     recovery = None
     if stopped_by is None:
-        mask = departures_from(image, residual, scales.whitening, details.patterns, scales.height)
+        mask = departures_from(image, residual, scales.whitening, details, scales.height)
         recover(image, residual, mask, details.useful, scales.height)
         share = np.count_nonzero(mask) / mask.size
         recovery = RecoveryReport(details.patch_size, details.verdict, share, runs_of(mask))
     clock.lap("departures")
-    assessment = _assess(residual, scales, recovery)
+    assessment = _assess(image, residual, scales, recovery)
     del residual
     clock.lap("assess")
     image = scales.whitening.colour(image, out=image)
@@ -168,18 +168,22 @@ def _show(scale: int, image: FloatArray, verdict: StackReport, task: Task) -> bo
     return task.on_stack(Progress(scale, SCALES, view, None, verdict, "scales"))
 
 
-def _assess(residual: FloatArray, scales: Scales, recovery: RecoveryReport | None) -> Assessment:
+def _assess(
+    image: FloatArray, residual: FloatArray, scales: Scales, recovery: RecoveryReport | None
+) -> Assessment:
     """What is left of the noise, and of structure in the residual; of a large one, in parts."""
     lattice = scales.lattice
     # What recovery lets through is of every colour.
     recovered = recovery.share * scales.details.passed * (1 - lattice.passed) if recovery else 0.0
     share = max(lattice.passed_of(scales.noise), np.finfo(np.float64).tiny)
     whole = residual.size <= LOOKED_AT**2
-    parts = [residual] if whole else [residual[t] for t in tiles(residual.shape, LOOKED_AT)]
-    found = [structure_in(part) for part in parts]
+    parts = [(slice(None), slice(None))] if whole else list(tiles(residual.shape, LOOKED_AT))
+    look = Look.together([Look.at(image[part], residual[part]) for part in parts])
     return Assessment(
         noise_removed=1 - lattice.passed - recovered,
         gain=float(-10 * np.log10(share + recovered)),
-        structure=max(height for height, _ in found),
-        bound=max(bound for _, bound in found) + WIDEN * np.log(len(found)),
+        structure=look.structure,
+        bound=look.bound,
+        finest=look.finest,
+        finest_kept=look.finest_kept,
     )

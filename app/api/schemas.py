@@ -1,6 +1,7 @@
 """What the API takes and gives, flat enough to generate clients from."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +45,7 @@ def _utc(moment: Any) -> Any:
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Time = Annotated[datetime, BeforeValidator(_utc)]
+Pair = Annotated[list[float], BeforeValidator(list), Field(min_length=2, max_length=2)]
 
 
 class Strict(BaseModel):
@@ -243,7 +245,7 @@ class ImageSummary(BaseModel):
     format: str
     shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
     dtype: str
-    pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
+    pixel_size: Pair | None = Field(description="Height and width, in `unit`.")
     unit: str | None
     signal_count: int = Field(description="Images in the file; `GET /v1/images/{id}` lists them.")
     default_signal: int | None = Field(
@@ -338,6 +340,27 @@ class Job(JobSummary):
     model_config = example("Job")
 
     metadata: dict[str, Any]
+
+
+class Verdict(BaseModel):
+    """What a result says of itself, without a truth."""
+
+    model_config = example("Verdict")
+
+    suspicious: bool = Field(
+        description="Whether it should not be used without a look: hardly any noise was removed, "
+        "its residual holds structure, or detail was lost."
+    )
+    sentences: list[str] = Field(
+        description="The doubts first. Of a stack, each says of how many frames it is true."
+    )
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> "Verdict":
+        """As a report tells."""
+        doubted = set(report["warnings"])
+        sentences = list(report["verdict"])
+        return cls(suspicious=not doubted.isdisjoint(sentences), sentences=sentences)
 
 
 class ImageList(BaseModel):
@@ -475,6 +498,6 @@ def _eta(record: JobRecord, now: float) -> float | None:
 
 def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
-    images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
-    parts = ("events", *images, "report", "provenance", "bundle.zip")
+    images = ("result", "residual", "coverage", "departures", "interim", "eigenpatches.png")
+    parts = ("events", *images, "verdict", "report", "provenance", "bundle.zip")
     return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}

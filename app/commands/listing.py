@@ -56,9 +56,8 @@ def as_dict(contents: FileInfo) -> dict[str, Any]:
 
 
 def assessed(report: dict[str, Any]) -> list[str]:
-    """What a report says of the result's quality, in sentences; of a stack, of its first frame."""
-    assessment = frame_reports(report)[0]["assessment"]
-    return [] if assessment is None else [f"{text}." for text in assessment["sentences"]]
+    """What a report says of the result's quality beside its warnings, in sentences."""
+    return [text for text in report["verdict"] if text not in report["warnings"]]
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -71,8 +70,8 @@ def summary(report: dict[str, Any]) -> str:
     if is_of_stack(report):
         return (
             f"{method}, {report['frames_done']} of {report['shape'][0]} frames "
-            f"({report['frames']}), patch size {_range(sizes)} px, kept {_range(kept)} of "
-            f"{first['components']} eigenpatches, "
+            f"({report['frames']}), patch size {_range(sizes)} px, "
+            f"kept {_range(kept)} of {first['components']} eigenpatches, "
             f"{sum(report['seconds'].values()):.2f} s"
         )
     apart = f", {first['spacing']} px apart" if first["spacing"] > 1 else ""

@@ -32,6 +32,7 @@ RESULTS = {
     "result.tif": ("The denoised image with its calibration", MEDIA_TYPES["tiff"]),
     "residual.tif": ("The input minus the denoised image", MEDIA_TYPES["tiff"]),
     "coverage.npy": ("How many patches overlap each pixel", MEDIA_TYPES["npy"]),
+    "departures.tif": ("Where the image is not its lattice", MEDIA_TYPES["tiff"]),
     "report.json": ("The eigenpatch classification report", "application/json"),
     "eigenpatches.npz": ("All offered eigenpatches of each stack", "application/zip"),
 }

@@ -70,11 +70,17 @@ def _check_outliers(outliers: OutlierReport, shape: tuple[int, int]) -> None:
     )
     if len(outliers.rows) != len(outliers.columns) or not inside:
         raise Refuted(f"report.json: outliers lie outside of an image of {shape}")
+    if outliers.runs and not _are_of(outliers.runs, shape):
+        raise Refuted("report.json: the areas that were left out are not of this image")
 
 
 def _check_recovery(recovery: RecoveryReport, shape: tuple[int, int]) -> None:
     p, runs = recovery.patch_size, recovery.runs
     if p % 2 == 0 or not 1 <= p <= min(shape):
         raise Refuted(f"report.json: got patches of {p} px in an image of {shape}")
-    if sum(runs) != math.prod(shape) or any(run < 0 for run in runs):
+    if not _are_of(runs, shape):
         raise Refuted("report.json: the map of departures is not one of this image")
+
+
+def _are_of(runs: list[int], shape: tuple[int, int]) -> bool:
+    return sum(runs) == math.prod(shape) and all(run >= 0 for run in runs)
