@@ -40,7 +40,7 @@ def submit(
     signal: SignalOption = None,
     frame: FrameOption = None,
     frames: FramesOption = "each",
-    method: MethodOption = "paper",
+    method: MethodOption = "auto",
     engine: EngineOption = "auto",
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
@@ -99,5 +99,7 @@ def submit(
         if job["state"] != "succeeded":
             error = job["error"] or {"detail": f"the job was {job['state']}", "code": "canceled"}
             raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
+        for sentence in client.verdict(job_id):
+            typer.echo(sentence)
         for path in client.fetch_all(job_id, output_dir) if output_dir else ():
             typer.echo(path)

@@ -117,6 +117,37 @@ def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> N
     ]
 
 
+def test_departures_are_written_and_fetched(server: str, tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:96, :112]
+    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
+    lattice[40:46, 50:56] += 90
+    file, here, there = (tmp_path / name for name in ("in.npy", "here.tif", "there"))
+    np.save(file, np.random.default_rng(3).poisson(lattice).astype(np.uint16))
+    stated = (file, "--method", "two-scale")
+    assert reucid("denoise", *stated, "-o", tmp_path / "a.npy", "--departures", here) == 0
+    assert reucid("submit", *stated, "--server", server, "--wait", "-o", there) == 0
+    mapped = tifffile.imread(here)
+    assert mapped[40:46, 50:56].any()
+    np.testing.assert_array_equal(tifffile.imread(there / "departures.tif"), mapped)
+
+
+@pytest.mark.parametrize("method", ["paper", "two-scale"])
+def test_what_is_wrong_is_said_once(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Noise of which nothing is told from signal: all eigenpatches are kept."""
+    file = tmp_path / "in.npy"
+    np.save(file, np.random.default_rng(1).normal(100, 5, (64, 72)).astype(np.float32))
+    few = ("--patch-size", 3, "--threshold", 0)
+    assert reucid("denoise", file, "-o", tmp_path / "a.npy", "--method", method, *few) == 0
+    said = capsys.readouterr()
+    told = f"{said.out}{said.err}".replace("\n", " ")
+    assert told.count("of the noise is gone") == 1
+    assert (
+        "hardly any could be told from signal" in said.err.replace("\n", " ") or method != "paper"
+    )
+
+
 def test_submit_says_what_the_server_refused(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
