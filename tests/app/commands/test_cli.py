@@ -39,8 +39,16 @@ def test_residual_says_whether_it_is_white(
     noise = np.random.default_rng(2).normal(size=(128, 128))
     stripes = noise + np.sin(2 * np.pi * np.arange(128) / 8)
     for name, image, verdicts in (
-        ("noise", noise, ("whiteness: yes", "lattice peak: none")),
-        ("stripes", stripes, ("whiteness: NO", "STANDS OUT", "period 8.00 px")),
+        (
+            "noise",
+            noise,
+            ("as expected: noise that is white", "whiteness: yes", "lattice peak: none"),
+        ),
+        (
+            "stripes",
+            stripes,
+            ("SUSPICIOUS: it holds structure", "whiteness: NO", "STANDS OUT", "period 8.00 px"),
+        ),
     ):
         np.save(tmp_path / f"{name}.npy", image)
         assert reucid("residual", tmp_path / f"{name}.npy") == 0
