@@ -23,7 +23,8 @@ GAUSSIAN = 1.2533  # standard deviation over mean absolute deviation of a Gaussi
 MOST = 0.002  # share of the pixels of a level; more are no outliers
 FEW = 3  # that may be outliers in any case
 STEP = 4  # px between those that quantiles are taken of
-BAND, LEAST_ROWS = 2**22, 64  # pixels and rows of an image that are looked at together
+BAND, LEAST_ROWS = 2**20, 64  # pixels and rows of an image that are looked at together
+MEASURED = 2**18  # pixels whose deviation from their neighbours' mean is measured
 NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
@@ -72,17 +73,20 @@ def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
     """
     highest, lowest, mean = _around(image)
     height = np.maximum(image - highest, lowest - image)
-    alone = height > ALONE * (height + highest - lowest)
-    deviation = np.abs(image - mean)
-    edges = np.quantile(mean[::STEP, ::STEP], np.linspace(0, 1, LEVELS + 1)[1:-1])
-    level = np.searchsorted(edges, mean)
     found = np.zeros(image.shape, dtype=bool)
+    edges = np.quantile(mean[::STEP, ::STEP], np.linspace(0, 1, LEVELS + 1)[1:-1])
+    # Few pixels stand alone; how far others deviate is measured in a sample.
+    y, x = np.nonzero(height > ALONE * (height + highest - lowest))
+    high, level = height[y, x], np.searchsorted(edges, mean[y, x])
+    some = (slice(None, None, _step(image)),)
+    deviation = np.abs(image[some] - mean[some])
+    levels = np.searchsorted(edges, mean[some])
     for number in range(LEVELS):
-        here = level == number
-        spread = _spread(deviation[here])
-        outside = here & alone & (height > BOUND * spread)
-        if np.count_nonzero(outside) <= max(FEW, MOST * np.count_nonzero(here)):
-            found |= outside
+        here = levels == number
+        outside = (level == number) & (high > BOUND * _spread(deviation[here]))
+        most = MOST * np.count_nonzero(here) * _step(image)
+        if np.count_nonzero(outside) <= max(FEW, most):
+            found[y[outside], x[outside]] = True
     return found
 
 
@@ -94,15 +98,16 @@ def without(image: FloatArray, found: OutlierReport) -> FloatArray:
     repaired = image.copy() if overlays is None else bridged(image, overlays)
     if not found.rows:
         return repaired
-    masked = repaired.astype(np.float64)
-    masked[found.positions] = np.nan
-    padded = np.pad(masked, 1, constant_values=np.nan)
-    around = np.stack(
-        [padded[np.add(found.rows, y + 1), np.add(found.columns, x + 1)] for y, x in NEIGHBOURS]
-    )
-    known = ~np.isnan(around).all(axis=0)
-    values = np.full(len(found.rows), np.median(masked[np.isfinite(masked)]))
-    values[known] = np.nanmedian(around[:, known], axis=0)
+    m, n = image.shape
+    y, x = (np.array(places)[None] for places in found.positions)
+    down, right = np.array(NEIGHBOURS).T[..., None]
+    inside = (y + down >= 0) & (y + down < m) & (x + right >= 0) & (x + right < n)
+    rows, columns = np.clip(y + down, 0, m - 1), np.clip(x + right, 0, n - 1)
+    known = inside & ~np.isin(rows * n + columns, y * n + x)
+    around = np.where(known, repaired[rows, columns].astype(np.float64), np.nan)
+    values = np.full(len(found.rows), np.median(repaired[::STEP, ::STEP]), dtype=np.float64)
+    some = known.any(axis=0)
+    values[some] = np.nanmedian(around[:, some], axis=0)
     repaired[found.positions] = values
     return repaired
 
@@ -127,6 +132,11 @@ def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         np.minimum(lowest, neighbour, out=lowest)
         total += neighbour
     return highest, lowest, total / len(NEIGHBOURS)
+
+
+def _step(image: FloatArray) -> int:
+    """Every which row of an image is measured."""
+    return max(1, image.size // MEASURED)
 
 
 def _spread(deviation: FloatArray) -> float:

@@ -21,7 +21,8 @@ from reucid_core.workload import MIB
 
 NOISE = 2**23  # pixels of several frames in which their noise is measured
 FIXED = 64 * MIB  # Gram matrix and eigenpatches of the largest patches
-WORKING = 16  # numbers for each pixel that is worked on at a time (measured)
+SAMPLES = 128 * MIB  # what is measured in parts of large images
+DOUBLES, NUMBERS = 44, 8  # bytes, and numbers of the image's type, for each pixel (measured)
 LEAST_ROWS, MARGIN = 64, 48  # of a band, and beside it
 
 
@@ -110,12 +111,13 @@ def band_height(shape: tuple[int, ...], itemsize: int, budget: int) -> int | Non
         When not even a band of `LEAST_ROWS` fits.
     """
     m, n = shape
-    if FIXED + WORKING * itemsize * m * n <= budget:
+    each_row = (DOUBLES + NUMBERS * itemsize) * n
+    if FIXED + each_row * m <= budget:
         return None
-    held = FIXED + (itemsize + 1) * m * n  # whitened, and the map of departures
-    rows = (budget - held) // (WORKING * itemsize * n) - 2 * MARGIN
+    held = FIXED + SAMPLES + (itemsize + 1) * m * n  # whitened, and the map of departures
+    rows = (budget - held) // each_row - 2 * MARGIN
     if rows < min(m, LEAST_ROWS):
-        need = held + WORKING * itemsize * n * (LEAST_ROWS + 2 * MARGIN)
+        need = held + each_row * (LEAST_ROWS + 2 * MARGIN)
         raise MemoryBudgetError(
             f"method two-scale needs {need // MIB} MiB for {m} x {n} px, {budget // MIB} MiB may "
             "be used: raise the memory budget, crop the image, or use method paper"
