@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from reucid_core import DenoiseParams, denoise
+from reucid_core import DenoiseParams, ParameterError, denoise, denoise_frames
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.noise import estimate_noise
 from reucid_core.renoising import estimate_bias
@@ -71,3 +71,9 @@ def test_large_patches_gain_by_bias() -> None:
 
 def test_of_few_columns_nothing_is_told() -> None:
     assert estimate_bias(TRUTH[:40, :40], estimate_noise([NOISY[:40, :40]]), None, 1, abs) is None
+
+
+def test_of_joint_frames_it_is_refused() -> None:
+    frames = np.stack([NOISY, NOISY])
+    with pytest.raises(ParameterError, match="frame by frame"):
+        next(denoise_frames(frames, DenoiseParams(bias=True), joint=True))

@@ -125,15 +125,19 @@ def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> N
     ]
 
 
-def test_departures_are_written_and_fetched(server: str, tmp_path: Path) -> None:
+def test_departures_are_written_and_fetched(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows, columns = np.mgrid[:96, :112]
     lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
     lattice[40:46, 50:56] += 90
     file, here, there = (tmp_path / name for name in ("in.npy", "here.tif", "there"))
     np.save(file, np.random.default_rng(3).poisson(lattice).astype(np.uint16))
-    stated = (file, "--method", "two-scale")
+    stated = (file, "--method", "two-scale", "--bias")
     assert reucid("denoise", *stated, "-o", tmp_path / "a.npy", "--departures", here) == 0
+    assert "of small changes in single columns" in capsys.readouterr().out
     assert reucid("submit", *stated, "--server", server, "--wait", "-o", there) == 0
+    assert "of small changes in single columns" in capsys.readouterr().out
     mapped = tifffile.imread(here)
     assert mapped[40:46, 50:56].any()
     np.testing.assert_array_equal(tifffile.imread(there / "departures.tif"), mapped)
