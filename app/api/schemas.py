@@ -121,8 +121,14 @@ class Params(Strict):
     )
     outliers: Literal["keep", "repair"] = Field(
         "keep",
-        description="What hot pixels and spikes, which are left out of the decomposition, hold in "
-        "the result of method `two-scale`: raw values, or what is made of their neighbours.",
+        description="What hot pixels and spikes, bars and text drawn over the image, and rows that "
+        "were lost, all left out of the decomposition, hold in the result of method `two-scale`: "
+        "raw values, or what is made of their neighbours.",
+    )
+    bias: bool = Field(
+        False,
+        description="Whether the verdict tells how much of small changes in single columns is "
+        "kept: found by denoising the result once more, in twice the time.",
     )
     scan_noise: Literal["auto", "keep", "remove"] = Field(
         "auto",
