@@ -17,6 +17,7 @@ from app.api import errors
 from app.api.cache import CLIPPED
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes, LanesMiddleware
 from app.api.rates import RateLimiter
 from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.api.schemas import JobSpec
@@ -65,6 +66,7 @@ fetch `/result`, `/residual`, `/report`.
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a ledger, a store and a queue as set."""
     settings = settings or Settings()
+    lanes = Lanes()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,6 +88,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
                 in_flight=InFlight(redis),
+                lanes=lanes,
             )
             yield
             services.redis.close()
@@ -103,6 +106,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyMiddleware, settings=settings)
     app.add_middleware(AuthorityMiddleware)
     app.add_middleware(AccessMiddleware)
+    app.add_middleware(LanesMiddleware, lanes=lanes)
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
