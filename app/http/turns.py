@@ -1,6 +1,7 @@
 """Places that many share: each has so many at most, and of all who wait each has a turn."""
 
 import asyncio
+import contextlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -76,6 +77,8 @@ class Turns:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._give(name)
+            else:
+                self._forget(name, turn)
             raise
         return Place(self, name)
 
@@ -106,8 +109,15 @@ class Turns:
                 del self._waiting[name]
                 if queue:
                     self._waiting[name] = queue  # at the end of the others
-                if not turn.done():  # else who waited has hung up
+                if not turn.done():  # else who waited is just hanging up
                     self._held[name] += 1
                     turn.set_result(None)
                 return True
         return False
+
+    def _forget(self, name: str, turn: asyncio.Future[None]) -> None:
+        queue = self._waiting.get(name, deque())
+        with contextlib.suppress(ValueError):  # its turn came meanwhile
+            queue.remove(turn)
+        if name in self._waiting and not queue:
+            del self._waiting[name]
