@@ -22,6 +22,12 @@ def keep_few_heaps() -> None:
         _libc.mallopt(M_ARENA_MAX, HEAPS)
 
 
+def give_memory_back() -> None:
+    """Return to the system what this process has freed; the C library keeps much of it."""
+    with contextlib.suppress(AttributeError):  # another C library
+        _libc.malloc_trim(0)
+
+
 def give_way(by: int) -> None:
     """Have other processes go first where the processor is short, from now on and for children."""
     with contextlib.suppress(OSError):

@@ -53,6 +53,14 @@ class Lanes:
         self.refused: Counter[str] = Counter()
         self._known: OrderedDict[bytes, Lane] = OrderedDict()
 
+    def all(self) -> dict[str, Turns]:
+        """The lanes by what is asked for."""
+        return {
+            "requests": self.requests,
+            "uploads": self.uploads,
+            "downloads": self.downloads,
+        }
+
     def of(self, scope: Scope) -> Lane:
         """The lane of a request."""
         key = _shown(Headers(scope=scope))

@@ -1,5 +1,6 @@
 """The web application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -34,6 +35,7 @@ from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
+from worker.kernel import give_memory_back
 from worker.ledger.database import open_database
 from worker.settings import Settings
 from worker.store import Store
@@ -50,6 +52,7 @@ EXPOSED = [
     "Retry-After",
     "X-Request-ID",
 ]
+MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -90,7 +93,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 in_flight=InFlight(redis),
                 lanes=lanes,
             )
+            giving_back = asyncio.create_task(_give_memory_back())
             yield
+            giving_back.cancel()
             services.redis.close()
         database.close()
 
@@ -132,6 +137,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, include_in_schema=False)
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
     return app
+
+
+async def _give_memory_back() -> None:
+    """Again and again: what a burst of requests has needed is of no use afterwards."""
+    while True:
+        await asyncio.sleep(MEMORY_BACK)
+        await run_in_threadpool(give_memory_back)
 
 
 def _with_request_schemas(app: FastAPI) -> dict[str, Any]:

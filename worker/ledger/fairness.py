@@ -23,7 +23,9 @@ AT_ONCE = 500  # ids in one statement
 _QUEUED = jobs.c.state == State.QUEUED
 _PLACE = (jobs.c.turn, jobs.c.serial)
 _PLACES = select(jobs.c.id, jobs.c.priority, *_PLACE)
-_ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(jobs.c.dispatched_at, *_PLACE)
+_ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(
+    jobs.c.dispatched_at, *_PLACE
+)
 _BETWEEN = select(func.count()).where(
     _QUEUED,
     jobs.c.priority == bindparam("priority"),
