@@ -20,6 +20,7 @@ from app.http.bodies import STREAMED
 from app.http.problems import Limit, Problem
 from app.http.turns import CrowdedError, Place, Turns
 
+MOST_WAITING = 256  # of one lane, requests and uploads each
 MOST_KEYS = 4096  # that are remembered
 WORTH_A_TURN = 2**18  # bytes of an answer
 HEALTH = ("/livez", "/readyz")  # a server that refuses these is taken for dead
@@ -47,8 +48,8 @@ class Lanes:
     """The lanes of one API process."""
 
     def __init__(self) -> None:
-        self.requests = Turns(places=24, of_one=4, most_waiting=256)
-        self.uploads = Turns(places=64, of_one=8, most_waiting=64)
+        self.requests = Turns(places=24, of_one=4, most_waiting=MOST_WAITING)
+        self.uploads = Turns(places=64, of_one=8, most_waiting=MOST_WAITING)
         self.downloads = Turns(places=64, of_one=8, most_waiting=2**20)
         self.refused: Counter[str] = Counter()
         self._known: OrderedDict[bytes, Lane] = OrderedDict()

@@ -50,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         figures = _measure(Path(folder) / "data", options)
     for name, value in figures.items():
-        print(f"{name:<44} {value}", flush=True)
+        print(f"{name:<44} {value}", flush=True)  # noqa: T201
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1))
     sys.exit(1 if figures["broken promises"] else 0)

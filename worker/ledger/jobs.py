@@ -146,21 +146,8 @@ class Jobs:
 
     def used(self, owner: str) -> int:
         """Bytes that the files of an owner's images and jobs take."""
-        inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
-        own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
-        results = (
-            select(func.sum(artifacts.c.size))
-            .join(jobs, jobs.c.id == artifacts.c.job_id)
-            .where(*own)
-        )
-        interims = (
-            select(func.sum(events.c.data["size"].as_float()))
-            .join(jobs, jobs.c.id == events.c.job_id)
-            .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
-        )
         with self._database.reading() as connection:
-            sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
-            return sum(int(each or 0) for each in sums)
+            return used(connection, owner)
 
     def of_owner(self, owner: str) -> tuple[list[str], list[str]]:
         """The ids of an owner's images and jobs whose files are there."""
@@ -284,6 +271,22 @@ _ARTIFACTS = (
 def batched(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
     """Some at a time, as a statement may have only so many values."""
     return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def used(connection: Connection, owner: str) -> int:
+    """Bytes that the files of an owner's images and jobs take."""
+    inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
+    own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
+    results = (
+        select(func.sum(artifacts.c.size)).join(jobs, jobs.c.id == artifacts.c.job_id).where(*own)
+    )
+    interims = (
+        select(func.sum(events.c.data["size"].as_float()))
+        .join(jobs, jobs.c.id == events.c.job_id)
+        .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
+    )
+    sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
+    return sum(int(each or 0) for each in sums)
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:

@@ -135,6 +135,16 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+# Space that uploads on their way have been promised; see worker.ledger.reservations.
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
 # What was here and expired: an answer for whoever still has its id.
 tombstones = Table(
     "tombstones",
