@@ -11,6 +11,7 @@ from redis import Redis
 from app.api.drawing import Easel
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes
 from app.api.rates import RateLimiter
 from app.http.turns import Turns
 from worker.denoising.model_files import Models
@@ -35,6 +36,7 @@ class Services:
     wakes: Wakes
     rates: RateLimiter
     in_flight: InFlight
+    lanes: Lanes
     easel: Easel = field(default_factory=Easel)
     # Of one owner, never all; how many wait is bounded by what they have sent to the disk.
     decoding: Turns = field(

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from worker.denoising.reports import has_departures
 from worker.formats.text import printable
 
 MOST_LOST = 30  # polls in a row, a second apart, that may fail while a job is followed
@@ -18,6 +19,7 @@ PARTS = {  # of a job, by the names they are saved under
     "result.tif": "result",
     "residual.tif": "residual",
     "coverage.tif": "coverage",
+    "departures.tif": "departures",
     "report.json": "report",
     "eigenpatches.png": "eigenpatches.png",
 }
@@ -119,17 +121,29 @@ class Client:
             temporary.unlink(missing_ok=True)
 
     def fetch_all(self, job_id: str, folder: Path, prefix: str = "") -> list[Path]:
-        """Download result, residual, coverage, interim results, report and eigenpatches.
+        """Download all images of a job, the interim ones too, its report and eigenpatches.
 
         `prefix` goes before each of `PARTS`, and before `interim-0001.tif` and so on.
         """
         stacks = int(self.job(job_id)["stacks_done"])
-        parts = [(part, name) for name, part in PARTS.items()]
+        report = self._request("GET", f"/v1/jobs/{job_id}/report").json()
+        parts = [
+            (part, name)
+            for name, part in PARTS.items()
+            if part != "departures" or has_departures(report)
+        ]
         parts += [(f"interim/{n}", f"interim-{n:04d}.tif") for n in range(1, stacks + 1)]
         return [
             self.fetch(job_id, part, folder / f"{prefix}{name}", **_query(name))
             for part, name in parts
         ]
+
+    def verdict(self, job_id: str) -> list[str]:
+        """What the result of a succeeded job says of itself, in sentences."""
+        sentences: list[str] = self._request("GET", f"/v1/jobs/{job_id}/verdict").json()[
+            "sentences"
+        ]
+        return sentences
 
     def ready(self) -> bool:
         """Whether the server takes jobs and has a worker for them."""

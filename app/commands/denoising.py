@@ -97,7 +97,14 @@ def _denoise_one(
 ) -> None:
     from worker.local.targets import Targets
 
-    targets = Targets(output, writing.residual, writing.report, writing.bundle, writing.interim_dir)
+    targets = Targets(
+        output,
+        residual=writing.residual,
+        departures=writing.departures,
+        report=writing.report,
+        bundle=writing.bundle,
+        interims=writing.interim_dir,
+    )
     form = form_of(writing)
     _check(file, targets, overwrite=overwrite)
 

@@ -14,6 +14,7 @@ import typer
 
 from app.commands import (
     bundles,
+    comparison,
     denoising,
     inspection,
     keys,
@@ -36,7 +37,13 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(laboratory.survey, name="survey")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
-    *(denoising.denoise, watching.watch, inspection.inspect, inspection.residual),
+    *(
+        denoising.denoise,
+        watching.watch,
+        inspection.inspect,
+        inspection.residual,
+        comparison.compare,
+    ),
     *(submission.submit, bundles.bundle, bundles.verify),
 ):
     app.command()(command)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 # As the core and the formats have them, which would take long to import here.
-Method = Literal["paper", "two-scale"]
+Method = Literal["auto", "two-scale", "paper"]
 Engine = Literal["auto", "exact", "stacked"]
 FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
@@ -71,10 +71,11 @@ class Denoising:
         Method,
         typer.Option(
             "--method",
-            help="paper: as published, for white noise; two-scale: the noise is measured in the "
-            "image, the lattice found in large patches and its defects in small ones.",
+            help="two-scale: the noise is measured in the image, the lattice found in large "
+            "patches and its defects in small ones; paper: as published, for white noise; auto: two-scale "
+            "unless engine stacked, stacks, components or a model are stated.",
         ),
-    ] = "paper"
+    ] = "auto"
     engine: Annotated[Engine, typer.Option("--engine", help="How the result is computed.")] = "auto"
     stacks: Annotated[
         Any,
@@ -83,7 +84,7 @@ class Denoising:
             metavar="auto|N",
             parser=_number_or_auto("--stacks"),
             show_default="auto",
-            help="Number of patch stacks; auto: as few as the memory allows.",
+            help="Number of patch stacks, of method paper; auto: as few as the memory allows.",
         ),
     ] = None
     patch_size: Annotated[
@@ -93,12 +94,17 @@ class Denoising:
             metavar="auto|P",
             parser=_number_or_auto("--patch-size"),
             show_default="auto",
-            help="Side of a patch in px, odd; auto: the diameter of the point-spread function.",
+            help="Side of a patch in px, odd; auto: by least estimated error, or with paper the "
+            "diameter of the point-spread function.",
         ),
     ] = None
     components: Annotated[
         int | None,
-        typer.Option("--components", metavar="N", help="Eigenpatches offered to the classifier."),
+        typer.Option(
+            "--components",
+            metavar="N",
+            help="Eigenpatches offered to the classifier, of method paper.",
+        ),
     ] = None
     threshold: Annotated[
         float | None,
@@ -119,9 +125,16 @@ class Denoising:
         Outliers,
         typer.Option(
             "--outliers",
-            help="What hot pixels hold in the result of two-scale: raw values, or not.",
+            help="What hot pixels, burnt-in bars and lost rows hold in the result of two-scale: "
+            "raw values, or not.",
         ),
     ] = "keep"
+    bias: Annotated[
+        bool,
+        typer.Option(
+            "--bias", help="Also tell what is kept of small changes in columns; twice the time."
+        ),
+    ] = False
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")] = 0
 
     def parameters(self) -> dict[str, Any]:
@@ -136,6 +149,13 @@ class Writing:
     residual: Annotated[
         Path | None,
         typer.Option("--residual", help="Also write input minus output; of many files, a folder."),
+    ] = None
+    departures: Annotated[
+        Path | None,
+        typer.Option(
+            "--departures",
+            help="Also write where the image is not its lattice (two-scale); of many, a folder.",
+        ),
     ] = None
     report: Annotated[
         Path | None,

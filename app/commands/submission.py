@@ -68,6 +68,8 @@ def submit(
         if job["state"] != "succeeded":
             error = job["error"] or {"detail": f"the job was {job['state']}", "code": "canceled"}
             raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
+        for sentence in client.verdict(job_id):
+            typer.echo(sentence)
         for path in client.fetch_all(job_id, output_dir, prefix) if output_dir else ():
             typer.echo(printable(str(path)))
 

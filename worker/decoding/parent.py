@@ -28,8 +28,10 @@ from worker.decoding import forkserver
 from worker.decoding.budget import within_budget
 from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, DecoderError, Limits
 from worker.formats.errors import FormatError
+from worker.kernel import give_way
 from worker.store import pixels_name
 
+NICENESS = 10  # of a child: whoever only asks is answered first
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
@@ -89,7 +91,7 @@ def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: fl
 
     `work` enters the sandbox itself, and is found by its name.
     """
-    process = start_apart(work, arguments)
+    process = start_apart(_beside, (work, arguments))
     in_time = bool(wait([process.sentinel], seconds))
     if not in_time:
         process.kill()
@@ -113,6 +115,11 @@ def end_apart(process: BaseProcess) -> int | None:
     with _children:
         process.join()
         return process.exitcode
+
+
+def _beside(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    give_way(NICENESS)
+    work(*arguments)
 
 
 def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:

@@ -16,7 +16,7 @@ from worker import formats
 from worker.bundles import bundle
 from worker.bundles.provenance import Run
 from worker.contract import ImageInfo
-from worker.denoising.artifacts import REPORT, RESULT
+from worker.denoising.artifacts import REPORT, RESULT, departures
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import judge_of
 from worker.denoising.params import JobParams
@@ -44,6 +44,11 @@ class Denoised:
     def residual(self) -> NDArray[Any]:
         residual: NDArray[Any] = self.noisy.astype(self.image.dtype) - self.image
         return residual
+
+    @property
+    def departures(self) -> NDArray[np.uint8]:
+        """Where the image is not its lattice; nowhere with one scale."""
+        return departures(self.report)
 
     @property
     def clipped(self) -> int:
@@ -129,7 +134,11 @@ def write_bundle(denoised: Denoised, path: Path, *, with_input: bool = True) -> 
     )
     for name, pixels in (("result.tif", denoised.image), ("residual.tif", denoised.residual)):
         formats.write(decoded.folder / name, pixels, denoised.info, "tiff")
-    files = {name: decoded.folder / name for name in bundle.parts(denoised.report)}
+    held = bundle.parts(denoised.report)
+    if bundle.DEPARTURES in held:
+        place = decoded.folder / bundle.DEPARTURES
+        formats.write(place, denoised.departures, denoised.info, "tiff")
+    files = {name: decoded.folder / name for name in held}
     named = bundle.inputs(denoised.info.format, list(decoded.inputs))
     with write_atomic(path) as temporary:
         bundle.write(temporary, run, files, named, with_input=with_input)

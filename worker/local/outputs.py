@@ -34,6 +34,8 @@ def denoise_to(
     if targets.report is not None:
         with write_atomic(targets.report) as temporary:
             temporary.write_text(json.dumps(denoised.report, indent=1))
+    if targets.departures is not None:
+        write(targets.departures, denoised.departures, denoised.info)
     if targets.residual is not None:
         write(targets.residual, denoised.residual, denoised.info, look=form.look)
     write(targets.result, denoised.image, denoised.info, source=form.source, look=form.look)

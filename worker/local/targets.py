@@ -12,7 +12,7 @@ class Targets:
 
     Parameters
     ----------
-    result, residual : Path
+    result, residual, departures : Path
         Their suffixes say the format.
     report : Path
         JSON.
@@ -24,6 +24,7 @@ class Targets:
 
     result: Path
     residual: Path | None = None
+    departures: Path | None = None
     report: Path | None = None
     bundle: Path | None = None
     interims: Path | None = None
@@ -31,7 +32,7 @@ class Targets:
     @property
     def files(self) -> list[Path]:
         """All but the interim results."""
-        every = (self.result, self.residual, self.report, self.bundle)
+        every = (*self.images, self.report, self.bundle)
         return [path for path in every if path is not None]
 
     def make_folders(self) -> None:
@@ -44,7 +45,7 @@ class Targets:
     @property
     def images(self) -> list[Path]:
         """Those whose format their suffix says."""
-        return [path for path in (self.result, self.residual) if path is not None]
+        return [path for path in (self.result, self.residual, self.departures) if path is not None]
 
 
 @dataclass(frozen=True)

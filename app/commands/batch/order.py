@@ -27,7 +27,7 @@ class Order:
     models : Models
         The classifiers to choose from.
     form : Form
-    residuals, reports, bundles, interims : Path, optional
+    residuals, departures, reports, bundles, interims : Path, optional
         Folders of what else is written.
     overwrite : bool
         Whether results that are there may be replaced.
@@ -39,6 +39,7 @@ class Order:
     models: Models
     form: Form
     residuals: Path | None = None
+    departures: Path | None = None
     reports: Path | None = None
     bundles: Path | None = None
     interims: Path | None = None
@@ -47,7 +48,8 @@ class Order:
     @property
     def folders(self) -> list[Path]:
         """Where something is written."""
-        every = (self.folder, self.residuals, self.reports, self.bundles, self.interims)
+        others = (self.residuals, self.departures, self.reports, self.bundles, self.interims)
+        every = (self.folder, *others)
         return [folder for folder in every if folder is not None]
 
     def targets(self, name: PurePath) -> Targets:
@@ -59,6 +61,7 @@ class Order:
         return Targets(
             result=self.folder / name.with_name(name.name + self.ending),
             residual=place(self.residuals, f".residual{self.ending}"),
+            departures=place(self.departures, f".departures{self.ending}"),
             report=place(self.reports, ".report.json"),
             bundle=place(self.bundles, ".bundle.zip"),
             interims=place(self.interims, ""),

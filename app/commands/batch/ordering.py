@@ -24,6 +24,7 @@ def order_of(
     stated = {
         "--output": folder,
         "--residual": writing.residual,
+        "--departures": writing.departures,
         "--report": writing.report,
         "--bundle": writing.bundle,
         "--interim-dir": writing.interim_dir,
@@ -39,6 +40,7 @@ def order_of(
         models=models,
         form=form_of(writing),
         residuals=writing.residual,
+        departures=writing.departures,
         reports=writing.report,
         bundles=writing.bundle,
         interims=writing.interim_dir,
