@@ -72,8 +72,8 @@ class Denoising:
         typer.Option(
             "--method",
             help="two-scale: the noise is measured in the image, the lattice found in large "
-            "patches and its defects in small ones; paper: as published, for white noise; auto: two-scale "
-            "unless engine stacked, stacks, components or a model are stated.",
+            "patches and its defects in small ones; paper: as published, for white noise; auto: "
+            "two-scale unless engine stacked, stacks, components or a model are stated.",
         ),
     ] = "auto"
     engine: Annotated[Engine, typer.Option("--engine", help="How the result is computed.")] = "auto"

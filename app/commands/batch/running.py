@@ -108,7 +108,7 @@ def _denoise(open_: dict[Source, PurePath], order: Order, record: Record, jobs: 
         return []
     finished: list[Row] = []
     record.begin(open_)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with steps_bar() as bar, Team(order, min(jobs, len(open_)), Settings()) as team:
             task = bar.add_task(printable(str(order.folder)), total=len(open_), what="files")
@@ -124,6 +124,8 @@ def _denoise(open_: dict[Source, PurePath], order: Order, record: Record, jobs: 
         left = len(open_) - len(finished)
         console.print(f"stopped, {left} of {len(open_)} files are open: --resume goes on with them")
         raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return finished
 
 

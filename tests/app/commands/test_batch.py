@@ -101,14 +101,17 @@ def test_a_file_that_was_changed_is_not_done(inputs: Path, tmp_path: Path) -> No
 
 def test_everything_else_has_a_folder_too(tiff: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    more = [f"--{name}={out}" for name in ("residual", "report", "bundle", "interim-dir")]
+    also = ("residual", "departures", "report", "bundle", "interim-dir")
+    more = [f"--{name}={out}" for name in also]
     assert reucid("denoise", tiff, "-o", f"{out}/", *more, "--format", "npy") == 0
     assert files(out) == [
         "micrograph.bundle.zip",
+        "micrograph.departures.npy",
         "micrograph.npy",
         "micrograph.report.json",
         "micrograph.residual.npy",
         "micrograph/interim-0001.tif",
+        "micrograph/interim-0002.tif",
         "summary.csv",
     ]
     assert reucid("verify", out / "micrograph.bundle.zip") == 0
