@@ -10,6 +10,7 @@ from redis import Redis
 from app.api.drawing import Easel
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes
 from app.api.rates import RateLimiter
 from worker.decoding.parent import PLACES
 from worker.denoising.model_files import Models
@@ -32,6 +33,7 @@ class Services:
     wakes: Wakes
     rates: RateLimiter
     in_flight: InFlight
+    lanes: Lanes
     easel: Easel = field(default_factory=Easel)
     decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
 

@@ -88,7 +88,10 @@ jobs = Table(
     Column("purged", Boolean, nullable=False, default=False),  # its files are gone
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_state", "state", "priority", "turn", "serial"),
+    Index("ix_jobs_dispatched", "state", "dispatched_at"),
+    Index("ix_jobs_state_serial", "state", "serial"),
     Index("ix_jobs_owner", "owner", "serial"),
+    Index("ix_jobs_owner_state", "owner", "state", "serial"),
     Index("ix_jobs_batch", "owner", "batch"),
     Index("ix_jobs_external_id", "owner", "external_id"),
 )

@@ -158,7 +158,13 @@ def index(
         before=None if cursor is None else decode(cursor, int)[0],
         limit=limit + 1,
     )
-    page = fitting(_brief(services, record) for record in records[:limit])
+    queued = [record.id for record in records[:limit] if record.state is State.QUEUED]
+    positions = services.jobs.queue_positions(queued) if queued else {}
+    now, root = time.time(), services.settings.root_path
+    page = fitting(
+        JobSummary.of(record, queue_position=positions.get(record.id), now=now, root=root)
+        for record in records[:limit]
+    )
     more = len(records) > len(page)
     after = encode(records[len(page) - 1].serial) if more else None
     if after is not None:
@@ -369,19 +375,9 @@ def _changed(services: Services, job: JobRecord) -> Job:
 
 
 def _view(services: Services, job: JobRecord) -> Job:
-    return Job.of(job, **_now(services, job))
-
-
-def _brief(services: Services, job: JobRecord) -> JobSummary:
-    return JobSummary.of(job, **_now(services, job))
-
-
-def _now(services: Services, job: JobRecord) -> dict[str, Any]:
-    """What is not in the record."""
     queued = job.state is State.QUEUED
     position = services.jobs.queue_position(job.id) if queued else None
-    root = services.settings.root_path
-    return {"queue_position": position, "now": time.time(), "root": root}
+    return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
 
 
 def _etag(job: Job) -> str:
