@@ -11,6 +11,7 @@ from redis import Redis
 from app.api.drawing import Easel
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes
 from app.api.rates import RateLimiter
 from app.http.turns import Turns
 from worker.denoising.model_files import Models
@@ -18,6 +19,7 @@ from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
+from worker.ledger.webhooks import Webhooks
 from worker.settings import Settings
 from worker.store import Store
 
@@ -35,6 +37,7 @@ class Services:
     wakes: Wakes
     rates: RateLimiter
     in_flight: InFlight
+    lanes: Lanes
     easel: Easel = field(default_factory=Easel)
     # Of one owner, never all; how many wait is bounded by what they have sent to the disk.
     decoding: Turns = field(
@@ -53,6 +56,10 @@ class Services:
     @property
     def keyring(self) -> Keyring:
         return Keyring(self.database)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.database)
 
     @property
     def models(self) -> Models:
