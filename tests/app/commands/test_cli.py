@@ -99,7 +99,7 @@ def test_damaged_weights_are_a_fault_of_ours(
 ) -> None:
     (tmp_path / "bad.safetensors").write_bytes(b"not weights")
     monkeypatch.setenv("REUCID_MODEL", str(tmp_path / "bad.safetensors"))
-    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif") == 1
+    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif", "--method", "paper") == 1
     assert "bad.safetensors is not a readable" in capsys.readouterr().err
 
 
