@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi codes \
+.PHONY: install demo serve test faults abuse soak fuzz lint check contract bench load weights fields evaluation formats openapi codes \
 	clients \
 	wheel wheel-check clean python
 
@@ -52,6 +52,13 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 
 load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py
+	$(BIN)/python benchmarks/bench_backlog.py
+
+abuse: $(VENV)/.dev ## one owner does everything at once, ten others work; figures in build/abuse.json
+	$(BIN)/python -m tests.abuse
+
+soak: $(VENV)/.dev ## SOAK_HOURS=1 of ordinary work; memory, files and latency in build/soak.json
+	nice -n 10 $(BIN)/python benchmarks/bench_soak.py
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
 	$(BIN)/reucid train
@@ -76,11 +83,12 @@ codes: $(VENV)/.run ## write docs/codes.md anew
 clients: $(VENV)/.dev ## generate clients from the OpenAPI document, check and run them
 	$(BIN)/python -m tests.clients
 
-wheel: $(VENV)/.run ## build the package that others install; build/wheel
+wheel: $(VENV)/.run ## build the packages that others install: all, and the client alone; build/wheel
 	rm -rf build/wheel
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
+		. ./reucid_client
 
-wheel-check: wheel $(VENV)/.dev ## install it where nothing else is, and denoise with it
+wheel-check: wheel $(VENV)/.dev ## install each where nothing else is, and use it
 	$(BIN)/python -m tests.wheel build/wheel/*.whl
 
 clean:

@@ -21,6 +21,45 @@ BLURRED = 0.7  # of the finest detail's amplitude: a result that keeps less says
 
 
 @dataclass(frozen=True)
+class ColumnBias:
+    """How much of small changes in single columns a denoising keeps.
+
+    Parameters
+    ----------
+    columns : int
+        That were looked at.
+    intensity_kept : float
+        Share of a change in a column's intensity that the result shows: 1 without bias.
+    intensity_error : float
+        Standard deviation of all else that changes, as a share of the column's intensity.
+    position_kept : float
+        Share of a change in a column's position.
+    position_error : float
+        Standard deviation of all else, px.
+    """
+
+    columns: int
+    intensity_kept: float
+    intensity_error: float
+    position_kept: float
+    position_error: float
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        intensity, position = (
+            round(100 * min(max(kept, 0.0), 1.0))
+            for kept in (self.intensity_kept, self.position_kept)
+        )
+        return (
+            f"of small changes in single columns the result shows {intensity} % in intensity and "
+            f"{position} % in position; beside that their intensities are good to "
+            f"{100 * self.intensity_error:.1f} %, their positions to {self.position_error:.2f} px "
+            f"({self.columns} columns)"
+        )
+
+
+@dataclass(frozen=True)
 class Assessment:
     """How much of the noise is gone, and whether structure went with it.
 
@@ -39,6 +78,8 @@ class Assessment:
         Period in px of the finest detail that stands out of the noise; None where nothing does.
     finest_kept : float or None
         Share of its amplitude that the result has.
+    columns : ColumnBias or None
+        If it was asked for and there are any.
     """
 
     noise_removed: float
@@ -47,6 +88,7 @@ class Assessment:
     bound: float
     finest: float | None = None
     finest_kept: float | None = None
+    columns: ColumnBias | None = None
 
     @property
     def suspicious(self) -> bool:
@@ -78,6 +120,8 @@ class Assessment:
             told.append("nothing that repeats is left in the residual")
         if self.finest_kept is not None and self.finest_kept >= BLURRED:
             told.append(self._of_detail)
+        if self.columns is not None:
+            told.append(self.columns.sentence)
         return told
 
     @property

@@ -86,6 +86,10 @@ def check_joint(params: DenoiseParams) -> None:
             "got 'joint' with engine stacked, a number of stacks or a deadline, expected none of "
             "them: only engine exact decomposes all frames together",
         )
+    if params.bias:
+        raise ParameterError(
+            "bias", "got true with frames 'joint', expected 'each': it is measured frame by frame"
+        )
 
 
 def _each(

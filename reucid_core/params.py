@@ -53,8 +53,12 @@ class DenoiseParams:
         Whether row offsets are noise or signal. `auto` is `remove` with method `two-scale` and
         `keep` with `paper`, where it is for whoever chooses the classifier to see to it.
     outliers : {"keep", "repair"}
-        What hot pixels and spikes, which are left out of the decomposition, hold in the result:
-        their raw values, or what is made of their neighbours. For method `two-scale`.
+        What hot pixels and spikes, bars and text drawn over the image, and rows that were lost, all
+        left out of the decomposition, hold in the result: their raw values, or what is made of
+        their neighbours. For method `two-scale`.
+    bias : bool
+        Whether it is measured how much of small changes in single columns is kept, by denoising the
+        result once more with noise and such changes: twice the time.
     seed : int
         Seed of the random assignment of patches to stacks and of the randomised SVD.
     precision : {"auto", "float32", "float64"}
@@ -84,6 +88,7 @@ class DenoiseParams:
     scan_axis: ScanAxis = "auto"
     scan_noise: ScanNoiseChoice = "auto"
     outliers: Outliers = "keep"
+    bias: bool = False
     seed: int = 0
     precision: Precision = "auto"
     deadline: float | None = None

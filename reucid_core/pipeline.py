@@ -1,5 +1,6 @@
 """From a noisy image to a linear filter of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,11 +15,13 @@ from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import denoise_exact
 from reucid_core.image import as_working_image
-from reucid_core.noise import NoiseModel
+from reucid_core.noise import NoiseModel, estimate_noise
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
+from reucid_core.outliers import without
 from reucid_core.params import DenoiseParams
 from reucid_core.plan import Way, choose_way, thriftier
+from reucid_core.renoising import estimate_bias
 from reucid_core.report import NO_NOISE, OutlierReport, Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
@@ -28,7 +31,9 @@ from reucid_core.two_scale import denoise_two_scale
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
 SHOWN = 5  # outliers that a warning names
-METHODS = {
+Engine = Callable[[FloatArray, Task], Outcome]
+
+METHODS: dict[tuple[str, str], Engine] = {
     ("paper", "exact"): denoise_exact,
     ("paper", "stacked"): denoise_stacked,
     ("two-scale", "exact"): denoise_two_scale,
@@ -141,6 +146,8 @@ def denoise(
                     raise
                 way = other
         outcome = assessed(outcome, noisy)
+        if params.bias:
+            outcome = with_bias(outcome, noisy, task, METHODS[way.method, way.engine])
     return Result(
         noisy=source,
         image=outcome.image,
@@ -157,6 +164,22 @@ def assessed(outcome: Outcome, noisy: FloatArray) -> Outcome:
     passed = [verdict.n_kept / outcome.plan.p**2 for verdict in outcome.verdicts]
     found = assess_one_scale(outcome.image, noisy, sum(passed) / len(passed))
     return replace(outcome, assessment=found)
+
+
+def with_bias(outcome: Outcome, noisy: FloatArray, task: Task, engine: Engine) -> Outcome:
+    """With an assessment that tells what is kept of small changes in columns, where any is told."""
+    noise = estimate_noise([noisy]) if outcome.noise is None else outcome.noise
+    if outcome.assessment is None or noise.kind == "none":
+        return outcome
+    quiet = replace(task, on_stack=None, clock=Clock())
+    result, psf = outcome.image, outcome.plan.patch_size
+    if outcome.outliers is not None:
+        result = without(result, outcome.outliers)
+    found = estimate_bias(
+        result, noise, psf.radius, task.params.seed, lambda image: engine(image, quiet).image
+    )
+    task.clock.lap("bias")
+    return replace(outcome, assessment=replace(outcome.assessment, columns=found))
 
 
 def report_of(

@@ -121,8 +121,14 @@ class Params(Strict):
     )
     outliers: Literal["keep", "repair"] = Field(
         "keep",
-        description="What hot pixels and spikes, which are left out of the decomposition, hold in "
-        "the result of method `two-scale`: raw values, or what is made of their neighbours.",
+        description="What hot pixels and spikes, bars and text drawn over the image, and rows that "
+        "were lost, all left out of the decomposition, hold in the result of method `two-scale`: "
+        "raw values, or what is made of their neighbours.",
+    )
+    bias: bool = Field(
+        False,
+        description="Whether the verdict tells how much of small changes in single columns is "
+        "kept: found by denoising the result once more, in twice the time.",
     )
     scan_noise: Literal["auto", "keep", "remove"] = Field(
         "auto",
@@ -500,4 +506,5 @@ def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
     images = ("result", "residual", "coverage", "departures", "interim", "eigenpatches.png")
     parts = ("events", *images, "verdict", "report", "provenance", "bundle.zip")
-    return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}
+    links = {part.split(".")[0]: f"{here}/{part}" for part in parts}
+    return {"self": here} | links | {"eln": f"{here}/bundle.eln"}

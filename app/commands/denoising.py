@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.options import (
+    BiasOption,
     Colormap,
     Components,
     EngineOption,
@@ -69,6 +70,7 @@ def denoise(
     scan_axis: ScanAxisOption = "auto",
     scan_noise: ScanNoiseOption = "auto",
     outliers: OutliersOption = "keep",
+    bias: BiasOption = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +118,7 @@ def denoise(
         scan_axis,
         scan_noise,
         outliers,
+        bias,
         engine,
         stacks,
         patch_size,

@@ -109,7 +109,15 @@ ScanNoiseOption = Annotated[
 OutliersOption = Annotated[
     Outliers,
     typer.Option(
-        "--outliers", help="What hot pixels hold in the result of two-scale: raw values, or not."
+        "--outliers",
+        help="What hot pixels, burnt-in bars and lost rows hold in the result of two-scale: raw "
+        "values, or not.",
+    ),
+]
+BiasOption = Annotated[
+    bool,
+    typer.Option(
+        "--bias", help="Also tell what is kept of small changes in columns; twice the time."
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
@@ -120,6 +128,7 @@ def parameters(
     scan_axis: ScanAxis,
     scan_noise: ScanNoise,
     outliers: Outliers,
+    bias: bool,
     engine: Engine,
     stacks: int | None,
     patch_size: int | None,
@@ -133,6 +142,7 @@ def parameters(
         "scan_axis": scan_axis,
         "scan_noise": scan_noise,
         "outliers": outliers,
+        "bias": bias,
         "engine": engine,
         "patch_size": patch_size,
         "stacks": stacks,

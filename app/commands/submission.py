@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import (
+    BiasOption,
     Components,
     EngineOption,
     FrameOption,
@@ -49,6 +50,7 @@ def submit(
     scan_axis: ScanAxisOption = "auto",
     scan_noise: ScanNoiseOption = "auto",
     outliers: OutliersOption = "keep",
+    bias: BiasOption = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +82,7 @@ def submit(
         scan_axis,
         scan_noise,
         outliers,
+        bias,
         engine,
         stacks,
         patch_size,
