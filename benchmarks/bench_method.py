@@ -1,7 +1,7 @@
 """The two methods on simulated micrographs with the noise of microscopes, and on files.
 
 ``python benchmarks/bench_method.py`` prints PSNR and the contrast of point defects by noise and
-dose; ``--gain`` is what is left of a changed column's weight: 0 is a vacancy, 1 no change at all, so
+dose; ``--gain`` is what is left of a changed column's weight: 0 is a vacancy, 1 no change, so
 that all areas in the map of departures are false. ``--files FOLDER`` draws every image in a folder
 beside what each method makes of it, into ``build/``, and tells the share of the noise that was
 removed.
