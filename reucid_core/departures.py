@@ -228,9 +228,9 @@ def _pattern_strength(residual: FloatArray, variance: FloatArray, patterns: Floa
     p = patterns.shape[-1]
     q, shape = p // 2, residual.shape
     spectrum = scipy.fft.rfft2(residual)
-    strength = np.zeros(shape)
+    strength = np.zeros_like(residual)
     for pattern in patterns:
-        kernel = np.zeros(shape)
+        kernel = np.zeros_like(residual)
         kernel[:p, :p] = pattern
         kernel = np.roll(kernel, (-q, -q), (0, 1))
         strength += scipy.fft.irfft2(spectrum * scipy.fft.rfft2(kernel).conj(), s=shape) ** 2
