@@ -21,8 +21,8 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
-
 from machine import machine
+
 from tests.support.servers import Served, served
 from worker.contract import Scope
 from worker.ledger.database import Database
@@ -37,6 +37,7 @@ WINDOW = 300.0  # s at the start and at the end that are compared
 SAMPLE = 10.0  # s between two looks at the processes
 MORE_MEMORY, MORE_FILES = 24.0, 12  # MiB and files that a process may have more at the end
 SLOWER = 2.0  # of the median latency
+AS_LONG_AS_JOBS = ("long poll", "events")  # which wait for one
 
 
 @dataclass
@@ -110,7 +111,7 @@ def _compare(
         ]
         spread = [[round(1e3 * float(np.percentile(r, p)), 1) for p in (50, 95)] for r in rows]
         figures[f"{kind}: p50 and p95 (ms) at start and end"] = spread
-        if spread[1][0] > SLOWER * spread[0][0]:
+        if kind not in AS_LONG_AS_JOBS and spread[1][0] > SLOWER * spread[0][0]:
             grown.append(kind)
     return figures | {"samples": [(round(t), s) for t, s in samples], "what has grown": grown}
 
@@ -162,7 +163,8 @@ async def _all(url: str, keys: list[str], over: float) -> Notes:
 
 
 async def _one(url: str, key: str, over: float, number: int, notes: Notes) -> None:
-    rng, head = random.Random(number), {"Authorization": f"Bearer {key}"}
+    rng = random.Random(number)  # noqa: S311  (no secrets)
+    head = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
         base_url=f"{url}/v1", headers=head, timeout=120, trust_env=False
     ) as http:

@@ -23,7 +23,6 @@ from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.utils import now
 
 from worker.contract import QUEUE, Failure
 from worker.faultpoints import reached
@@ -62,6 +61,7 @@ class ReucidWorker(Worker):
         self._late_at = 0.0
         self._next_beat = 0.0
         self._stop_at_once = False
+        self._stopping_since: float | None = None  # by a clock that nobody sets
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         job_id, number = job.args
@@ -91,6 +91,10 @@ class ReucidWorker(Worker):
             return
         with _redis_may_be_away():
             super().maintain_heartbeats(job, execution)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        self._stopping_since = time.monotonic()
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """Asked again to stop: noted, because a handler may interrupt a write to the ledger."""
@@ -167,9 +171,7 @@ class ReucidWorker(Worker):
 
     def _stopping_for(self) -> float:
         """Seconds since the worker was told to stop."""
-        if self._shutdown_requested_date is None:
-            return 0.0
-        return float((now() - self._shutdown_requested_date).total_seconds())
+        return 0.0 if self._stopping_since is None else time.monotonic() - self._stopping_since
 
 
 @contextlib.contextmanager

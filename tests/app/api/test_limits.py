@@ -324,7 +324,8 @@ def test_uploads_at_once_do_not_exceed_the_quota(tmp_path: Path) -> None:
 
 def test_what_is_on_its_way_has_its_space_before_it_comes(tmp_path: Path) -> None:
     with running(tmp_path, owner_quota_mib=2) as api, ThreadPoolExecutor(1) as pool:
-        with api.client(api.key("ada", SUBMIT, READ)) as ada:
+        ada = api.client(api.key("ada", SUBMIT, READ))
+        with ada:
             begun, go_on = threading.Event(), threading.Event()
 
             def slowly() -> Iterator[bytes]:
