@@ -163,8 +163,7 @@ async def _all(url: str, keys: list[str], over: float) -> Notes:
 
 
 async def _one(url: str, key: str, over: float, number: int, notes: Notes) -> None:
-    rng = random.Random(number)  # noqa: S311  (no secrets)
-    head = {"Authorization": f"Bearer {key}"}
+    rng, head = random.Random(number), {"Authorization": f"Bearer {key}"}  # noqa: S311
     async with httpx.AsyncClient(
         base_url=f"{url}/v1", headers=head, timeout=120, trust_env=False
     ) as http:

@@ -66,11 +66,7 @@ class _Jobs(Collector):
         used, size = self._services.database.connections()
         rows = {
             "database": (size, used, 0),
-            "decoding": (
-                int(decoding.total_tokens),
-                decoding.borrowed_tokens,
-                decoding.statistics().tasks_waiting,
-            ),
+            "decoding": (decoding.places, decoding.taken, decoding.waiting),
             "drawing": (easel.places, easel.taken, easel.waiting),
         }
         for name, turns in lanes.all().items():

@@ -158,8 +158,9 @@ async def accept(
         check=check,
         check_space=space.promise,  # now that it is decoded it takes more
     )
-    # In threads of its own: files that decode slowly must not hold up everything else.
-    return await to_thread.run_sync(enter, limiter=services.decoding)
+    async with services.decoding.place(owner):
+        # In threads of their own: files that decode slowly must not hold up everything else.
+        return await to_thread.run_sync(enter, limiter=services.decoders)
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from worker.bundles.provenance import RECORD, RESULTS, Run, record
 from worker.bundles.unpacking import Terms, unpack_apart
 from worker.contract import Artifact
 from worker.denoising.artifacts import COVERAGE
-from worker.denoising.reports import is_whole
+from worker.denoising.reports import has_departures, is_whole
 from worker.formats import suffix_of
 from worker.formats.file_limits import MOST_FRAMES
 from worker.formats.series import numbered
@@ -26,6 +26,7 @@ from worker.store import sha256_of
 
 MEDIA_TYPE = "application/zip"
 CHECKSUMS = "SHA256SUMS"
+DEPARTURES = "departures.tif"
 INPUT = re.compile(r"input\.[a-z0-9]{1,8}|input-[0-9]{4}\.ser")  # an EMI file has companions
 ORDER = (RECORD, CHECKSUMS, "report.json", "result.npy", "result.tif", "residual.tif")
 TEXTS = (RECORD, CHECKSUMS, "report.json")
@@ -49,8 +50,10 @@ def inputs(format_: str, paths: Sequence[Path]) -> dict[str, Path]:
 
 def parts(report: Mapping[str, Any]) -> tuple[str, ...]:
     """What a bundle holds of a result; the coverage only where it says something."""
-    whole = is_whole(report)
-    return tuple(name for name in RESULTS if not whole or name != COVERAGE)
+    missing = {COVERAGE} if is_whole(report) else set()
+    if not has_departures(report):
+        missing.add(DEPARTURES)
+    return tuple(name for name in RESULTS if name not in missing)
 
 
 def write_record(
@@ -62,7 +65,7 @@ def write_record(
     with_input: bool = True,
 ) -> None:
     """Write the record that a bundle of the same would hold."""
-    path.write_bytes(_record(run, _digests(files), _digests(sent), with_input))
+    path.write_bytes(_record(run, digests(files), digests(sent), with_input))
 
 
 def write(
@@ -84,7 +87,7 @@ def write(
     with_input : bool
         Whether the bundle holds the input, or its hash only.
     """
-    results, originals = _digests(files), _digests(sent)
+    results, originals = digests(files), digests(sent)
     written = _record(run, results, originals, with_input)
     held, paths = results | (originals if with_input else {}), {**files, **sent}
     texts = {RECORD: written, CHECKSUMS: _checksums(written, held)}
@@ -116,7 +119,8 @@ def _checksums(written: bytes, digests: Mapping[str, Artifact]) -> bytes:
     return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes, key=_place)).encode()
 
 
-def _digests(files: Mapping[str, Path]) -> dict[str, Artifact]:
+def digests(files: Mapping[str, Path]) -> dict[str, Artifact]:
+    """Hashes and sizes of files, by their names in a bundle."""
     return {
         name: Artifact(name, sha256_of(path), path.stat().st_size) for name, path in files.items()
     }

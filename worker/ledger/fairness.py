@@ -55,7 +55,7 @@ def positions(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     on_their_way = connection.execute(_ON_THEIR_WAY).all()
     found = {row.id: n for n, row in enumerate(on_their_way)}
     wanted = sorted(set(ids) - found.keys())
-    places: list[Row[Any]] = []
+    places: list[Any] = []
     for start in range(0, len(wanted), AT_ONCE):
         some = jobs.c.id.in_(wanted[start : start + AT_ONCE])
         rows = connection.execute(_PLACES.add_columns(jobs.c.state).where(some))
@@ -99,5 +99,5 @@ def _between(
     return connection.execute(_BETWEEN, values).scalar_one()
 
 
-def _key(place: Row[Any]) -> tuple[int, int, int]:
+def _key(place: Any) -> tuple[int, int, int]:
     return list(Priority).index(Priority(place.priority)), place.turn, place.serial

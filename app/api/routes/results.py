@@ -15,16 +15,18 @@ from app.api.renditions import (
     render_bundle,
     render_eigenpatch,
     render_eigenpatches,
+    render_eln,
     render_interim,
     render_provenance,
     send_picture,
 )
-from app.api.schemas import Signal
+from app.api.schemas import Signal, Verdict
 from app.api.wishes import LAST_FRAME, AcceptHeader, InterimWish, ResultWish, Wish, WishDep
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.files import sends
 from app.http.negotiation import choose
 from app.http.problems import Responses, problems
+from worker.bundles.eln import MEDIA_TYPE
 from worker.contract import JobRecord
 from worker.denoising.reports import to_csv
 from worker.formats import MEDIA_TYPES
@@ -38,6 +40,7 @@ EigenpatchFrameQuery = Annotated[
 FILES = sends("The image", *MEDIA_TYPES.values())
 PNG = sends("The picture", "image/png")
 ZIP = sends("The bundle", "application/zip")
+ELN = sends("The .eln file", MEDIA_TYPE)
 RECORD: Responses = {
     200: {
         "description": "The record",
@@ -108,6 +111,20 @@ async def coverage(
     return await _serve(services, request, job, "coverage", wish)
 
 
+@router.get("/departures", response_class=Response, responses=IMAGE_RESPONSES)
+async def departures(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    wish: WishDep,
+) -> Response:
+    """Where the image is not its lattice: 1, else 0. Of method `two-scale`.
+
+    One column of the lattice in a hundred is in it by chance, and weak departures are not.
+    """
+    return await _serve(services, request, job, "departures", wish)
+
+
 @router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
 async def latest_interim(
     request: Request,
@@ -141,6 +158,12 @@ async def interim(
 def metadata(job: JobDep, services: ServicesDep) -> Signal:
     """What is known of the signal that the job is about: calibration, microscope, metadata."""
     return Signal.of(chosen_signal(services, job).info)
+
+
+@router.get("/verdict", responses=problems(404, 409, 410, 422, 500))
+def verdict(job: JobDep, services: ServicesDep) -> Verdict:
+    """How much of the noise is gone, and whether structure went with it, in sentences."""
+    return Verdict.of(read_report(services, job))
 
 
 @router.get(
@@ -220,6 +243,16 @@ async def bundle(
     return await _send(
         services, request, job, lambda: render_bundle(services, job, with_input=with_input)
     )
+
+
+@router.get(
+    "/bundle.eln",
+    response_class=Response,
+    responses=problems(404, 409, 410, 416, 422, 500, also=ELN),
+)
+async def eln(request: Request, job: JobDep, services: ServicesDep) -> Response:
+    """The same for an electronic laboratory notebook, in the ELN Consortium's file format."""
+    return await _send(services, request, job, lambda: render_eln(services, job))
 
 
 @router.get(

@@ -323,32 +323,34 @@ def test_uploads_at_once_do_not_exceed_the_quota(tmp_path: Path) -> None:
 
 
 def test_what_is_on_its_way_has_its_space_before_it_comes(tmp_path: Path) -> None:
-    with running(tmp_path, owner_quota_mib=2) as api, ThreadPoolExecutor(1) as pool:
-        ada = api.client(api.key("ada", SUBMIT, READ))
-        with ada:
-            begun, go_on = threading.Event(), threading.Event()
+    with (
+        running(tmp_path, owner_quota_mib=2) as api,
+        ThreadPoolExecutor(1) as pool,
+        api.client(api.key("ada", SUBMIT, READ)) as ada,
+    ):
+        begun, go_on = threading.Event(), threading.Event()
 
-            def slowly() -> Iterator[bytes]:
-                yield content[:1000]
-                begun.set()
-                go_on.wait(60)
-                yield content[1000:]
+        def slowly() -> Iterator[bytes]:
+            yield content[:1000]
+            begun.set()
+            go_on.wait(60)
+            yield content[1000:]
 
-            content = npy(1, (600, 700))
-            stated = {"Content-Length": str(len(content))}
-            first = pool.submit(ada.post, "/images", content=slowly(), headers=stated)
-            begun.wait(60)
-            until(lambda: uploads(api), "it has begun")
-            until(lambda: reserved(api) == len(content), "it has its space")
-            refused(
-                ada.post("/images", content=npy(2, (1000, 1000))),
-                507,
-                "quota_exceeded",
-                "owner_quota",
-            )
-            go_on.set()
-            assert first.result().status_code == 201
-            assert reserved(api) == 0
+        content = npy(1, (600, 700))
+        stated = {"Content-Length": str(len(content))}
+        first = pool.submit(ada.post, "/images", content=slowly(), headers=stated)
+        begun.wait(60)
+        until(lambda: uploads(api), "it has begun")
+        until(lambda: reserved(api) == len(content), "it has its space")
+        refused(
+            ada.post("/images", content=npy(2, (1000, 1000))),
+            507,
+            "quota_exceeded",
+            "owner_quota",
+        )
+        go_on.set()
+        assert first.result().status_code == 201
+        assert reserved(api) == 0
 
 
 def reserved(api: Api) -> int:
