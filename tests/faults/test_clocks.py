@@ -83,7 +83,7 @@ def test_a_jump_takes_no_job_from_a_living_worker(
     rig.stop()
 
 
-PATHS = ("", "/result", "/report")
+PATHS = ("", "/result")
 
 
 def test_a_worker_that_dies_after_the_clock_was_set_back_is_missed_soon(
