@@ -26,7 +26,7 @@ from rq.serializers import JSONSerializer
 
 from worker.contract import QUEUE, Failure
 from worker.faultpoints import reached
-from worker.kernel import die_with
+from worker.kernel import die_with, give_way
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database, ledger_may_be_away
@@ -36,6 +36,7 @@ from worker.wake import wake
 
 MONITORING_INTERVAL = 1  # s
 BEAT_INTERVAL = 3.0  # s
+NICENESS = 5  # of a work horse: whoever only asks is answered first
 HANG_GRACE = 5.0  # s after the time limit
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class ReucidWorker(Worker):
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with(self._pid)
+        give_way(NICENESS)  # the horse alone: who renews its lease must not be late
         super().main_work_horse(job, queue)
 
     def maintain_heartbeats(self, job: Job, execution: Any) -> None:
