@@ -242,6 +242,12 @@ def _warnings(outcome: Outcome) -> list[str]:
         warnings.append(
             "it was stopped at the lattice: what departs from it, as defects do, was not recovered"
         )
+    if outcome.noise is None and outcome.stopped_by is not None:
+        warnings.append(
+            f"it was stopped by the {outcome.stopped_by} after {len(outcome.verdicts)} of "
+            f"{plan.stacks} stacks; {_uncovered(outcome.coverage)} pixels lie under no patch of "
+            "these and hold the raw value"
+        )
     if outcome.assessment is not None:
         warnings += outcome.assessment.doubts
     if outcome.outliers is not None:

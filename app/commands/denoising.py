@@ -9,7 +9,7 @@ import typer
 from app.commands.grouped import grouped
 from app.commands.options import (
     READABLE,
-    Denoising,
+    DenoisingHere,
     ModelOption,
     Overwrite,
     Writing,
@@ -49,7 +49,7 @@ def denoise(
         ),
     ],
     writing: Writing,
-    denoising: Denoising,
+    denoising: DenoisingHere,
     model: ModelOption = None,
     overwrite: Overwrite = False,
     jobs: Jobs = None,
@@ -90,7 +90,7 @@ def _denoise_one(
     file: Path,
     output: Path,
     writing: Writing,
-    denoising: Denoising,
+    denoising: DenoisingHere,
     model: str | None,
     *,
     overwrite: bool,
@@ -137,15 +137,17 @@ def _denoise(
     from worker.denoising.run import Step
     from worker.formats.text import printable
     from worker.local.decoding import decode
-    from worker.local.outputs import denoise_to
+    from worker.local.outputs import denoise_to, interim_name
     from worker.settings import Settings
 
     classify = judge_of(models, params)
+    interims: list[str] = []
     with steps_bar() as bar, TemporaryDirectory(prefix="reucid-") as folder:
         task = bar.add_task(printable(file.name), total=None, what="")
 
         def on_step(step: Step) -> None:
             bar.update(task, completed=step.n, total=step.of, what=step.what)
+            interims.append(f"{interim_name(step)}: {step.shows}")
 
         decoded = decode(file, Path(folder), Settings())
         denoised = denoise_to(targets, form, decoded, params, classify, on_step)
@@ -154,6 +156,8 @@ def _denoise(
     typer.echo(f"{printable(str(targets.result))}: {summary(denoised.report)}")
     for sentence in assessed(denoised.report):
         typer.echo(sentence)
+    for interim in interims if targets.interims is not None else ():
+        typer.echo(interim)
     if form.source:
         size, dtype = denoised.image.size, denoised.info.dtype
         typer.echo(f"{denoised.clipped} of {size} pixels clipped to {dtype}")
@@ -173,7 +177,7 @@ def form_of(writing: Writing) -> "Form":
     return Form(writing.dtype == "source", look)
 
 
-def judged(denoising: Denoising, model: str | None) -> "tuple[Models, JobParams]":
+def judged(denoising: DenoisingHere, model: str | None) -> "tuple[Models, JobParams]":
     """The classifiers to choose from, and the parameters of the work.
 
     Raises

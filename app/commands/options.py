@@ -14,9 +14,12 @@ FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
 Outliers = Literal["keep", "repair"]
 ScanNoise = Literal["auto", "keep", "remove"]
+Precision = Literal["auto", "float32", "float64"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
 Format = Literal["tif", "mrc", "hspy", "npy", "png"]
+
+MIB = 2**20
 
 
 def _number_or_auto(name: str) -> Callable[[str], int | None]:
@@ -136,10 +139,49 @@ class Denoising:
         ),
     ] = False
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")] = 0
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Numbers of the computation and of the result; auto: float32 for images of 16 or "
+            "fewer bits, float64 for others.",
+        ),
+    ] = "auto"
+    deadline: Annotated[
+        float | None,
+        typer.Option(
+            "--deadline",
+            metavar="S",
+            help="Seconds after which no further stack or frame is begun and departures from the "
+            "lattice are not looked for; the summary says what was left out.",
+        ),
+    ] = None
 
     def parameters(self) -> dict[str, Any]:
         """By name."""
         return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoisingHere(Denoising):
+    """The same on this machine, whose memory whoever runs it may divide."""
+
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            "--memory",
+            metavar="MIB",
+            min=1,
+            help="Working memory of one image, in MiB, of each of several at a time; by default "
+            "REUCID_MEMORY_BUDGET_MIB, else of what is free.",
+        ),
+    ] = None
+
+    def parameters(self) -> dict[str, Any]:
+        """By name, the memory in bytes."""
+        stated = super().parameters()
+        memory = stated.pop("memory")
+        return stated | {"memory_budget": None if memory is None else memory * MIB}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +215,11 @@ class Writing:
     ] = None
     interim_dir: Annotated[
         Path | None,
-        typer.Option("--interim-dir", help="Also write the result after each stack or frame."),
+        typer.Option(
+            "--interim-dir",
+            help="Also write the result as it grows: after each stack of patches (engine stacked), "
+            "the lattice before what departs from it (two-scale), or each frame of a stack.",
+        ),
     ] = None
     format: Annotated[
         Format | None,

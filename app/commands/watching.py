@@ -7,7 +7,7 @@ import typer
 
 from app.commands.denoising import Jobs, cores
 from app.commands.grouped import grouped
-from app.commands.options import Denoising, ModelOption, Writing
+from app.commands.options import DenoisingHere, ModelOption, Writing
 
 SETTLE, EVERY = 10.0, 2.0  # s
 
@@ -20,7 +20,7 @@ def watch(
     ],
     *,
     writing: Writing,
-    denoising: Denoising,
+    denoising: DenoisingHere,
     model: ModelOption = None,
     jobs: Jobs = None,
     settle: Annotated[

@@ -152,10 +152,19 @@ class ResultFiles:
             "complete": self.done == self.frames,
             "stopped_by": stopped_by if self.done < self.frames else None,
             "seconds": _summed([report["seconds"] for report in self._reports]),
-            "warnings": self._counted("warnings"),
+            "warnings": self._counted("warnings") + self._left_out(stopped_by),
             "verdict": self._counted("verdict"),
             "frame_reports": [{"frame": n} | report for n, report in enumerate(self._reports)],
         }
+
+    def _left_out(self, stopped_by: str | None) -> list[str]:
+        """What a reader of the result has to know of the frames that were not denoised."""
+        if self.done == self.frames:
+            return []
+        return [
+            f"it was stopped by the {stopped_by} after {self.done} of {self.frames} frames; the "
+            "others hold the raw values"
+        ]
 
     def _counted(self, name: str) -> list[str]:
         """What the frames' reports say, and how many of them."""

@@ -39,6 +39,20 @@ class Step:
     image: NDArray[Any]
     info: ImageInfo
 
+    @property
+    def shows(self) -> str:
+        """What the image is, in words."""
+        if self.what == "frames":
+            return f"frame {self.n} of {self.of}"
+        if self.n == self.of:
+            return "the whole result"
+        if self.what == "scales":
+            return "the lattice, without what departs from it"
+        return (
+            f"{self.n} of {self.of} stacks of patches, each pixel the mean of those that reach it; "
+            "the raw value where none does"
+        )
+
 
 def denoise_signal(
     signal: NDArray[Any],

@@ -13,6 +13,11 @@ from worker.local.targets import Form, Targets
 from worker.store import write_atomic
 
 
+def interim_name(step: Step) -> str:
+    """Of the file that shows how far a denoising is."""
+    return f"interim-{step.n:04d}.tif"
+
+
 def denoise_to(
     targets: Targets,
     form: Form,
@@ -25,7 +30,7 @@ def denoise_to(
 
     def step(step: Step) -> None:
         if targets.interims is not None:
-            write(targets.interims / f"interim-{step.n:04d}.tif", step.image, step.info)
+            write(targets.interims / interim_name(step), step.image, step.info)
         on_step(step)
 
     denoised = denoise(decoded, params, classify, step)

@@ -92,5 +92,6 @@ class Order:
         """
         from reucid_core.memory import available_memory
 
-        memory = settings.memory_budget or available_memory() // jobs
+        stated = self.params.denoising.memory_budget
+        memory = stated or settings.memory_budget or available_memory() // jobs
         return replace(self, params=self.params.within(memory_budget=memory, threads=1))

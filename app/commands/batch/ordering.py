@@ -6,11 +6,11 @@ import typer
 
 from app.commands.batch.order import Order
 from app.commands.denoising import form_of, judged
-from app.commands.options import Denoising, Writing
+from app.commands.options import DenoisingHere, Writing
 
 
 def order_of(
-    folder: Path, writing: Writing, denoising: Denoising, model: str | None, *, overwrite: bool
+    folder: Path, writing: Writing, denoising: DenoisingHere, model: str | None, *, overwrite: bool
 ) -> Order:
     """What is done with every file.
 

@@ -13,6 +13,16 @@ from numpy.typing import NDArray
 from tests.support.commands import reucid
 
 
+def lattice_with_a_defect(folder: Path) -> Path:
+    """A file of one, at rows 40 to 45 and columns 50 to 55."""
+    rows, columns = np.mgrid[:96, :112]
+    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
+    lattice[40:46, 50:56] += 90
+    file = folder / "in.npy"
+    np.save(file, np.random.default_rng(3).poisson(lattice).astype(np.uint16))
+    return file
+
+
 def test_denoise_writes_everything_it_is_asked_for(
     tiff: Path, micrograph: NDArray[np.uint16], tmp_path: Path
 ) -> None:
@@ -32,6 +42,46 @@ def test_denoise_writes_everything_it_is_asked_for(
     interims = sorted((tmp_path / "interim").iterdir())
     assert [path.name for path in interims] == ["interim-0001.tif", "interim-0002.tif"]
     np.testing.assert_array_equal(tifffile.imread(interims[-1]), result)
+
+
+def test_precision_deadline_and_memory_reach_the_work(
+    tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report_at = tmp_path / "out.npy", tmp_path / "report.json"
+    stated = ("--precision", "float64", "--deadline", 0, "--memory", 512, "--stacks", 3)
+    assert reucid("denoise", tiff, "-o", out, "--report", report_at, *stated) == 0
+    assert np.load(out).dtype == np.float64
+    report = json.loads(report_at.read_text())
+    assert (report["stacks_done"], report["stopped_by"]) == (1, "deadline")
+    given = report["parameters"]
+    assert (given["precision"], given["deadline"]) == ("float64", 0)
+    assert given["memory_budget"] == 512 * 2**20
+    told = " ".join(capsys.readouterr().err.split())
+    assert "stopped by the deadline after 1 of 3 stacks" in told
+
+
+def test_interim_results_are_said_to_be_what_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, folder = tmp_path / "out.tif", tmp_path / "interim"
+    file = lattice_with_a_defect(tmp_path)
+    assert reucid("denoise", file, "-o", out, "--interim-dir", folder) == 0
+    told = capsys.readouterr().out
+    assert "interim-0001.tif: the lattice, without what departs from it" in told
+    assert "interim-0002.tif: the whole result" in told
+    last = tifffile.imread(folder / "interim-0002.tif")
+    np.testing.assert_array_equal(last, tifffile.imread(out))
+    assert (tifffile.imread(folder / "interim-0001.tif") != last).any()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--deadline", -1), ("--precision", "half"), ("--memory", 0)]
+)
+def test_what_no_denoising_can_have_is_refused(
+    option: str, value: object, tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif", option, value) == 2
+    assert option.removeprefix("--") in capsys.readouterr().err
 
 
 def test_residual_says_whether_it_is_white(
@@ -137,12 +187,8 @@ def test_submit_fetches_everything(
 def test_departures_are_written_and_fetched(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows, columns = np.mgrid[:96, :112]
-    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
-    lattice[40:46, 50:56] += 90
-    file, here, there = (tmp_path / name for name in ("in.npy", "here.tif", "there"))
-    np.save(file, np.random.default_rng(3).poisson(lattice).astype(np.uint16))
-    stated = (file, "--method", "two-scale", "--bias")
+    here, there = tmp_path / "here.tif", tmp_path / "there"
+    stated = (lattice_with_a_defect(tmp_path), "--method", "two-scale", "--bias")
     assert reucid("denoise", *stated, "-o", tmp_path / "a.npy", "--departures", here) == 0
     assert "of small changes in single columns" in capsys.readouterr().out
     assert reucid("submit", *stated, "--server", server, "--wait", "-o", there) == 0

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.support.waiting import until
 from worker.denoising.model_files import Models
 from worker.denoising.params import JobParams
 from worker.local.targets import Form
+from worker.settings import Settings
 
 SETTLE = 10.0  # s
 
@@ -171,3 +173,12 @@ def test_a_watch_denoises_what_comes_and_goes_on_when_started_again(
     assert b"Traceback" not in told
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*.tif"))
     assert names == ["first.tif", "second.tif", "sub/first.tif"]
+
+
+@pytest.mark.parametrize(("stated", "expected"), [(None, 40), (70, 70)])
+def test_a_stated_memory_is_each_image_s_and_the_setting_s_otherwise(
+    order: Order, stated: int | None, expected: int
+) -> None:
+    settings = Settings(memory_budget_mib=40)
+    order = replace(order, params=JobParams.from_json({"memory_budget": stated and stated * 2**20}))
+    assert order.shared_by(2, settings).params.denoising.memory_budget == expected * 2**20

@@ -46,6 +46,14 @@ def test_coverage_is_kept_where_patches_are_missing(
     np.testing.assert_array_equal(np.load(tmp_path / COVERAGE), coverage)
 
 
+def test_what_was_left_out_is_a_warning(tmp_path: Path) -> None:
+    report, coverage = write(tmp_path, [True, False], 3)
+    by_stacks, by_frames = report["warnings"]
+    bare = np.count_nonzero(coverage[0] == 0)
+    assert f"by the request after 1 of 3 stacks; {bare} pixels" in by_stacks
+    assert "by the request after 2 of 3 frames" in by_frames
+
+
 def test_coverage_of_a_whole_result_follows_from_its_report(tmp_path: Path) -> None:
     report, coverage = write(tmp_path, [False, False], 2)
     assert COVERAGE not in names(report)
