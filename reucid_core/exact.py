@@ -126,7 +126,7 @@ def prepare(
     """
     budget = params.memory_budget or available_memory()
     lags = lags_needed(shape, params)
-    height = band_height(shape, params.patch_size or MIN_PATCH_SIZE, lags, budget)
+    height = band_height(shape, params.stated_patch_size or MIN_PATCH_SIZE, lags, budget)
     correlation: FloatArray = np.zeros(())
     transform: Transform | None = None
     for image in images:

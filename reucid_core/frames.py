@@ -18,6 +18,7 @@ from reucid_core.image import as_working_image
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Task
 from reucid_core.params import DenoiseParams
+from reucid_core.patch_size_rules import resolved
 from reucid_core.pipeline import Result, assessed, denoise, report_of
 from reucid_core.plan import Plan, choose_way
 from reucid_core.report import StackReport
@@ -115,7 +116,9 @@ def _jointly(
 ) -> Iterator[Result]:
     chosen = choose_way(params, classify)
     way = replace(chosen, engine="exact", engine_reason=JOINT)
-    task = Task(replace(params, method=way.method), classify, None, Clock())
+    with limited(params.threads):
+        known, rule = resolved(replace(params, method=way.method), frames[0])
+    task = Task(known, classify, None, Clock(), rule)
     outcomes = _at_two_scales if way.method == "two-scale" else _at_one_scale
     for frame, outcome in zip(frames, outcomes(frames, task), strict=True):
         yield Result(

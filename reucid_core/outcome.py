@@ -53,6 +53,7 @@ class Task:
     classify: Classify
     on_stack: OnStack | None
     clock: Clock
+    patch_size_rule: str | None = None  # that gave the stated patch size
 
     @property
     def threshold(self) -> float:

@@ -1,7 +1,10 @@
 """The parameters of a denoising, validated once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from numpy.typing import NDArray
 
 from reucid_core.errors import ParameterError
 
@@ -12,6 +15,7 @@ Precision = Literal["auto", "float32", "float64"]
 ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or artefact?
 ScanNoiseChoice = Literal["auto", "keep", "remove"]
 ScanAxis = Literal["auto", "x", "y"]
+PatchSizeRule = Callable[[NDArray[Any]], int]  # of an image, shape (m, n): side in px, odd
 Outliers = Literal["keep", "repair"]  # what hot pixels hold in the result
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
@@ -35,10 +39,15 @@ class DenoiseParams:
         How the result is computed. `stacked` is Algorithm 1 of the paper, `exact` its result with
         one stack at a fraction of the cost; `auto` is exact unless, with method `paper`, a number
         of stacks or a deadline is stated, or the memory does not suffice.
-    patch_size : int, optional
-        Side of a patch in px, odd. By default, with method `paper`, the diameter of the
+    patch_size : int or callable, optional
+        Side of a patch in px, odd; or a function that gets the image, float32 or float64 and not to
+        be written to, and returns one. By default, with method `paper`, the diameter of the
         point-spread function, found in the image's autocorrelation; with `two-scale` the one whose
         result has the least error by Stein's estimate.
+    patch_size_from : str, optional
+        Name of a rule that gives the patch size: `autocorrelation`, `information-limit`, or one
+        that an installed package offers (`reucid_core.patch_size_rules`). Of joint frames it is
+        asked for the first. The report's `patch_size_origin` names it.
     stacks : int, optional
         Number of patch stacks d. By default as few as the memory allows.
     components : int, optional
@@ -81,7 +90,8 @@ class DenoiseParams:
 
     method: Method = "auto"
     engine: Engine = "auto"
-    patch_size: int | None = None
+    patch_size: int | PatchSizeRule | None = None
+    patch_size_from: str | None = None
     stacks: int | None = None
     components: int | None = None
     threshold: float | None = None
@@ -102,7 +112,8 @@ class DenoiseParams:
         _check_choice("outliers", self.outliers, get_args(Outliers))
         _check_choice("engine", self.engine, get_args(Engine))
         _check_choice("precision", self.precision, get_args(Precision))
-        _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
+        if not callable(self.patch_size):
+            _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
         _check_integer("stacks", self.stacks, 1)
         _check_integer("components", self.components, 1)
         _check_integer("memory_budget", self.memory_budget, 1)
@@ -120,12 +131,33 @@ class DenoiseParams:
                 f"got {self.deadline}, expected none with method paper and engine exact: it has "
                 "one stack",
             )
-        if self.patch_size is not None and self.patch_size % 2 == 0:
+        size = self.stated_patch_size
+        if size is not None and size % 2 == 0:
             raise ParameterError(
                 "patch_size",
-                f"got {self.patch_size}, which is even; a patch needs a centre: use "
-                f"{self.patch_size - 1} or {self.patch_size + 1}",
+                f"got {size}, which is even; a patch needs a centre: use {size - 1} or {size + 1}",
             )
+        if self.patch_size_from is None:
+            return
+        if not isinstance(self.patch_size_from, str):
+            message = f"got {self.patch_size_from!r}, expected the name of a rule"
+            raise ParameterError("patch_size_from", message)
+        if self.patch_size is not None:
+            message = f"got {self.patch_size_from!r} beside a patch size, expected one of both"
+            raise ParameterError("patch_size_from", message)
+
+    @property
+    def stated_patch_size(self) -> int | None:
+        """The patch size, where it is a number."""
+        return self.patch_size if isinstance(self.patch_size, int) else None
+
+    @property
+    def patch_size_rule(self) -> str | None:
+        """The name of what gives the patch size, where it is neither a number nor the default."""
+        if not callable(self.patch_size):
+            return self.patch_size_from
+        named = getattr(self.patch_size, "__qualname__", type(self.patch_size).__qualname__)
+        return f"{self.patch_size.__module__}.{named}"
 
     @property
     def reason_for_paper(self) -> str | None:

@@ -20,6 +20,7 @@ from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
 from reucid_core.outliers import without
 from reucid_core.params import DenoiseParams
+from reucid_core.patch_size_rules import resolved
 from reucid_core.plan import Way, choose_way, thriftier
 from reucid_core.renoising import estimate_bias
 from reucid_core.report import NO_NOISE, OutlierReport, Report, library_versions
@@ -136,7 +137,10 @@ def denoise(
         noisy = as_working_image(source, params.precision)
         way = choose_way(params, classify)
         while True:
-            task = Task(replace(params, method=way.method), classify, on_stack, Clock())
+            clock = Clock()
+            known, rule = resolved(replace(params, method=way.method), noisy)
+            clock.lap("psf")
+            task = Task(known, classify, on_stack, clock, rule)
             try:
                 outcome = METHODS[way.method, way.engine](noisy, task)
                 break
@@ -194,7 +198,7 @@ def report_of(
         input_dtype=str(source.dtype),
         precision=str(noisy.dtype),
         patch_size=plan.p,
-        patch_size_origin=plan.patch_size.origin,
+        patch_size_origin=task.patch_size_rule or plan.patch_size.origin,
         psf_radius=plan.patch_size.radius,
         psf_profile=plan.patch_size.profile.tolist(),
         stacks=plan.stacks,
@@ -255,7 +259,7 @@ def _warnings(outcome: Outcome) -> list[str]:
     if plan.patch_size.origin == "none" and outcome.noise is None:
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
-            f"patch size, {plan.p} px, was taken"
+            f"patch size, {plan.p} px, was taken; the rule information-limit needs no such feature"
         )
     warnings += [
         f"stack {verdict.stack}: no eigenpatch reached the threshold, the first was kept"

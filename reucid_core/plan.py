@@ -84,9 +84,9 @@ def _choose_engine(params: DenoiseParams, method: ChosenMethod) -> tuple[ChosenE
 
 def lags_needed(shape: tuple[int, ...], params: DenoiseParams) -> int:
     """Longest lag in px of the autocorrelation that the exact engine needs."""
-    if params.patch_size is None:
+    if params.stated_patch_size is None:
         return max(psf.longest_lag(shape), MIN_PATCH_SIZE - 1)
-    return psf.check_patch_size(params.patch_size, shape).size - 1
+    return psf.check_patch_size(params.stated_patch_size, shape).size - 1
 
 
 def plan_exact(correlation: FloatArray, shape: tuple[int, ...], params: DenoiseParams) -> Plan:
@@ -106,8 +106,8 @@ def plan_exact(correlation: FloatArray, shape: tuple[int, ...], params: DenoiseP
     ParameterError
         When a stated value does not fit the image.
     """
-    if params.patch_size is not None:
-        patch_size = psf.check_patch_size(params.patch_size, shape)
+    if params.stated_patch_size is not None:
+        patch_size = psf.check_patch_size(params.stated_patch_size, shape)
     else:
         patch_size = psf.patch_size_of(correlation / (correlation[0, 0] or 1.0), shape)
     return Plan(patch_size, 1, "engine", _components(patch_size.size, params))
@@ -130,8 +130,8 @@ def plan_stacked(noisy: FloatArray, params: DenoiseParams) -> Plan:
     """
     patch_size = (
         psf.find_patch_size(noisy, threads=params.threads)
-        if params.patch_size is None
-        else psf.check_patch_size(params.patch_size, noisy.shape)
+        if params.stated_patch_size is None
+        else psf.check_patch_size(params.stated_patch_size, noisy.shape)
     )
     components = _components(patch_size.size, params)
     workload = Workload(noisy.shape, patch_size.size, noisy.itemsize, components)
@@ -161,7 +161,8 @@ def check_fits(params: DenoiseParams, shape: tuple[int, int]) -> None:
         What only the image's content can tell, such as the patch size that follows from its
         autocorrelation, is checked when it is planned.
     """
-    if params.patch_size is not None:
-        psf.check_patch_size(params.patch_size, shape)
+    stated = params.stated_patch_size
+    if stated is not None:
+        psf.check_patch_size(stated, shape)
     if params.stacks is not None:
-        check_stacks(params.stacks, shape, params.patch_size or MIN_PATCH_SIZE)
+        check_stacks(params.stacks, shape, stated or MIN_PATCH_SIZE)

@@ -232,10 +232,17 @@ def patch_size_of(correlation: FloatArray, shape: tuple[int, ...]) -> PatchSize:
     """
     profile = radial_mean(correlation, longest_lag(shape))
     lag, origin = first_turn(profile, math.prod(shape))
+    return PatchSize(clamped(diameter(lag, origin), shape), origin, lag, profile)
+
+
+def clamped(diameter: float, shape: tuple[int, ...]) -> int:
+    """The odd number nearest to a diameter in px, ties up, that a patch of an image may have.
+
+    At least 5 and at most a quarter of the shorter side, 3 where a quarter is less than 5.
+    """
     largest = max(MIN_PATCH_SIZE, _odd_up_to(min(min(shape) // 4, LONGEST_LAG)))
     smallest = min(SMALLEST_AUTO, largest)
-    nearest_odd = 2 * (diameter(lag, origin) // 2) + 1
-    return PatchSize(int(np.clip(nearest_odd, smallest, largest)), origin, lag, profile)
+    return int(np.clip(2 * int(diameter // 2) + 1, smallest, largest))
 
 
 def check_patch_size(size: int, shape: tuple[int, ...]) -> PatchSize:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 from reucid_core.assessment import Assessment
 from reucid_core.noise import NoiseModel
 from reucid_core.params import Outliers
-from reucid_core.psf import Origin
 
 NO_NOISE = "no noise could be measured: the image is returned as it is"
 
@@ -94,7 +93,7 @@ class Report:
     input_dtype: str
     precision: str
     patch_size: int  # px
-    patch_size_origin: Origin
+    patch_size_origin: str  # as of `psf.PatchSize`, or the name of the rule that gave it
     psf_radius: int | None  # px
     psf_profile: list[float]  # radial mean of the autocorrelation at lags 0, 1, ... px
     stacks: int

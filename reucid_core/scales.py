@@ -128,8 +128,8 @@ def band_height(shape: tuple[int, ...], itemsize: int, budget: int) -> int | Non
 
 def _probe(image: FloatArray, task: Task) -> PatchSize:
     """The patch size that is stated, else that of the probe; of a large image, in its middle."""
-    if task.params.patch_size is not None:
-        return check_patch_size(task.params.patch_size, image.shape)
+    if (stated := task.params.stated_patch_size) is not None:
+        return check_patch_size(stated, image.shape)
     if image.size > SAMPLE:
         middle = [slice((side - 2 * TILE) // 2, (side + 2 * TILE) // 2) for side in image.shape]
         image = image[tuple(slice(max(0, part.start), part.stop) for part in middle)]

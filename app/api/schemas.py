@@ -76,6 +76,14 @@ class Params(Strict):
         "with method `paper` the diameter of the point-spread function.",
         examples=[11],
     )
+    patch_size_from: ShortText | None = Field(
+        None,
+        description="Name of a rule that gives the patch size, which is not stated then: "
+        "`autocorrelation`, as method `paper` has by default, `information-limit`, which needs no "
+        "feature of the autocorrelation, or one that the operator has installed. The report's "
+        "`patch_size_origin` names it.",
+        examples=["information-limit"],
+    )
     stacks: int | None = Field(
         None,
         ge=1,

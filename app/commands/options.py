@@ -101,6 +101,15 @@ class Denoising:
             "diameter of the point-spread function.",
         ),
     ] = None
+    patch_size_from: Annotated[
+        str | None,
+        typer.Option(
+            "--patch-size-from",
+            metavar="NAME",
+            help="The rule that gives the patch size: autocorrelation (as paper has by default), "
+            "information-limit, or one that an installed package offers.",
+        ),
+    ] = None
     components: Annotated[
         int | None,
         typer.Option(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reucid_core import MemoryBudgetError, ReucidError
+from reucid_core.patch_size_rules import UnknownRuleError
 
 
 class Unverifiable(Exception):  # noqa: N818  (a verdict, not an error)
@@ -39,7 +40,7 @@ def refuting() -> Iterator[None]:
     """What the core refuses of a bundle, the bundle is wrong about."""
     try:
         yield
-    except MemoryBudgetError as error:
+    except (MemoryBudgetError, UnknownRuleError) as error:
         raise Unverifiable(str(error)) from error
     except ReucidError as error:
         raise Refuted(str(error)) from error

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from reucid_core import DenoiseParams, ParameterError
+from reucid_core.patch_size_rules import check_name
 from worker.contract import FileInfo
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
@@ -43,11 +44,15 @@ class JobParams:
                 f"got {choice.model[:200]!r} with method two-scale, expected none: the rule of the "
                 "noise floor judges there",
             )
+        check_name(params.denoising.patch_size_from)
         return params
 
     def to_json(self) -> dict[str, Any]:
-        """All parameters by name."""
-        return asdict(self.selection) | asdict(self.choice) | asdict(self.denoising)
+        """All parameters by name; a function that gives the patch size is told by its own."""
+        told = asdict(self.selection) | asdict(self.choice) | asdict(self.denoising)
+        if callable(self.denoising.patch_size):
+            told |= {"patch_size": None, "patch_size_from": self.denoising.patch_size_rule}
+        return told
 
     def within(self, *, memory_budget: int | None, threads: int | None) -> "JobParams":
         """The same with what a machine, not a client, decides."""

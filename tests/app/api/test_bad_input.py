@@ -84,6 +84,14 @@ PARAMS: dict[str, tuple[dict[str, Any], str]] = {
     "patch larger than the image": ({"patch_size": 33}, "params.patch_size"),
     "patch size of 1": ({"patch_size": 1}, "params.patch_size"),
     "patch size as text": ({"patch_size": "large"}, "params.patch_size"),
+    "unknown rule of the patch size": (
+        {"patch_size_from": "os:system"},
+        "params.patch_size_from",
+    ),
+    "a rule beside a patch size": (
+        {"patch_size": 7, "patch_size_from": "autocorrelation"},
+        "params.patch_size_from",
+    ),
     "too many stacks": ({"patch_size": 5, "stacks": 10**6}, "params.stacks"),
     "too many stacks for any patch": ({"stacks": 10**6}, "params.stacks"),
     "stacks of the exact engine": ({"engine": "exact", "stacks": 4}, "params.stacks"),

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
+from reucid_core.metrics import lattice_peak
 from tests.support.commands import reucid
 
 
@@ -72,6 +73,35 @@ def test_interim_results_are_said_to_be_what_they_are(
     last = tifffile.imread(folder / "interim-0002.tif")
     np.testing.assert_array_equal(last, tifffile.imread(out))
     assert (tifffile.imread(folder / "interim-0001.tif") != last).any()
+
+
+def test_a_named_rule_gives_the_patch_size_here_and_there(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = tmp_path / "here.json", tmp_path / "there"
+    stated = (lattice_with_a_defect(tmp_path), "--patch-size-from", "information-limit")
+    assert reucid("denoise", *stated, "-o", tmp_path / "a.npy", "--report", here) == 0
+    assert "px (information-limit)" in capsys.readouterr().out
+    assert reucid("submit", *stated, "--server", server, "--wait", "-o", there) == 0
+    told = [json.loads(path.read_text()) for path in (here, there / "in.report.json")]
+    assert {each["patch_size_origin"] for each in told} == {"information-limit"}
+    assert len({each["patch_size"] for each in told}) == 1
+
+
+def test_scan_noise_hides_the_autocorrelation_s_turn_but_not_the_information_limit(
+    real_images: Path, tmp_path: Path
+) -> None:
+    file, residual = real_images / "haadf_scannoise_512.dm3", tmp_path / "residual.npy"
+    shares = {}
+    for name in ("autocorrelation", "information-limit"):
+        report = tmp_path / f"{name}.json"
+        stated = ("--method", "paper", "--patch-size-from", name, "--overwrite")
+        written = ("-o", tmp_path / "a.npy", "--residual", residual, "--report", report)
+        assert reucid("denoise", file, *stated, *written) == 0
+        found = lattice_peak(np.load(residual), np.load(tmp_path / "a.npy") + np.load(residual))
+        shares[json.loads(report.read_text())["patch_size"]] = found.share or 0.0
+    assert sorted(shares) == [5, 11]
+    assert 0 < shares[11] < 0.5 * shares[5]
 
 
 @pytest.mark.parametrize(

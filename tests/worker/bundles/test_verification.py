@@ -162,6 +162,22 @@ def test_parameters_of_another_version_are_not_run_again(
     assert "sharpness" in found.checks[-1].problems[0]
 
 
+def test_a_rule_of_the_patch_size_is_asked_again_where_it_is_installed(
+    input_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.zip"
+    params = JobParams.from_json({"patch_size_from": "information-limit"})
+    denoise_file(input_file, params, lambda _: None, bundle_at=path)
+    assert verify(path).verified
+
+    def elsewhere(report: dict[str, Any]) -> None:
+        report["parameters"]["patch_size_from"] = "a laboratory's own"
+
+    found = verify(forge(path, tmp_path / "other.zip", changed_report(elsewhere)))
+    assert verdicts(found)["rerun"] is None
+    assert "a laboratory's own" in found.checks[-1].problems[0]
+
+
 def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     input_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

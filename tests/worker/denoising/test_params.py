@@ -1,5 +1,6 @@
 """A job's parameters, between JSON and what takes them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -49,5 +50,15 @@ def test_a_machine_decides_on_memory_and_threads_alone() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(TypeError, match="no_such_parameter"):
         JobParams.from_json({"no_such_parameter": 1})
+    with pytest.raises(ParameterError, match="autocorrelation, information-limit"):
+        JobParams.from_json({"patch_size_from": "no such rule"})
     with pytest.raises(ParameterError, match="scan_noise"):
         JobParams.from_json({"scan_noise": "maybe"})
+
+
+def test_a_function_is_told_by_its_name() -> None:
+    params = JobParams(denoising=DenoiseParams(patch_size=lambda _: 7))
+    told = params.to_json()
+    assert told["patch_size"] is None
+    assert told["patch_size_from"].endswith("<lambda>")
+    json.dumps(told)
