@@ -62,7 +62,9 @@ class Task:
 
     def judge(self, decomposition: Decomposition, *, stack: int) -> StackReport:
         """The classifier's verdict on a stack."""
-        return judge(decomposition, self.classify, self.threshold, stack=stack)
+        return judge(
+            decomposition, self.classify, self.threshold, stack=stack, select=self.params.select
+        )
 
 
 @dataclass(frozen=True)

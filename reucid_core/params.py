@@ -16,6 +16,7 @@ ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or
 ScanNoiseChoice = Literal["auto", "keep", "remove"]
 ScanAxis = Literal["auto", "x", "y"]
 PatchSizeRule = Callable[[NDArray[Any]], int]  # of an image, shape (m, n): side in px, odd
+Select = Literal["any", "leading"]  # of the eigenpatches: which ones are kept
 Outliers = Literal["keep", "repair"]  # what hot pixels hold in the result
 
 MIN_PATCH_SIZE = 3  # px; below it a patch has no neighbourhood to speak of
@@ -56,6 +57,10 @@ class DenoiseParams:
     threshold : float, optional
         Utility in [0, 1] from which an eigenpatch is kept. By default the one stored with the
         classifier.
+    select : {"any", "leading"}
+        Which eigenpatches are kept: `any` whose utility reaches the threshold, or as many from the
+        first on, without gaps. The paper's patches are "truncated in accordance with the results
+        of the CNN", which may mean either.
     scan_axis : {"auto", "x", "y"}
         Along which the fast scan runs: x along the rows. For method `two-scale`.
     scan_noise : {"auto", "remove", "keep"}
@@ -95,6 +100,7 @@ class DenoiseParams:
     stacks: int | None = None
     components: int | None = None
     threshold: float | None = None
+    select: Select = "any"
     scan_axis: ScanAxis = "auto"
     scan_noise: ScanNoiseChoice = "auto"
     outliers: Outliers = "keep"
@@ -111,6 +117,7 @@ class DenoiseParams:
         _check_choice("scan_noise", self.scan_noise, get_args(ScanNoiseChoice))
         _check_choice("outliers", self.outliers, get_args(Outliers))
         _check_choice("engine", self.engine, get_args(Engine))
+        _check_choice("select", self.select, get_args(Select))
         _check_choice("precision", self.precision, get_args(Precision))
         if not callable(self.patch_size):
             _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)

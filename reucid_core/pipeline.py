@@ -23,11 +23,12 @@ from reucid_core.params import DenoiseParams
 from reucid_core.patch_size_rules import resolved
 from reucid_core.plan import Way, choose_way, thriftier
 from reucid_core.renoising import estimate_bias
-from reucid_core.report import NO_NOISE, OutlierReport, Report, library_versions
+from reucid_core.report import NO_NOISE, MemoryReport, OutlierReport, Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
 from reucid_core.threads import limited
 from reucid_core.two_scale import denoise_two_scale
+from reucid_core.workload import paper_formula
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
@@ -223,6 +224,8 @@ def report_of(
         stack_reports=outcome.verdicts,
         warnings=_warnings(outcome),
         versions=library_versions(),
+        select=task.params.select,
+        memory=MemoryReport(paper_formula(noisy.shape, plan.p, noisy.itemsize), plan.memory),
     )
 
 

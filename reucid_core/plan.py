@@ -21,6 +21,7 @@ class Plan:
     stacks: int  # d
     stacks_origin: StacksOrigin
     components: int  # eigenpatches offered to the classifier
+    memory: int | None = None  # bytes at the peak, of engine stacked
 
     @property
     def p(self) -> int:
@@ -136,7 +137,8 @@ def plan_stacked(noisy: FloatArray, params: DenoiseParams) -> Plan:
     components = _components(patch_size.size, params)
     workload = Workload(noisy.shape, patch_size.size, noisy.itemsize, components)
     origin: StacksOrigin = "memory" if params.stacks is None else "given"
-    return Plan(patch_size, _stacks(workload, params), origin, components)
+    stacks = _stacks(workload, params)
+    return Plan(patch_size, stacks, origin, components, workload.memory(stacks))
 
 
 def _components(p: int, params: DenoiseParams) -> int:

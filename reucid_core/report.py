@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from reucid_core.assessment import Assessment
 from reucid_core.noise import NoiseModel
-from reucid_core.params import Outliers
+from reucid_core.params import Outliers, Select
 
 NO_NOISE = "no noise could be measured: the image is returned as it is"
 
@@ -80,6 +80,23 @@ class OutlierReport:
 
 
 @dataclass(frozen=True)
+class MemoryReport:
+    """Bytes of a patch matrix as the paper counts them, and what the number of stacks is from.
+
+    Parameters
+    ----------
+    formula : int
+        The paper's m n p^2 numbers, for one stack.
+    planned : int or None
+        The peak beside the input, with the stacks that were made; None where there is no patch
+        matrix, as in engine exact.
+    """
+
+    formula: int
+    planned: int | None
+
+
+@dataclass(frozen=True)
 class Report:
     """The whole of a denoising but its pixels.
 
@@ -118,6 +135,8 @@ class Report:
     stack_reports: list[StackReport]
     warnings: list[str]
     versions: dict[str, str]
+    select: Select = "any"
+    memory: MemoryReport | None = None
 
     @property
     def decompositions(self) -> list[tuple[StackReport, int]]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from reucid_core.eigenpatches import Classify, Decomposition
 from reucid_core.errors import ReucidError
+from reucid_core.params import Select
 from reucid_core.report import StackReport
 
 DEFAULT_THRESHOLD = 0.5  # for a classifier that states none
@@ -17,7 +18,12 @@ def choose_threshold(stated: float | None, classify: Classify) -> float:
 
 
 def judge(
-    decomposition: Decomposition, classify: Classify, threshold: float, *, stack: int
+    decomposition: Decomposition,
+    classify: Classify,
+    threshold: float,
+    *,
+    stack: int,
+    select: Select = "any",
 ) -> StackReport:
     """Classify the eigenpatches of a stack; where none is useful enough, the first is kept.
 
@@ -29,6 +35,8 @@ def judge(
         Utility from which an eigenpatch is kept.
     stack : int
         The stack's number, from 1.
+    select : {"any", "leading"}
+        Whether those that reach it are kept, or as many from the first on.
 
     Raises
     ------
@@ -42,6 +50,8 @@ def judge(
             f"the classifier gave {utilities!r}, expected {expected[0]} finite utilities"
         )
     kept = utilities >= threshold
+    if select == "leading":
+        kept = np.arange(len(kept)) < np.count_nonzero(kept)
     nothing_useful = not kept.any()
     kept[0] |= nothing_useful
     return StackReport(

@@ -92,6 +92,15 @@ class Workload:
         return 1 + bisect.bisect_left(numbers, -budget, key=lambda stacks: -self.memory(stacks))
 
 
+def paper_formula(shape: tuple[int, ...], p: int, itemsize: int) -> int:
+    """Bytes of the matrix of all patches by the paper's formula, m n p^2 numbers.
+
+    It counts an origin at every pixel and nothing beside the matrix; `Workload.memory` counts
+    those that there are, and all that is held with them.
+    """
+    return math.prod(shape) * p**2 * itemsize
+
+
 def band_height(shape: tuple[int, ...], p: int, margin: int, budget: int) -> int:
     """Rows of an image that the exact engine transforms at a time: all of them, if they fit.
 

@@ -102,6 +102,11 @@ class Params(Strict):
         description="Utility from which an eigenpatch is kept; by default the one stored with the "
         "classifier.",
     )
+    select: Literal["any", "leading"] = Field(
+        "any",
+        description="Which eigenpatches are kept: `any` that reaches the threshold, or as many "
+        "from the first on, without gaps.",
+    )
     seed: int = Field(
         0, ge=0, le=MAX_SEED, description="Same image, parameters and seed: same result."
     )

@@ -14,6 +14,7 @@ FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
 Outliers = Literal["keep", "repair"]
 ScanNoise = Literal["auto", "keep", "remove"]
+Select = Literal["any", "leading"]  # of the eigenpatches: which ones are kept
 Precision = Literal["auto", "float32", "float64"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
@@ -122,6 +123,14 @@ class Denoising:
         float | None,
         typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
     ] = None
+    select: Annotated[
+        Select,
+        typer.Option(
+            "--select",
+            help="Which eigenpatches are kept: any that reaches the threshold, or as many from the "
+            "first on.",
+        ),
+    ] = "any"
     scan_axis: Annotated[
         ScanAxis, typer.Option("--scan-axis", help="Fast scan, for two-scale; x: along the rows.")
     ] = "auto"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from reucid_core import Decomposition, DenoiseParams, ReucidError, denoise
-from tests.support.strategies import keep_none
+from reucid_core import Decomposition, DenoiseParams, ParameterError, ReucidError, denoise
+from tests.support.strategies import keep_first, keep_none
 
 IMAGE = np.random.default_rng(0).normal(3, 1, (20, 20))
 PARAMS = DenoiseParams(patch_size=3, stacks=2)
@@ -115,3 +115,36 @@ def test_with_two_scales_it_sees_the_noise_s_variance_besides(spacing: int) -> N
         scalars = decomposition.n_patches, decomposition.energy, decomposition.noise_variance
         assert [type(value) for value in scalars] == [int, float, float]
     assert report.recovery is not None
+
+
+class Gapped:
+    """Every third eigenpatch is useful."""
+
+    def __call__(self, decomposition: Decomposition) -> ArrayLike:
+        return np.where(np.arange(len(decomposition.singular_values)) % 3 == 2, 0.9, 0.1)
+
+
+@pytest.mark.parametrize("engine", ["exact", "stacked"])
+def test_leading_keeps_as_many_from_the_first_on(engine: str) -> None:
+    stated = {"method": "paper", "engine": engine, "patch_size": 3}
+    runs = {
+        select: denoise(IMAGE, DenoiseParams(select=select, **stated), classify=Gapped())  # type: ignore[arg-type]
+        for select in ("any", "leading")
+    }
+    kept = {select: np.array(run.report.stack_reports[0].kept) for select, run in runs.items()}
+    np.testing.assert_array_equal(np.flatnonzero(kept["any"]), [2, 5, 8])
+    np.testing.assert_array_equal(np.flatnonzero(kept["leading"]), [0, 1, 2])
+    first_three = denoise(IMAGE, DenoiseParams(**stated), classify=keep_first(3))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(runs["leading"].image, first_three.image)
+    assert [run.report.select for run in runs.values()] == ["any", "leading"]
+
+
+def test_leading_keeps_the_first_where_nothing_is_useful() -> None:
+    params = DenoiseParams(patch_size=3, stacks=2, select="leading")
+    report = denoise(IMAGE, params, classify=keep_none).report
+    assert all(stack.nothing_useful and stack.n_kept == 1 for stack in report.stack_reports)
+
+
+def test_a_selection_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ParameterError, match="any, leading"):
+        DenoiseParams(select="last")  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ from reucid_core.workload import (
     Workload,
     band_height,
     max_stacks,
+    paper_formula,
 )
 from tests.support.strategies import keep_first
 
@@ -168,3 +169,21 @@ def test_no_stack_is_ever_empty() -> None:
     params = DenoiseParams(patch_size=3, stacks=most)
     report = denoise(image, params, classify=keep_first(1)).report
     assert min(stack.n_patches for stack in report.stack_reports) > 20
+
+
+def test_the_paper_s_examples_are_its_formula_s() -> None:
+    """254 MB for 512 x 512 px and p = 11, about 4.5 GB for 1024 x 1024 px and p = 23."""
+    assert round(paper_formula((512, 512), 11, 8) / 1e6) == 254
+    assert 4.4e9 < paper_formula((1024, 1024), 23, 8) < 4.6e9
+
+
+def test_the_report_has_the_paper_s_formula_beside_what_was_planned() -> None:
+    image = np.random.default_rng(0).normal(3, 1, (40, 50)).astype(np.float32)
+    stacked = denoise(image, DenoiseParams(patch_size=5, stacks=3)).report
+    assert stacked.memory is not None
+    assert stacked.memory.formula == 40 * 50 * 25 * 4
+    workload = Workload((40, 50), 5, 4, stacked.components)
+    assert stacked.memory.planned == workload.memory(3)
+    exact = denoise(image, DenoiseParams(method="paper", patch_size=5)).report
+    assert exact.memory is not None
+    assert (exact.memory.formula, exact.memory.planned) == (stacked.memory.formula, None)

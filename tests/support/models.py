@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker.denoising.model_files import DEFAULT, SUFFIX, WEIGHTS
+
+if TYPE_CHECKING:
+    from reucid_core.classifier import Architecture
 
 BUNDLED = WEIGHTS / f"{DEFAULT}{SUFFIX}"
 
@@ -39,7 +43,7 @@ def spoil(path: Path) -> Path:
     return path
 
 
-def write_random_model(path: Path) -> Path:
+def write_random_model(path: Path, architecture: "Architecture | None" = None) -> Path:
     """Random weights, so that a test does not depend on trained ones."""
     import torch
     from safetensors.torch import save_file
@@ -49,10 +53,10 @@ def write_random_model(path: Path) -> Path:
     torch.manual_seed(1)
     card = {
         "format": FORMAT,
-        "architecture": PAPER.to_dict(),
+        "architecture": (architecture or PAPER).to_dict(),
         "thresholds": {"keep": 0.5, "remove": 0.5},
     }
-    network = EigenpatchNet().state_dict()
+    network = EigenpatchNet(architecture or PAPER).state_dict()
     tensors = {
         f"{each}.{name}": t.clone() for each in card["thresholds"] for name, t in network.items()
     }

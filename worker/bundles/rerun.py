@@ -36,6 +36,7 @@ SAME = (  # of the report, beside the numbers
     "uncovered_pixels",
     "components",
     "threshold",
+    "select",
     "scan_noise",
     "seed",
 )

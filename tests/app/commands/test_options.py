@@ -11,6 +11,7 @@ from worker.formats import COLORMAPS
 def test_choices_are_those_of_the_core_and_the_formats() -> None:
     assert options.Engine == params.Engine
     assert options.ScanNoise == params.ScanNoiseChoice
+    assert options.Select == params.Select
     assert options.Precision == params.Precision
     assert options.ScanAxis == params.ScanAxis
     assert set(get_args(options.Method)) == set(get_args(params.Method))

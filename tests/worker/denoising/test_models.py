@@ -5,12 +5,21 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file
 
-from reucid_core import DenoiseParams, ModelError, ParameterError, noise_floor
-from reucid_core.classifier import load_classifier
+from reucid_core import DenoiseParams, ModelError, ParameterError, denoise, noise_floor
+from reucid_core.classifier import PAPER, PAPER_TWO_HIDDEN, Architecture, load_classifier
 from reucid_core.params import ScanNoise
-from tests.support.models import BUNDLED, bundled_card, spoil, write_card, write_model
+from tests.support.models import (
+    BUNDLED,
+    bundled_card,
+    spoil,
+    write_card,
+    write_model,
+    write_random_model,
+)
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import DEFAULT, LARGEST, Models, describe
 from worker.denoising.model_loading import chosen_classifier, classifier_at, judge_of
@@ -214,3 +223,23 @@ def test_two_scales_are_judged_by_the_noise_floor_and_by_no_network(folder: Path
         assert judge_of(Models(folder=folder), params) is noise_floor
     with pytest.raises(ParameterError, match=r"^model: got 'second' with method two"):
         JobParams.from_json({"method": "two-scale", "model": "second"})
+
+
+@pytest.mark.parametrize(("architecture", "numbers"), [(PAPER, 2558), (PAPER_TWO_HIDDEN, 2830)])
+def test_both_readings_of_the_papers_figure_are_built_and_loaded(
+    architecture: Architecture, numbers: int, tmp_path: Path
+) -> None:
+    path = write_random_model(tmp_path / "read.safetensors", architecture)
+    weights = {
+        name: tensor
+        for name, tensor in load_file(path).items()
+        if name.startswith("keep.") and name.endswith(("weight", "bias"))
+    }
+    assert sum(tensor.numel() for tensor in weights.values()) == numbers
+    classify = load_classifier(path)
+    assert Architecture.of(classify.card) == architecture
+    image = np.random.default_rng(0).normal(3, 1, (40, 40))
+    params = DenoiseParams(method="paper", patch_size=5)
+    report = denoise(image, params, classify=classify).report
+    assert report.model == classify.identity
+    assert len(set(report.stack_reports[0].utilities)) > 1
