@@ -18,7 +18,7 @@ from app.api.cache import CLIPPED
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
-from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
+from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, page, results
 from app.api.schemas import JobSpec
 from app.api.services import Services
 from app.api.waiting import Waiting
@@ -126,6 +126,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (health, metrics):  # also where orchestrators and Prometheus look
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
+    app.include_router(page.router)
     app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
     return app
 

@@ -423,6 +423,15 @@ class KeyList(BaseModel):
     keys: list[Key]
 
 
+class Index(BaseModel):
+    """Where everything is."""
+
+    model_config = example("Index")
+
+    name: str
+    links: dict[str, str]
+
+
 class Version(BaseModel):
     """What runs here."""
 
