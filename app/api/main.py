@@ -18,6 +18,7 @@ from app.api.cache import CLIPPED
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
+from app.api.raw.answers import HEADERS
 from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, page, results
 from app.api.schemas import JobSpec
 from app.api.services import Services
@@ -39,6 +40,7 @@ from worker.store import Store
 
 EXPOSED = [
     CLIPPED,
+    *HEADERS,
     "Content-Disposition",
     "Content-Range",
     "ETag",

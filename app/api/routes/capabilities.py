@@ -9,6 +9,7 @@ from app.api.auth import ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
 from app.api.examples import example
+from app.api.raw.answers import MOST_PIXELS
 from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from app.http.problems import problems
@@ -95,5 +96,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
         "max_drawings": MOST_WAITING,
+        "max_raw_pixels": MOST_PIXELS,
         "max_labels": labels["maxProperties"],
     }
