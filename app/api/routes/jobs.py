@@ -49,6 +49,7 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 LONGEST_WAIT = 60.0  # s
+MICROSECOND = 1e-6  # s
 LAST_EVENT_ID = 2**63 - 1  # what a database can hold
 TEXT: dict[str, Any] = {"type": "string"}
 SUBMISSION: dict[str, Any] = {
@@ -467,10 +468,13 @@ def _now(services: Services, job: JobRecord) -> dict[str, Any]:
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    """Since the epoch; in UTC where nothing else is said."""
+    """Since the epoch; in UTC where nothing else is said.
+
+    A little earlier, so that a moment as an answer tells it, rounded, is that of its job.
+    """
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - MICROSECOND
 
 
 def _etag(job: Job) -> str:
