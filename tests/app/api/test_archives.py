@@ -122,7 +122,7 @@ def test_another_owners_jobs_are_not_in_it(api: Api, batch: dict[str, str]) -> N
 def test_an_archive_is_bounded(
     client: httpx.Client, batch: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.api.routes.jobs.MOST_JOBS", len(batch) - 1)
+    monkeypatch.setattr("app.api.routes.archives.MOST_JOBS", len(batch) - 1)
     body = problem(client.get("/jobs/archive", params={"batch": "b 1"}), 422, "too_many_jobs")
     assert body["limit"]["value"] == len(batch) - 1
     assert client.get("/capabilities").json()["limits"]["max_archived_jobs"] == archives.MOST_JOBS
