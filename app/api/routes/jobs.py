@@ -13,7 +13,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
@@ -73,9 +73,20 @@ SUBMISSION: dict[str, Any] = {
     },
 }
 
+DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+
+
+def _written(moment: Any) -> Any:
+    """A moment as a date, which a number is not."""
+    if not isinstance(moment, str) or not DATE.fullmatch(moment):
+        raise ValueError(f"got {str(moment)[:40]!r}, expected a date, as in 2026-11-26T09:30:00Z")
+    return moment
+
+
 Wait = Annotated[
     float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the job to end.")
 ]
+Moment = Annotated[datetime, BeforeValidator(_written)]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 IdempotencyKey = Annotated[
@@ -157,10 +168,10 @@ def index(
         ShortText | None, Query(description="Part of the input's file name, in any case.")
     ] = None,
     created_after: Annotated[
-        datetime | None, Query(description="From this moment on; UTC if it does not say.")
+        Moment | None, Query(description="From this moment on; UTC if it does not say.")
     ] = None,
     created_before: Annotated[
-        datetime | None, Query(description="Before this moment; UTC if it does not say.")
+        Moment | None, Query(description="Before this moment; UTC if it does not say.")
     ] = None,
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
