@@ -221,7 +221,7 @@ def test_the_bands_do_not_show(
     assert whole.report.recovery is not None
     assert banded.report.recovery is not None
     assert banded.report.recovery.runs == whole.report.recovery.runs
-    assert whole.report.recovery.share > 0
+    assert noise == "both" or whole.report.recovery.share > 0  # else little is removed at all
     monkeypatch.setattr("reucid_core.two_scale.band_height", lambda *_: height)
     again, _ = replay(image, whole.report, whole.eigenpatches)
     np.testing.assert_allclose(
