@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -141,6 +141,14 @@ def tune(
 
 
 def evaluate(
+    method: Annotated[
+        Literal["paper", "two-scale"],
+        typer.Option(
+            "--method",
+            help="Whose decompositions; of two-scale, networks and rules at both scales are "
+            "compared, and --images, --micrograph and --each do not matter.",
+        ),
+    ] = "paper",
     images: Annotated[
         int, typer.Option("--images", min=1, help="Per crystal, dose and scan noise.")
     ] = 1,
@@ -189,8 +197,14 @@ def evaluate(
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
     from reucid_core.training import laboratory
 
+    simulated = laboratory.Simulated(each, invented, multislice, seed)
+    if method == "two-scale":
+        laboratory.evaluate_two_scale(
+            simulated, epochs=epochs or 15, processes=processes, cache=cache, output=output
+        )
+        return
     laboratory.evaluate(
-        laboratory.Simulated(each, invented, multislice, seed),
+        simulated,
         images=images,
         epochs=epochs,
         processes=processes,

@@ -20,9 +20,11 @@ from reucid_core.training.judging.contenders import TRAINING_SHARE
 from reucid_core.training.judging.evaluate import Found
 from reucid_core.training.judging.evaluate import evaluate as leave_out
 from reucid_core.training.judging.rivals import available
+from reucid_core.training.judging.scales import Verdicts, evaluate_scales, tables
 from reucid_core.training.labels.examples import Example, kept_examples, split
+from reucid_core.training.labels.scales import kept_scales
 from reucid_core.training.labels.survey_files import load_survey
-from reucid_core.training.micrographs.recipes import draw_recipes
+from reucid_core.training.micrographs.recipes import draw_recipes, draw_scanned
 from reucid_core.training.networks.card import model_card, readable, survey_card
 from reucid_core.training.networks.dataset import Batch, surveyed_datapoints
 from reucid_core.training.networks.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
@@ -31,6 +33,8 @@ from reucid_core.training.networks.tune import tune as search
 from reucid_core.training.showing.experiment import Experiment, show
 from reucid_core.training.showing.gallery import draw
 from reucid_core.training.showing.score_tables import report
+
+SCALES_EPOCH = 4096  # datapoints in an epoch of the networks of method two-scale
 
 
 def options_of(model: str, *, seed: int) -> FitOptions:
@@ -168,6 +172,29 @@ def evaluate(
     with (output / "tables.md").open("a") as tables:
         tables.writelines(f"\n{each}" for each in shown)
     say((output / "tables.md").read_text())
+
+
+def evaluate_two_scale(
+    simulated: Simulated, *, epochs: int, processes: int, cache: Path, output: Path
+) -> None:
+    """Leave out each family in turn at both scales; write what came of it and tables."""
+    recipes = draw_scanned(simulated.invented, simulated.multislice, seed=simulated.seed)
+    examples = {
+        decision: kept_scales(
+            recipes, decision, cache, processes=processes, progress=_report_example
+        )
+        for decision in DECISIONS
+    }
+    options = replace(
+        options_of("tuned", seed=simulated.seed), epochs=epochs, epoch_size=SCALES_EPOCH
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    found = list[Verdicts]()
+    for one in evaluate_scales(examples, options, processes=processes):
+        found.append(one)
+        say(f"without {one.family}: {len(one.wholes)} denoisings, c {one.multiples}")
+        (output / "scales.md").write_text(tables(found))
+    say((output / "scales.md").read_text())
 
 
 def write_page(folder: Path = WEIGHTS) -> None:

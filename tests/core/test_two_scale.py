@@ -13,8 +13,8 @@ from reucid_core import DenoiseParams, ImageError, MemoryBudgetError, Result, de
 from reucid_core.classifier import load_classifier
 from reucid_core.metrics import psnr
 from reucid_core.replay import patch_energy, replay
+from reucid_core.training.micrographs.aperiodic import SCENES, noisy
 from reucid_core.whitening import cosine_filter
-from tests.support.aperiodic import SCENES, noisy
 from tests.support.strategies import blob_lattice, keep_first
 
 Float64 = NDArray[np.float64]

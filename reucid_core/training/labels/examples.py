@@ -4,8 +4,10 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from reucid_core.training.labels.oracle import Components, Kept, SubsetError, im
 from reucid_core.training.micrographs.recipes import Micrograph, Recipe, micrograph
 
 VERSION = 3  # of what is kept on disk
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -130,21 +134,26 @@ def kept_examples(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Example]:
-    """As `make_examples`; from the folder if the same recipes were made before.
+    """As `make_examples`; from the folder if the same recipes were made before."""
+    make = partial(make_examples, recipes, processes=processes, progress=progress)
+    return kept(f"{VERSION} {list(recipes)!r}", folder, make)
+
+
+def kept(what: str, folder: Path, make: Callable[[], Made]) -> Made:
+    """What was made of the same description before, from the folder, or made now.
 
     The file is a pickle: read only what this function wrote.
     """
-    digest = sha256(f"{VERSION} {list(recipes)!r}".encode()).hexdigest()
-    path = folder / f"examples-{digest[:16]}.pickle"
+    path = folder / f"examples-{sha256(what.encode()).hexdigest()[:16]}.pickle"
     if path.exists():
-        found: list[Example] = pickle.loads(path.read_bytes())  # noqa: S301
+        found: Made = pickle.loads(path.read_bytes())  # noqa: S301
         return found
-    examples = make_examples(recipes, processes=processes, progress=progress)
+    made = make()
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(pickle.dumps(examples, protocol=pickle.HIGHEST_PROTOCOL))
+    unfinished.write_bytes(pickle.dumps(made, protocol=pickle.HIGHEST_PROTOCOL))
     unfinished.replace(path)
-    return examples
+    return made
 
 
 def split(

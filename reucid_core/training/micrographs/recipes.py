@@ -10,6 +10,7 @@ from reucid_core.training.micrographs import fields
 from reucid_core.training.micrographs.crystals import CRYSTALS, Crystal, invent
 from reucid_core.training.micrographs.fields import Field
 from reucid_core.training.micrographs.rendering import nearest_change, random_changes, render_both
+from reucid_core.training.micrographs.scan_spectra import WHITE, ScanSpectrum, draw_spectrum
 from reucid_core.training.micrographs.simulate import (
     PAPER_DOSES,
     READ_NOISE,
@@ -44,6 +45,8 @@ class Recipe:
         column. Of those that arrive, a detector counts few.
     read_noise : float
         Relative to the truth's maximum.
+    spectrum : ScanSpectrum
+        Of the noise along the rows, as the detector counts.
     rows : RowNoise
     vacancies, dopants : float
         Fractions of the columns; in a field, of those of one site.
@@ -64,6 +67,7 @@ class Recipe:
     view: View
     dose: float
     read_noise: float = READ_NOISE
+    spectrum: ScanSpectrum = WHITE
     rows: RowNoise = field(default_factory=RowNoise)
     vacancies: float = 0.0
     dopants: float = 0.0
@@ -121,6 +125,8 @@ def micrograph(recipe: Recipe, defects: Sequence[PointDefect] = ()) -> Micrograp
         read_noise=read_noise,
         rng=noise_rng,
     )
+    if recipe.spectrum != WHITE:
+        counted = displaced + recipe.spectrum.coloured(counted - displaced, noise_rng)
     images = (counted + offsets, truth, displaced + offsets)
     noisy, truth, scanned = (image + recipe.black_level for image in images)
     if recipe.counts is not None:
@@ -245,6 +251,33 @@ def draw_recipes(
             for _ in range(n_multislice)
         ],
     }
+
+
+def draw_scanned(n_invented: int, n_multislice: int, *, seed: int) -> list[Recipe]:
+    """Recipes of micrographs whose noise is as measured in raw files, for method `two-scale`.
+
+    Parameters
+    ----------
+    n_invented : int
+        Micrographs of crystals that do not exist, one of each.
+    n_multislice : int
+        Micrographs of each material simulated by multislice, of variants at random.
+    seed : int
+    """
+    invented, simulated = np.random.default_rng([seed, 5]).spawn(2)
+    drawn = [_draw_scanned(invent(rng=invented), rng=invented) for _ in range(n_invented)]
+    return drawn + [
+        _draw_scanned(_draw_field(name, rng=simulated), rng=simulated)
+        for name in fields.materials()
+        for _ in range(n_multislice)
+    ]
+
+
+def _draw_scanned(specimen: Crystal | Field, *, rng: np.random.Generator) -> Recipe:
+    """Two thirds have the patch size that the method itself finds, the others one of 7 to 21 px."""
+    recipe = draw_recipe(specimen, rng=rng)
+    stated = int(rng.choice((7, 9, 11, 15, 21))) if rng.random() < 1 / 3 else None
+    return replace(recipe, spectrum=draw_spectrum(rng), patch_size=stated)
 
 
 def _draw_field(name: str, *, rng: np.random.Generator) -> Field:
