@@ -129,7 +129,7 @@ def distortions(given: argparse.Namespace) -> Rows:
 
 
 def columns(given: argparse.Namespace) -> Rows:
-    """Spread, bias and share of the differences left, of the brighter half of the columns."""
+    """Spread, bias and share of the differences left, of the brightest columns."""
     methods = ("noisy", *OWN, *([RIVAL] if given.rivals else []))
     yield (
         "e/A^2",

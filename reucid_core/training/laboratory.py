@@ -14,7 +14,7 @@ import optuna
 import torch
 from threadpoolctl import threadpool_limits
 
-from reucid_core.classifier import WEIGHTS, load_classifier
+from reucid_core.classifier import WEIGHTS, Architecture, load_classifier
 from reucid_core.params import ScanNoise
 from reucid_core.training.judging.contenders import TRAINING_SHARE
 from reucid_core.training.judging.evaluate import Found
@@ -28,7 +28,13 @@ from reucid_core.training.micrographs.recipes import draw_recipes, draw_scanned
 from reucid_core.training.networks.card import model_card, readable, survey_card
 from reucid_core.training.networks.dataset import Batch, surveyed_datapoints
 from reucid_core.training.networks.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
-from reucid_core.training.networks.tune import open_study, read_options, write_options
+from reucid_core.training.networks.tune import (
+    LOOKS,
+    VALUES,
+    open_study,
+    read_options,
+    write_options,
+)
 from reucid_core.training.networks.tune import tune as search
 from reucid_core.training.showing.experiment import Experiment, show
 from reucid_core.training.showing.gallery import draw
@@ -186,7 +192,10 @@ def evaluate_two_scale(
         for decision in DECISIONS
     }
     options = replace(
-        options_of("tuned", seed=simulated.seed), epochs=epochs, epoch_size=SCALES_EPOCH
+        options_of("tuned", seed=simulated.seed),
+        architecture=Architecture(channels=(6, 8), widths=(32,), inputs=VALUES + LOOKS),
+        epochs=epochs,
+        epoch_size=SCALES_EPOCH,
     )
     output.mkdir(parents=True, exist_ok=True)
     found = list[Verdicts]()

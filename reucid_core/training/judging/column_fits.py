@@ -15,6 +15,7 @@ from reucid_core.training.micrographs.simulate import Columns, View
 Float64 = NDArray[np.float64]
 
 WINDOW = 1.0  # angstrom to either side of a column
+BRIGHTEST = 0.9  # of the largest weight
 BORDER = 4.0  # angstrom at the image's border without columns to be measured
 
 
@@ -62,10 +63,10 @@ def measure(image: Float64, perfect: Columns, view: View) -> Measured:
 
 
 def inside(columns: Columns, view: View) -> NDArray[np.bool_]:
-    """The brighter half of the columns, away from the border, shape (J,)."""
+    """The columns of the brightest kind, away from the border, shape (J,)."""
     places = columns.positions
     away = ((places > BORDER) & (places < view.extent - BORDER)).all(axis=1)
-    return np.asarray(away & (columns.weights >= np.median(columns.weights)))
+    return np.asarray(away & (columns.weights > BRIGHTEST * columns.weights.max()))
 
 
 @dataclass(frozen=True)

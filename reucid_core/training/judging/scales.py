@@ -38,7 +38,7 @@ from reucid_core.whitening import Whitening
 Float64 = NDArray[np.float64]
 
 MULTIPLES = np.arange(1.5, 3.01, 0.05).round(2)  # of the noise, tried for the best one
-DOSES = (100, 1000, 10000)  # e/A^2
+DOSES = (100, 1000)  # e/A^2
 RULE, BEST, NETWORK = "w > 2", "w > c, best c", "network"
 NAMES = (RULE, BEST, NETWORK)
 COMBINATIONS = ((RULE, RULE), (BEST, RULE), (NETWORK, RULE), (RULE, NETWORK), (NETWORK, NETWORK))
