@@ -161,14 +161,23 @@ def split(
 ) -> tuple[list[Example], list[Example]]:
     """Training and validation examples; an image's eigenpatches stay together.
 
-    The share is taken of each specimen, so that both sides hold all of them.
+    The share is taken of each specimen, so that both sides hold all of them; of two micrographs
+    one validates, and where no specimen has two, the share is taken of all.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two.
     """
+    if len(examples) < 2:
+        raise ValueError(f"got {len(examples)} micrographs, expected at least 2 to train with")
     rng = np.random.default_rng([seed, 2])
     training, validation = list[Example](), list[Example]()
-    for name in sorted({example.recipe.specimen.name for example in examples}):
-        group = [example for example in examples if example.recipe.specimen.name == name]
+    names = sorted({example.recipe.specimen.name for example in examples})
+    for name in names if len(names) < len(examples) else [""]:
+        group = [example for example in examples if name in ("", example.recipe.specimen.name)]
         order = rng.permutation(len(group))
-        border = round(share * len(group))
+        border = max(1, min(round(share * len(group)), len(group) - 1))
         training += [group[i] for i in order[:border]]
         validation += [group[i] for i in order[border:]]
     return training, validation
