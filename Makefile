@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi \
+.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi codes \
+	clients \
 	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
@@ -69,11 +70,18 @@ formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats R
 openapi: $(VENV)/.run ## write openapi/openapi.json anew
 	$(BIN)/python -m app.api.openapi
 
-wheel: $(VENV)/.run ## build the package that others install; build/wheel
-	rm -rf build/wheel
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+codes: $(VENV)/.run ## write docs/codes.md anew
+	$(BIN)/python -m app.api.catalogues
 
-wheel-check: wheel $(VENV)/.dev ## install it where nothing else is, and denoise with it
+clients: $(VENV)/.dev ## generate clients from the OpenAPI document, check and run them
+	$(BIN)/python -m tests.clients
+
+wheel: $(VENV)/.run ## build the packages that others install: all, and the client alone; build/wheel
+	rm -rf build/wheel
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
+		. ./reucid_client
+
+wheel-check: wheel $(VENV)/.dev ## install each where nothing else is, and use it
 	$(BIN)/python -m tests.wheel build/wheel/*.whl
 
 clean:

@@ -38,7 +38,15 @@ FILES: dict[str, Any] = {
     "minItems": 1,
     "description": "One file; an EMI file with its SER files.",
 }
+DIGEST: dict[str, Any] = {
+    "name": "content-digest",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "Of the body (RFC 9530), checked as it comes: `sha-256=:BASE64:`.",
+}
 UPLOAD: dict[str, Any] = {
+    "parameters": [DIGEST],
     "requestBody": {
         "required": True,
         "content": {
@@ -47,7 +55,7 @@ UPLOAD: dict[str, Any] = {
             },
             "application/octet-stream": {"schema": FILE},
         },
-    }
+    },
 }
 
 
