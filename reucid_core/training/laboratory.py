@@ -27,7 +27,7 @@ from reucid_core.training.labels.examples import Example, kept_examples, split
 from reucid_core.training.labels.scales import kept_scales
 from reucid_core.training.labels.survey import SurveyImage
 from reucid_core.training.labels.survey_files import load_survey
-from reucid_core.training.micrographs.recipes import draw_recipes, draw_scanned
+from reucid_core.training.micrographs.drawing import draw_recipes, draw_scanned
 from reucid_core.training.networks.card import (
     model_card,
     readable,

@@ -5,7 +5,8 @@ import pytest
 
 from reucid_core.noise import estimate_noise
 from reucid_core.training.micrographs.crystals import CRYSTALS
-from reucid_core.training.micrographs.recipes import Recipe, draw_scanned, micrograph
+from reucid_core.training.micrographs.drawing import draw_scanned
+from reucid_core.training.micrographs.recipes import Recipe, micrograph
 from reucid_core.training.micrographs.scan_spectra import WHITE, ScanSpectrum, draw_spectrum, fit
 from reucid_core.training.micrographs.simulate import View
 
