@@ -30,7 +30,8 @@ from reucid_core.training.networks.fit import (
 
 FEW = 15  # images: below it a fifth of them is too little to calibrate by
 FOLDS = 5
-SEEN_EACH_EPOCH = 2  # times that a datapoint is drawn, each time in another of its variants
+SEEN_EACH_EPOCH = 2  # times that a datapoint is drawn, in any of its variants
+LEAST_EPOCH = 1024  # datapoints drawn in an epoch, however few there are
 
 Float64 = NDArray[np.float64]
 Groups = list[tuple[list[int], list[int]]]
@@ -178,7 +179,7 @@ def _train(
     scan_noise: ScanNoise,
     progress: Callable[[Epoch], None] | None,
 ) -> tuple[EigenpatchNet, list[Epoch]]:
-    size = min(options.epoch_size, SEEN_EACH_EPOCH * len(training))
+    size = min(options.epoch_size, max(LEAST_EPOCH, SEEN_EACH_EPOCH * len(training)))
     return train(
         training,
         validation,

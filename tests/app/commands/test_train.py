@@ -23,7 +23,7 @@ REALS = (
     "rebco_roi_128.dm3",
     "pt_porph_single_atoms_512.tif",
 )
-SMALL = ("--threads", 1, "--processes", 1, "--epochs", 3)
+SMALL = ("--threads", 1, "--processes", 1, "--epochs", 2)
 
 
 def simulated(folder: Path) -> list[Path]:

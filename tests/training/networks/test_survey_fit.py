@@ -24,7 +24,7 @@ from reucid_core.training.networks.survey_fit import (
     threshold_of,
 )
 
-OPTIONS = FitOptions(epochs=8, epoch_size=512, batch_size=64)
+OPTIONS = FitOptions(epochs=12, epoch_size=512, batch_size=64)
 ANSWERS = {100.0: 4, 1000.0: 8, 10000.0: 12}  # by dose: what respondents are made to choose
 
 
