@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pytest
 import tifffile
 
 from reucid_core.classifier import load_classifier
+from reucid_core.training.micrographs import aperiodic
 from reucid_core.training.micrographs.crystals import CRYSTALS
 from reucid_core.training.micrographs.recipes import Recipe, micrograph
-from reucid_core.training.micrographs.simulate import View
+from reucid_core.training.micrographs.simulate import FloatImage, View
 from tests.conftest import REAL
 from tests.support.commands import reucid
 
@@ -26,16 +28,24 @@ REALS = (
 SMALL = ("--threads", 1, "--processes", 1, "--epochs", 2)
 
 
-def simulated(folder: Path) -> list[Path]:
-    """Stand-ins of experimental images: TIFFs at three doses."""
-    files = []
-    for n, (name, dose) in enumerate(
-        (name, dose) for name in ("Si[110]", "MgO[100]") for dose in (100, 1000, 10000)
-    ):
-        view = View(shape=(72, 64), sampling=0.2, rotation=11.0 * n)
-        noisy = micrograph(Recipe(specimen=CRYSTALS[name], view=view, dose=dose, seed=n)).noisy
-        files.append(folder / f"image-{n}.tif")
-        tifffile.imwrite(files[-1], noisy.astype(np.float32))
+def crystals(n: int) -> FloatImage:
+    """A scanned crystal, at one of three doses."""
+    view = View(shape=(72, 64), sampling=0.2, rotation=11.0 * n)
+    crystal, dose = CRYSTALS[("Si[110]", "MgO[100]")[n // 3]], 10.0 ** (2 + n % 3)
+    return micrograph(Recipe(specimen=crystal, view=view, dose=dose, seed=n)).noisy
+
+
+def particles(n: int) -> FloatImage:
+    """Particles on a ground, as a scanning electron microscope shows them: another modality."""
+    scene = aperiodic.particles(n)[:72, :64]
+    return aperiodic.noisy(scene, dose=10.0 ** (n % 3 - 1), next_pixel=0.0, seed=n)
+
+
+def simulated(folder: Path, make: Callable[[int], FloatImage]) -> list[Path]:
+    """Stand-ins of experimental images, at three doses."""
+    files = [folder / f"image-{n}.tif" for n in range(6)]
+    for n, file in enumerate(files):
+        tifffile.imwrite(file, make(n).astype(np.float32))
     return files
 
 
@@ -57,10 +67,11 @@ def labels_of(files: list[Path], folder: Path) -> Path:
     return labels
 
 
+@pytest.mark.parametrize("make", [crystals, particles])
 def test_a_survey_alone_makes_a_classifier_that_denoises(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], make: Callable[[int], FloatImage]
 ) -> None:
-    files = simulated(tmp_path)
+    files = simulated(tmp_path, make)
     labels = labels_of(files, tmp_path)
     made = tmp_path / "weights"
     assert reucid("train", "paper", "--survey", labels, "--output", made, *SMALL) == 0
