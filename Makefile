@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi codes \
+.PHONY: install demo serve test faults abuse soak fuzz lint check contract bench load weights fields evaluation formats openapi codes \
 	clients \
 	wheel wheel-check clean python
 
@@ -52,6 +52,13 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 
 load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py
+	$(BIN)/python benchmarks/bench_backlog.py
+
+abuse: $(VENV)/.dev ## one owner does everything at once, ten others work; figures in build/abuse.json
+	$(BIN)/python -m tests.abuse
+
+soak: $(VENV)/.dev ## SOAK_HOURS=1 of ordinary work; memory, files and latency in build/soak.json
+	nice -n 10 $(BIN)/python benchmarks/bench_soak.py
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
 	$(BIN)/reucid train

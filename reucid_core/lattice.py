@@ -1,20 +1,22 @@
-"""The lattice of a whitened image: a decomposition of large patches, and the filter made of it."""
+"""The lattice of whitened frames: a decomposition of large patches, and the filter made of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from reucid_core.correlation import fast_shape
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.exact import Transform, gram_of_patches
 from reucid_core.fir import project_and_fuse
+from reucid_core.grids import Grids, WhitenedFrames
 from reucid_core.krylov import eigenpairs_above, leading_pair
 from reucid_core.noise import NoiseModel
 from reucid_core.outcome import Task
 from reucid_core.patches import origin_grid
-from reucid_core.psf import PatchSize, check_patch_size, find_patch_size
+from reucid_core.psf import PatchSize
 from reucid_core.report import StackReport
 from reucid_core.terrain import full_terrain
 from reucid_core.whitening import Whitening, half_band
@@ -33,7 +35,7 @@ FITTED = 0.01  # degrees of freedom for each number in an eigenpatch that is fre
 
 @dataclass(frozen=True)
 class Lattice:
-    """A decomposition of a whitened image's patches, and what is kept of it.
+    """A decomposition of whitened patches, and what is kept of it.
 
     Parameters
     ----------
@@ -69,82 +71,128 @@ class Lattice:
         k = np.count_nonzero(self.weights)
         return FITTED * float(k * (self.patch_size**2 - k))
 
-    def filter(self, whitened: FloatArray, threads: int | None) -> FloatArray:
-        """The lattice in a whitened image, shape (m, n)."""
+    def filter(self, grids: Grids) -> FloatArray:
+        """The lattice in a whitened image, shape (m, n): all patches projected and fused."""
         E = self.decomposition.eigenpatches
-        return filter_lattice(whitened, E, self.weights, self.spacing, threads)
+        return filter_grids(grids, E, self.weights, self.spacing)
 
     def passed_of(self, noise: NoiseModel) -> float:
-        """Share of the noise's power that the lattice's filter lets through."""
-        E = self.decomposition.eigenpatches
-        p, spacing = self.patch_size, self.spacing
+        """Share of the noise's power that the filter lets through."""
+        p = self.patch_size
         side = scipy.fft.next_fast_len(2 * p, real=True)
-        spectra = np.abs(scipy.fft.rfft2(E, s=(side, side))) ** 2
-        response = np.tensordot(self.weights, spectra, 1) / p**2
-        rows, columns = noise.spectrum()
-        ky = spacing * np.arange(len(rows)) / (2 * max(len(rows), 2))
-        kx = spacing * np.arange(len(columns)) / (2 * max(len(columns), 2))
-        inside = np.outer(ky <= 0.5, kx <= 0.5)
-        if len(rows) == 1:  # the same power at all frequencies across: their mean
-            powers, response = columns, response.mean(axis=0)[None]
-            picked = response[0, np.rint(np.minimum(kx, 0.5) * side).astype(int)] * (kx <= 0.5)
-            return float(np.vdot(powers, picked) / powers.sum()) / spacing
-        if len(columns) == 1:
-            half = np.concatenate([response, response[:, 1 : (side + 1) // 2][:, ::-1]], axis=1)
-            line = half.mean(axis=1)
-            picked = line[np.rint(np.minimum(ky, 0.5) * side).astype(int) % side] * (ky <= 0.5)
-            return float(np.vdot(rows, picked) / rows.sum()) / spacing
-        at = np.ix_(
-            np.rint(np.minimum(ky, 0.5) * side).astype(int) % side,
-            np.rint(np.minimum(kx, 0.5) * side).astype(int),
-        )
-        powers = np.outer(rows, columns)
-        return float(np.vdot(powers, response[at] * inside) / powers.sum())
+        spectra = np.abs(scipy.fft.rfft2(self.decomposition.eigenpatches, s=(side, side))) ** 2
+        half = np.tensordot(self.weights, spectra, 1) / p**2
+        mirrored = half[-np.arange(side) % side, 1 : (side + 1) // 2][:, ::-1]
+        response = np.concatenate([half, mirrored], axis=1)  # at all frequencies of the grid
+        powers = [np.array(power) for power in noise.spectrum()]
+        (rows, y), (columns, x) = (_at(power, self.spacing, side) for power in powers)
+        line = response.mean(axis=1, keepdims=True) if x is None else response[:, x]
+        found = line.mean(axis=0, keepdims=True) if y is None else line[y]
+        share = float(rows @ found @ columns / (powers[0].sum() * powers[1].sum()))
+        # A direction in which the noise is white lets the band's share of it through.
+        return share / float(self.spacing ** ((x is None) + (y is None)))
 
 
-def choose_lattice(
-    noisy: FloatArray, whitened: FloatArray, task: Task
-) -> tuple[Lattice, PatchSize, FloatArray]:
-    """The lattice of least error by Stein's estimate, and the whitened image filtered by it."""
-    params = task.params
-    if params.patch_size is not None:
-        size = check_patch_size(params.patch_size, noisy.shape)
-        sizes = [(size.size, 1)]
-    else:
-        size = find_patch_size(noisy, threads=params.threads)
-        sizes = _candidates(whitened, size.size)
-    best: tuple[float, Lattice, FloatArray] | None = None
+def _at(power: Float64, spacing: int, side: int) -> tuple[Float64, NDArray[np.intp] | None]:
+    """The power within a grid's band, and where in a spectrum of so many frequencies it lies."""
+    if len(power) == 1:
+        return power, None
+    frequencies = spacing * np.arange(len(power)) / (2 * len(power))  # cycles/px of the grid
+    inside = frequencies <= 0.5
+    return power[inside], np.rint(frequencies[inside] * side).astype(np.intp) % side
+
+
+def find_lattice(whitened: WhitenedFrames, psf: PatchSize, task: Task) -> tuple[Lattice, PatchSize]:
+    """The lattice of all frames, at the patch size of least error in a sample of them.
+
+    Parameters
+    ----------
+    whitened : WhitenedFrames
+    psf : PatchSize
+        Of the probe, or as stated.
+    task : Task
+    """
+    if psf.origin == "given":
+        return _decompose(whitened.transforms(1), psf.size, 1, task), psf
+    sample = whitened.sample()
+    chosen = _least_error(sample, _candidates(sample, psf.size), task)
+    if sum(grids.image.size for grids in sample) < whitened.pixels:
+        p, spacing = chosen.patch_size, chosen.spacing
+        chosen = _decompose(whitened.transforms(spacing), p, spacing, task)
+    return chosen, replace(psf, size=chosen.patch_size, origin="least error")
+
+
+def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task: Task) -> Lattice:
+    """The lattice whose filter errs least in the sample, by Stein's estimate."""
+    best: tuple[float, Lattice] | None = None
     variance: float | None = None
+    n_pixels = sum(grids.image.size for grids in sample)
     for p, spacing in sizes:
-        lattice = _decompose(whitened, p, spacing, task)
-        filtered = lattice.filter(whitened, params.threads)
-        error = float(np.square(whitened - filtered, dtype=np.float64).mean())
+        transforms = (part[1] for grids in sample for part in grids.parts(spacing))
+        lattice = _decompose(transforms, p, spacing, task)
+        if len(sizes) == 1:
+            return lattice
+        error = sum(_squared_residual(grids, lattice) for grids in sample) / n_pixels
         if variance is None:  # that of the whole image: the model's is that of its middle rows
             variance = error / (1 - lattice.passed)
-        error += 2 * lattice.passed * variance + lattice.fitted / whitened.size
+        error += 2 * lattice.passed * variance + lattice.fitted / n_pixels
         if best is None or error < best[0]:
-            best = error, lattice, filtered
+            best = error, lattice
     assert best is not None  # noqa: S101  (there is always a candidate)
-    _, lattice, filtered = best
-    if params.patch_size is None:
-        size = replace(size, size=lattice.patch_size, origin="least error")
-    return lattice, size, filtered
+    return best[1]
 
 
-def filter_lattice(
-    whitened: FloatArray, E: FloatArray, weights: Float64, spacing: int, threads: int | None
-) -> FloatArray:
-    """Project all patches on weighted eigenpatches and fuse them, shape (m, n)."""
+def _candidates(sample: Sequence[Grids], psf_size: int) -> list[tuple[int, int]]:
+    """Patch sizes and spacings that fit: at the probe's scale, between, at the lattice's."""
+    coarse = (COARSE, 2) if all(_fits_half_band(grids) for grids in sample) else (FINE, 1)
+    wanted = [*((p, 1) for p in sorted({psf_size, *MIDDLE_SIZES})), coarse]
+    most = min(sample[0].image.shape) // SHARE_OF_SIDE
+    return [(p, spacing) for p, spacing in wanted if p * spacing <= most] or [(psf_size, 1)]
+
+
+def lags_needed(psf_size: int) -> tuple[int, int]:
+    """Longest lags in px at which the patches of the full and the coarse grid are correlated."""
+    return max(psf_size, FINE) - 1, COARSE - 1
+
+
+def standing_out(
+    transforms: Iterable[Transform], sizes: Sequence[int], variance: float
+) -> list[Decomposition]:
+    """The eigenpatches of all images together that stand out of noise of this variance.
+
+    One decomposition for each patch size, in one pass over the images.
+    """
+    matrices = [np.zeros((p * p, p * p)) for p in sizes]
+    numbers = [0] * len(sizes)
+    for transform in transforms:
+        for k, p in enumerate(sizes):
+            matrices[k] += gram_of_patches(transform, p)
+            rows, columns = origin_grid(transform.image.shape, p)
+            numbers[k] += rows * columns
+        del transform  # before the next takes its place
+    return [_above_noise(G, n, variance) for G, n in zip(matrices, numbers, strict=True)]
+
+
+def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) -> FloatArray:
+    """Project all patches of a grid on weighted eigenpatches and fuse them, shape (m, n)."""
+    canvas = grids.canvas(spacing)
     used = weights > 0
     if not used.any():
-        return np.zeros_like(whitened)
-    scaled = E[used].astype(np.float64) * np.sqrt(weights[used])[:, None, None]
-    grid = whitened if spacing == 1 else half_band(whitened, threads=threads)
-    out = np.empty_like(whitened)
-    for phase in _phases(spacing):
-        part = np.ascontiguousarray(grid[phase])
-        out[phase] = project_and_fuse(part, scaled, threads=threads)
-    return out
+        canvas[:] = 0
+        return canvas
+    # In the precision of the image, whose deviation from the mean is what is transformed.
+    scaled = (E[used] * np.sqrt(weights[used])[:, None, None]).astype(canvas.dtype)
+    for phase, transform in grids.parts(spacing):
+        canvas[phase] = project_and_fuse(
+            transform.image,
+            scaled,
+            spectrum=transform.spectrum,
+            offset=transform.mean,
+            height=grids.height,
+            threads=grids.threads,
+        )
+        del transform  # before the next takes its place
+    return canvas
 
 
 def energy_of(noisy: FloatArray, noise: NoiseModel | None, p: int, spacing: int) -> float:
@@ -158,47 +206,40 @@ def energy_of(noisy: FloatArray, noise: NoiseModel | None, p: int, spacing: int)
     return float(np.vdot(grid.astype(np.float64) ** 2, full_terrain(shape, p, spacing)))
 
 
-def _candidates(whitened: FloatArray, psf_size: int) -> list[tuple[int, int]]:
-    """Patch sizes and spacings that fit: at the probe's scale, between, at the lattice's."""
-    coarse = (COARSE, 2) if _fits_half_band(whitened) else (FINE, 1)
-    wanted = [*((p, 1) for p in sorted({psf_size, *MIDDLE_SIZES})), coarse]
-    most = min(whitened.shape) // SHARE_OF_SIDE
-    return [(p, spacing) for p, spacing in wanted if p * spacing <= most] or [(psf_size, 1)]
+def _squared_residual(grids: Grids, lattice: Lattice) -> float:
+    residual = lattice.filter(grids)
+    residual -= grids.image
+    return float(np.vdot(residual, residual))
 
 
-def _fits_half_band(whitened: FloatArray) -> bool:
+def _fits_half_band(grids: Grids) -> bool:
     """Whether all peaks of the spectrum lie below half of the highest frequency."""
+    whitened = grids.image
     window = np.outer(*(np.hanning(length) for length in whitened.shape))
     centred = (whitened - whitened.mean(dtype=np.float64)) * window
-    power = np.abs(scipy.fft.rfft2(centred)) ** 2 / float(np.square(window).sum())
-    ky = np.abs(scipy.fft.fftfreq(whitened.shape[0]))[:, None]
-    kx = scipy.fft.rfftfreq(whitened.shape[1])
+    shape = fast_shape(whitened.shape)
+    single = centred.astype(np.float32)  # as in white noise even 1e-4 would not matter
+    power = np.abs(scipy.fft.rfft2(single, s=shape, workers=grids.threads)) ** 2
+    power /= float(np.square(window).sum())
+    ky = np.abs(scipy.fft.fftfreq(shape[0]))[:, None]
+    kx = scipy.fft.rfftfreq(shape[1])
     outside = power[(ky > OUT_OF_BAND) | (kx > OUT_OF_BAND)]
     peaks = outside[outside > np.log(outside.size / FALSE_PEAK)]
-    return float(2 * (peaks - 1).sum() / whitened.size) < STRAY_POWER
+    share = whitened.size / (shape[0] * shape[1])  # of the field, whose rest is zeros
+    return float(2 * share * (peaks - 1).sum() / whitened.size) < STRAY_POWER
 
 
-def _decompose(whitened: FloatArray, p: int, spacing: int, task: Task) -> Lattice:
-    threads = task.params.threads
-    grid = whitened if spacing == 1 else half_band(whitened, threads=threads)
-    parts = [np.ascontiguousarray(grid[phase]) for phase in _phases(spacing)]
+def _decompose(transforms: Iterable[Transform], p: int, spacing: int, task: Task) -> Lattice:
     variance = 1 / spacing**2  # of what white noise has in the band
-    transforms = (Transform.of(part, lags=p - 1, threads=threads) for part in parts)
-    decomposition = standing_out(transforms, p, variance)
+    (decomposition,) = standing_out(transforms, [p], variance)
     verdict = task.judge(decomposition, stack=1)
     w = decomposition.singular_values**2 / (decomposition.n_patches * variance)
     weights = np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
     return Lattice(p, spacing, decomposition, verdict, weights)
 
 
-def standing_out(transforms: Iterable[Transform], p: int, variance: float) -> Decomposition:
-    """The eigenpatches of all images together that stand out of noise of this variance."""
-    G, n_patches = np.zeros((p * p, p * p)), 0
-    for transform in transforms:
-        G += gram_of_patches(transform, p)
-        rows, columns = origin_grid(transform.image.shape, p)
-        n_patches += rows * columns
-        del transform  # before the next takes its place
+def _above_noise(G: Float64, n_patches: int, variance: float) -> Decomposition:
+    energy = float(np.trace(G))
     values, eigenpatches = eigenpairs_above(G, OFFERED * variance * n_patches)
     if not len(values):  # noise alone
         values, eigenpatches = leading_pair(G)
@@ -206,11 +247,6 @@ def standing_out(transforms: Iterable[Transform], p: int, variance: float) -> De
         eigenpatches=eigenpatches,
         singular_values=np.sqrt(np.maximum(values, 0.0)),
         n_patches=n_patches,
-        energy=float(np.trace(G)),
+        energy=energy,
         noise_variance=variance,
     )
-
-
-def _phases(spacing: int) -> list[tuple[slice, slice]]:
-    starts = range(spacing)
-    return [(slice(y, None, spacing), slice(x, None, spacing)) for y in starts for x in starts]

@@ -84,19 +84,18 @@ def _replay_two_scale(
     if outliers is None:  # nothing was done
         return noisy.copy(), coverage
     measured = without(noisy, outliers)
-    if noise is None or recovery is None:  # no noise could be told
-        return put_back(measured, noisy, outliers), coverage
-    lattice, departing = eigenpatches
-    useful = departing[np.array(recovery.stack_report.kept, dtype=bool)]
-    with limited(threads):
-        image = replay_two_scale(
-            measured,
-            noise,
-            (lattice, np.array(report.weights), report.spacing),
-            (useful, recovery.runs),
-            threads,
-        )
-    return put_back(image, noisy, outliers), coverage
+    if noise is None or noise.kind == "none":  # no noise could be told
+        image = measured.copy()
+    else:
+        lattice = eigenpatches[0], np.array(report.weights), report.spacing
+        recovered = None
+        if recovery is not None:
+            kept = np.array(recovery.stack_report.kept, dtype=bool)
+            recovered = eigenpatches[1][kept], recovery.runs
+        with limited(threads):
+            image = replay_two_scale(measured, noise, lattice, recovered, threads)
+    put_back(image, noisy, outliers)
+    return image, coverage
 
 
 def patch_energy(image: NDArray[Any], report: Report) -> list[float]:

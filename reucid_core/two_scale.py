@@ -4,31 +4,30 @@ Everything happens in the whitened image, where the noise of every pixel is inde
 variance 1; the last step colours it again. Derivation: docs/algorithm.md.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.assessment import Assessment, structure_in
-from reucid_core.departures import mask_of
+from reucid_core.assessment import Assessment, Look
+from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.errors import MemoryBudgetError
-from reucid_core.exact import Transform
-from reucid_core.lattice import Lattice, choose_lattice, filter_lattice, standing_out
+from reucid_core.grids import Frames, Grids, tiles
+from reucid_core.lattice import filter_grids
 from reucid_core.memory import available_memory
-from reucid_core.noise import NoiseModel, estimate_noise
+from reucid_core.noise import NoiseModel
 from reucid_core.outcome import Outcome, Progress, Task
-from reucid_core.plan import Plan
-from reucid_core.psf import find_patch_size
-from reucid_core.recovery import fused_at, recover
+from reucid_core.outliers import put_back
+from reucid_core.recovery import departures_from, recover
+from reucid_core.report import RecoveryReport, StackReport, StoppedBy
+from reucid_core.scales import Scales, band_height, find_scales
+from reucid_core.terrain import full_terrain
 from reucid_core.whitening import Whitening
-from reucid_core.workload import MIB
 
 Float64 = NDArray[np.float64]
 
-PIXEL = 96  # bytes of working memory for each pixel (measured: 63 to 93 from 512 x 512 px on)
-FIXED = 64 * MIB  # Gram matrix and eigenpatches of the largest patches
+SCALES = 2
+LOOKED_AT = 1024  # px, side of the parts of a large residual in which structure is looked for
 
 
 def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
@@ -44,61 +43,77 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     ParameterError
         When a stated value does not fit the image.
     MemoryBudgetError
-        When the image exceeds the memory: it is not worked on in bands.
+        When a narrow band of the image exceeds the memory.
     """
-    clock, params = task.clock, task.params
-    threads = params.threads
-    _check_memory(noisy.shape, params.memory_budget or available_memory())
-    noise = estimate_noise([noisy], params.scan_axis, params.scan_noise_decision)
-    clock.lap("noise")
-    if noise.kind == "none":
-        return replace(_unchanged(noisy, task), noise=noise)
-    whitening = Whitening.of(noise, threads=threads)
-    whitened = whitening.whiten(noisy)
+    frames = Frames([noisy], task.params)
+    return denoise_frame(frames, 0, find_scales(frames, task), task)
+
+
+def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: Task) -> Outcome:
+    """Denoise a frame by what was found in all.
+
+    Parameters
+    ----------
+    frames : Frames
+    number : int
+        From 0.
+    scales : Scales or Outcome
+        From `reucid_core.scales.find_scales`.
+    task : Task
+    """
+    clock, outliers = task.clock, frames.outliers(number)
+    if isinstance(scales, Outcome):  # no noise can be told
+        unchanged = frames[number].copy()
+        put_back(unchanged, frames.raw(number), outliers)
+        _show(2, unchanged, scales.verdicts[0], task)
+        return replace(scales, image=unchanged, outliers=outliers)
+    lattice, details = scales.lattice, scales.details
+    grids = scales.whitened.take(number)
     clock.lap("whiten")
-    lattice, patch_size, first = choose_lattice(noisy, whitened, task)
+    image = lattice.filter(grids)
+    residual = np.subtract(grids.image, image, out=grids.image)
+    del grids
     clock.lap("lattice")
-    recovered, recovery, offered, shown = recover(whitened, first, whitening, task)
-    clock.lap("departures")
-    second = first + recovered
-    image = whitening.colour(second)
-    if task.on_stack is not None:
-        view = image.view()
-        view.flags.writeable = False
-        task.on_stack(Progress(1, 1, view, None, lattice.verdict))
+    stopped_by = _stopped(image, frames, number, scales, task)
     clock.lap("interim")
-    left = lattice.passed + recovery.share * shown * (1 - lattice.passed)
-    assessment = _assess(noise, lattice, left, whitened - second)
+    recovery = None
+    if stopped_by is None:
+        mask = departures_from(image, residual, scales.whitening, details, scales.height)
+        recover(image, residual, mask, details.useful, scales.height)
+        share = np.count_nonzero(mask) / mask.size
+        recovery = RecoveryReport(details.patch_size, details.verdict, share, runs_of(mask))
+    clock.lap("departures")
+    assessment = _assess(image, residual, scales, recovery)
+    del residual
     clock.lap("assess")
-    plan = Plan(patch_size, 1, "engine", len(lattice.weights))
+    image = scales.whitening.colour(image, out=image)
+    put_back(image, frames.raw(number), outliers)
+    clock.lap("colour")
+    if recovery is not None:
+        _show(2, image, details.verdict, task)
+    clock.lap("interim")
+    eigenpatches = [lattice.decomposition.eigenpatches]
     return Outcome(
-        plan,
+        scales.plan,
         image,
-        None,
-        [lattice.decomposition.eigenpatches, offered],
+        None if recovery else full_terrain(image.shape, lattice.patch_size, lattice.spacing),
+        eigenpatches if recovery is None else [*eigenpatches, details.eigenpatches],
         [lattice.verdict],
-        noise=noise,
+        stopped_by,
+        noise=scales.noise,
         spacing=lattice.spacing,
         weights=lattice.weights.tolist(),
         recovery=recovery,
         assessment=assessment,
+        outliers=outliers,
     )
-
-
-def _check_memory(shape: tuple[int, ...], budget: int) -> None:
-    need = FIXED + PIXEL * math.prod(shape)
-    if need > budget:
-        raise MemoryBudgetError(
-            f"method two-scale needs {need // MIB} MiB for {shape[0]} x {shape[1]} px, "
-            f"{budget // MIB} MiB may be used: use method paper, which works in bands, or crop"
-        )
 
 
 def replay_two_scale(
     noisy: FloatArray,
     noise: NoiseModel,
     lattice: tuple[FloatArray, Float64, int],
-    recovery: tuple[FloatArray, list[int]],
+    recovery: tuple[FloatArray, list[int]] | None,
     threads: int | None,
 ) -> FloatArray:
     """The same image from what was kept: no decomposition, no test.
@@ -106,41 +121,69 @@ def replay_two_scale(
     Parameters
     ----------
     noisy : ndarray, shape (m, n)
+        Without its outliers.
     noise : NoiseModel
         Not of kind `none`.
     lattice : (ndarray, ndarray, int)
         Eigenpatches, their weights and the spacing.
-    recovery : (ndarray, list of int)
+    recovery : (ndarray, list of int) or None
         Kept eigenpatches of the residual, and the runs of the map of departures.
     threads : int or None
     """
     whitening = Whitening.of(noise, threads=threads)
+    E, weights, spacing = lattice
+    height = band_height(noisy.shape, noisy.itemsize, available_memory())
     whitened = whitening.whiten(noisy)
-    first = filter_lattice(whitened, *lattice, threads)
-    E, runs = recovery
-    mask = mask_of(runs, (noisy.shape[0], noisy.shape[1]))
-    return whitening.colour(first + fused_at(whitened - first, mask, E))
+    grids = Grids(whitened, lags=(0, 0), height=height, threads=threads)
+    image = filter_grids(grids, E, weights, spacing)
+    residual = np.subtract(whitened, image, out=whitened)
+    del grids
+    if recovery is not None:
+        useful, runs = recovery
+        recover(image, residual, mask_of(runs, (noisy.shape[0], noisy.shape[1])), useful, height)
+    return whitening.colour(image, out=image)
 
 
-def _assess(noise: NoiseModel, lattice: Lattice, left: float, residual: FloatArray) -> Assessment:
-    height, bound = structure_in(residual)
-    share = max(lattice.passed_of(noise), np.finfo(np.float64).tiny)
-    rest = left - lattice.passed  # what recovery lets through is of every colour
+def _stopped(
+    image: FloatArray, frames: Frames, number: int, scales: Scales, task: Task
+) -> StoppedBy | None:
+    """Show the lattice; say who wants nothing further."""
+    stopped_by: StoppedBy | None = None
+    deadline = task.params.deadline
+    if deadline is not None and task.clock.elapsed >= deadline:
+        stopped_by = "deadline"
+    if task.on_stack is not None and scales.height is None:  # in bands there is no room for it
+        interim = scales.whitening.colour(image)
+        put_back(interim, frames.raw(number), frames.outliers(number))
+        if _show(1, interim, scales.lattice.verdict, task) is False:
+            stopped_by = "request"
+    return stopped_by
+
+
+def _show(scale: int, image: FloatArray, verdict: StackReport, task: Task) -> bool | None:
+    if task.on_stack is None:
+        return None
+    view = image.view()
+    view.flags.writeable = False
+    return task.on_stack(Progress(scale, SCALES, view, None, verdict, "scales"))
+
+
+def _assess(
+    image: FloatArray, residual: FloatArray, scales: Scales, recovery: RecoveryReport | None
+) -> Assessment:
+    """What is left of the noise, and of structure in the residual; of a large one, in parts."""
+    lattice = scales.lattice
+    # What recovery lets through is of every colour.
+    recovered = recovery.share * scales.details.passed * (1 - lattice.passed) if recovery else 0.0
+    share = max(lattice.passed_of(scales.noise), np.finfo(np.float64).tiny)
+    whole = residual.size <= LOOKED_AT**2
+    parts = [(slice(None), slice(None))] if whole else list(tiles(residual.shape, LOOKED_AT))
+    look = Look.together([Look.at(image[part], residual[part]) for part in parts])
     return Assessment(
-        noise_removed=1 - left,
-        gain=float(-10 * np.log10(share + rest)),
-        structure=height,
-        bound=bound,
+        noise_removed=1 - lattice.passed - recovered,
+        gain=float(-10 * np.log10(share + recovered)),
+        structure=look.structure,
+        bound=look.bound,
+        finest=look.finest,
+        finest_kept=look.finest_kept,
     )
-
-
-def _unchanged(noisy: FloatArray, task: Task) -> Outcome:
-    """The image itself, where no noise can be told."""
-    size = find_patch_size(noisy, threads=task.params.threads)
-    transform = Transform.of(noisy, lags=size.size - 1, threads=task.params.threads)
-    whole = standing_out([transform], size.size, 0.0)
-    first = replace(
-        whole, eigenpatches=whole.eigenpatches[:1], singular_values=whole.singular_values[:1]
-    )
-    verdict = task.judge(first, stack=1)
-    return Outcome(Plan(size, 1, "engine", 1), noisy.copy(), None, [first.eigenpatches], [verdict])

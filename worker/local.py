@@ -17,7 +17,7 @@ from worker.bundles import bundle
 from worker.bundles.provenance import Run
 from worker.contract import ImageInfo
 from worker.decoding.inspection import companions_of, decode_file
-from worker.denoising.artifacts import REPORT, RESULT
+from worker.denoising.artifacts import REPORT, RESULT, departures
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import judge_of
 from worker.denoising.params import JobParams
@@ -41,6 +41,11 @@ class Denoised:
     def residual(self) -> NDArray[Any]:
         residual: NDArray[Any] = self.noisy.astype(self.image.dtype) - self.image
         return residual
+
+    @property
+    def departures(self) -> NDArray[np.uint8]:
+        """Where the image is not its lattice; nowhere with one scale."""
+        return departures(self.report)
 
 
 def denoise_file(
@@ -104,7 +109,10 @@ def _bundled(denoised: Denoised, folder: Path) -> dict[str, Path]:
     """The files of a bundle, beside the artifacts."""
     formats.write(folder / "result.tif", denoised.image, denoised.info, "tiff")
     formats.write(folder / "residual.tif", denoised.residual, denoised.info, "tiff")
-    return {name: folder / name for name in bundle.parts(denoised.report)}
+    held = bundle.parts(denoised.report)
+    if bundle.DEPARTURES in held:
+        formats.write(folder / bundle.DEPARTURES, denoised.departures, denoised.info, "tiff")
+    return {name: folder / name for name in held}
 
 
 def read_file(path: Path, settings: Settings | None = None) -> tuple[NDArray[Any], ImageInfo]:

@@ -1,5 +1,6 @@
 """The web application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from app.api.cache import CLIPPED
 from app.api.document import openapi
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes, LanesMiddleware
 from app.api.rates import RateLimiter
 from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
 from app.api.services import Services
@@ -31,6 +33,7 @@ from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
+from worker.kernel import give_memory_back
 from worker.ledger.database import open_database
 from worker.settings import Settings
 from worker.store import Store
@@ -47,6 +50,7 @@ EXPOSED = [
     "Retry-After",
     "X-Request-ID",
 ]
+MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -63,6 +67,7 @@ fetch `/result`, `/residual`, `/report`.
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a ledger, a store and a queue as set."""
     settings = settings or Settings()
+    lanes = Lanes()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -84,8 +89,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
                 in_flight=InFlight(redis),
+                lanes=lanes,
             )
+            giving_back = asyncio.create_task(_give_memory_back())
             yield
+            giving_back.cancel()
             services.redis.close()
         database.close()
 
@@ -102,6 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyMiddleware, settings=settings)
     app.add_middleware(AuthorityMiddleware)
     app.add_middleware(AccessMiddleware)
+    app.add_middleware(LanesMiddleware, lanes=lanes)
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
@@ -127,3 +136,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router, include_in_schema=False)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
+
+
+async def _give_memory_back() -> None:
+    """Again and again: what a burst of requests has needed is of no use afterwards."""
+    while True:
+        await asyncio.sleep(MEMORY_BACK)
+        await run_in_threadpool(give_memory_back)

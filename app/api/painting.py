@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
 from worker import formats
 from worker.contract import ImageInfo
-from worker.denoising.artifacts import whole_coverage
+from worker.denoising.artifacts import departures, whole_coverage
 from worker.denoising.reports import eigenpatches_key
 from worker.denoising.selection import Chosen, as_stack
 from worker.formats import Look
@@ -46,6 +46,11 @@ def paint_residual(
 def paint_coverage(target: Path, report: Path, info: ImageInfo, wish: "Wanted") -> int | None:
     """The coverage of a whole result, which is not stored."""
     return _write(target, wish.part(whole_coverage(json.loads(report.read_bytes()))), info, wish)
+
+
+def paint_departures(target: Path, report: Path, info: ImageInfo, wish: "Wanted") -> int | None:
+    """The map of departures, which the report holds."""
+    return _write(target, wish.part(departures(json.loads(report.read_bytes()))), info, wish)
 
 
 def paint_eigenpatches(

@@ -29,6 +29,7 @@ from app.api.drawing import Source, Work, check_place, draw_apart
 from app.api.painting import (
     Wanted,
     paint_coverage,
+    paint_departures,
     paint_eigenpatch,
     paint_eigenpatches,
     paint_image,
@@ -44,18 +45,23 @@ from worker import formats
 from worker.bundles import bundle, eln, provenance
 from worker.contract import ImageRecord, JobRecord
 from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT
-from worker.denoising.reports import decomposed_frame, frame_reports, is_whole
+from worker.denoising.reports import (
+    decomposed_frame,
+    frame_reports,
+    has_departures,
+    is_whole,
+)
 from worker.denoising.selection import Chosen
 
 PREVIEW = 2**22  # bytes that a preview takes at most, about
 FLOAT32 = 4  # bytes
 
-Name = Literal["result", "residual", "coverage"]
+Name = Literal["result", "residual", "coverage", "departures"]
 
 
 def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
-    """Result, residual or coverage of a succeeded job."""
-    require(job, RESULT)
+    """Result, residual, coverage or departures of a succeeded job."""
+    _require(services, job, name)
     chosen = chosen_signal(services, job)
     stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
 
@@ -72,8 +78,8 @@ def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendit
 def send_picture(
     request: Request, services: Services, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
-    """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
-    require(job, RESULT)
+    """As `render`, a picture with a look of its own; drawn, and not kept."""
+    _require(services, job, name)
     chosen = chosen_signal(services, job)
     wanted = _wanted(chosen, wish)
     check_place()
@@ -222,6 +228,8 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
             return render(services, job, "result", Wish("tiff")).path
         case "residual.tif":
             return render(services, job, "residual", Wish("tiff")).path
+        case "departures.tif":
+            return render(services, job, "departures", Wish("tiff")).path
         case _:
             return artifact(services, job, name)[0]
 
@@ -254,7 +262,7 @@ def _wanted(chosen: Chosen, wish: Wish) -> Wanted:
 def _draw(
     services: Services, job: JobRecord, chosen: Chosen, name: Name, wanted: Wanted, target: Path
 ) -> int | None:
-    """Draw result, residual or coverage, where there is room; gives the clipped pixels."""
+    """Draw an image of a job, where there is room; gives the clipped pixels."""
     shape = chosen.info.shape if wanted.frame is None else chosen.info.frame_shape
     pixels = math.prod(shape)
     check_space(services, job.request.owner, FLOAT32 * pixels)
@@ -267,11 +275,25 @@ def _draw(
         sources = [_held(services, job, REPORT if whole else COVERAGE)]
         held = math.prod(chosen.info.shape) if whole else pixels
         return draw_apart(work, sources, target, chosen.info, wanted, pixels=held)
+    if name == "departures":
+        sources = [_held(services, job, REPORT)]
+        whole_map = math.prod(chosen.info.shape)
+        return draw_apart(paint_departures, sources, target, chosen.info, wanted, pixels=whole_map)
     image = image_of(services, job)
     noisy = services.store.pixels(image.id, chosen.index)
     digest = image.contents.digests[chosen.index]
     sources = [_held(services, job, RESULT), Source(noisy, digest)]
     return draw_apart(paint_residual, sources, target, chosen, wanted, pixels=pixels)
+
+
+def _require(services: Services, job: JobRecord, name: Name) -> None:
+    require(job, RESULT)
+    if name == "departures" and not has_departures(read_report(services, job)):
+        raise Problem(
+            404,
+            "not_found",
+            "this job has no map of departures: method two-scale makes one, where it finds noise",
+        )
 
 
 def _held(services: Services, job: JobRecord, name: str) -> Source:

@@ -1,5 +1,6 @@
 """The open parts of one API process."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -10,8 +11,9 @@ from redis import Redis
 from app.api.drawing import Easel
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes
 from app.api.rates import RateLimiter
-from worker.decoding.parent import PLACES
+from app.http.turns import Turns
 from worker.denoising.model_files import Models
 from worker.ledger.database import Database
 from worker.ledger.images import Images
@@ -19,6 +21,8 @@ from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
 from worker.store import Store
+
+DECODERS = os.cpu_count() or 1  # children at a time that decode files of one owner
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,13 @@ class Services:
     wakes: Wakes
     rates: RateLimiter
     in_flight: InFlight
+    lanes: Lanes
     easel: Easel = field(default_factory=Easel)
-    decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
+    # Of one owner, never all; how many wait is bounded by what they have sent to the disk.
+    decoding: Turns = field(
+        default_factory=lambda: Turns(DECODERS + 1, of_one=DECODERS, most_waiting=2**20)
+    )
+    decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS + 1))
 
     @property
     def jobs(self) -> Jobs:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from worker.denoising.reports import has_departures
 from worker.formats.text import printable
 
 MOST_LOST = 30  # polls in a row, a second apart, that may fail while a job is followed
@@ -112,20 +113,29 @@ class Client:
             temporary.unlink(missing_ok=True)
 
     def fetch_all(self, job_id: str, folder: Path) -> list[Path]:
-        """Download result, residual, coverage, interim results, report and eigenpatches."""
+        """Download all images of a job, the interim ones too, its report and eigenpatches."""
         folder.mkdir(parents=True, exist_ok=True)
         stacks = int(self.job(job_id)["stacks_done"])
+        report = self.fetch(job_id, "report", folder / "report.json")
+        mapped = ["departures"] if has_departures(json.loads(report.read_bytes())) else []
         files = [
             self.fetch(job_id, part, folder / f"{part}.tif", format="tiff")
-            for part in ("result", "residual", "coverage")
+            for part in ("result", "residual", "coverage", *mapped)
         ]
         files += [
             self.fetch(job_id, f"interim/{n}", folder / f"interim-{n:04d}.tif", format="tiff")
             for n in range(1, stacks + 1)
         ]
-        files.append(self.fetch(job_id, "report", folder / "report.json"))
+        files.append(report)
         files.append(self.fetch(job_id, "eigenpatches.png", folder / "eigenpatches.png"))
         return files
+
+    def verdict(self, job_id: str) -> list[str]:
+        """What the result of a succeeded job says of itself, in sentences."""
+        sentences: list[str] = self._request("GET", f"/v1/jobs/{job_id}/verdict").json()[
+            "sentences"
+        ]
+        return sentences
 
     def ready(self) -> bool:
         """Whether the server takes jobs and has a worker for them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.commands.options import (
+    BiasOption,
     Colormap,
     Components,
     EngineOption,
@@ -40,6 +41,12 @@ def denoise(
     residual: Annotated[
         Path | None, typer.Option("--residual", help="Also write input minus output.")
     ] = None,
+    departures: Annotated[
+        Path | None,
+        typer.Option(
+            "--departures", help="Also write where the image is not its lattice (two-scale)."
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write the classification report (JSON).")
     ] = None,
@@ -54,7 +61,7 @@ def denoise(
     signal: SignalOption = None,
     frame: FrameOption = None,
     frames: FramesOption = "each",
-    method: MethodOption = "paper",
+    method: MethodOption = "auto",
     engine: EngineOption = "auto",
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
@@ -63,6 +70,7 @@ def denoise(
     scan_axis: ScanAxisOption = "auto",
     scan_noise: ScanNoiseOption = "auto",
     outliers: OutliersOption = "keep",
+    bias: BiasOption = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -87,7 +95,7 @@ def denoise(
     from worker.formats import Look, parse_percentiles
 
     look = Look(parse_percentiles(percentiles), colormap, scalebar)
-    images = [path for path in (output, residual) if path is not None]
+    images = [path for path in (output, residual, departures) if path is not None]
     check_outputs(file, images, [path for path in (report, bundle) if path is not None])
     if interim_dir is not None:
         make_folder(interim_dir, "--interim-dir")
@@ -110,6 +118,7 @@ def denoise(
         scan_axis,
         scan_noise,
         outliers,
+        bias,
         engine,
         stacks,
         patch_size,
@@ -131,6 +140,8 @@ def denoise(
     local.save_image(output, denoised.image, denoised.info, source=source, look=look)
     if residual is not None:
         local.save_image(residual, denoised.residual, denoised.info, look=look)
+    if departures is not None:
+        local.save_image(departures, denoised.departures, denoised.info)
     if report is not None:
         report.write_text(json.dumps(denoised.report, indent=1))
     for warning in denoised.report["warnings"]:

@@ -44,11 +44,17 @@ def residual(
         Path | None, typer.Option("--of", help="The image that was denoised, to compare with.")
     ] = None,
 ) -> None:
-    """Say whether a residual is white, and whether a lattice peak stands out of its spectrum."""
+    """Say whether a residual is what the image's noise would leave, or holds more or less.
+
+    Also whether it is white, and whether a lattice peak stands out of its spectrum. Noise that is
+    correlated leaves a residual that is not white: that is expected.
+    """
     from worker.decoding import forkserver
 
     forkserver.start()
+    from reucid_core.image import as_working_image
     from reucid_core.metrics import lattice_peak, whiteness
+    from reucid_core.residuals import judge_residual
     from worker.local import read_file
 
     pixels, info = read_file(file)
@@ -63,6 +69,17 @@ def residual(
     if noisy is not None and noisy.shape != pixels.shape:
         raise typer.BadParameter(f"got {noisy.shape}, expected {pixels.shape}", param_hint="--of")
     peak = lattice_peak(pixels, noisy)
+    verdict = judge_residual(
+        as_working_image(pixels, "auto"),
+        None if noisy is None else as_working_image(noisy, "auto"),
+    )
+    doubts = verdict.doubts
+    if doubts:
+        typer.echo(
+            "SUSPICIOUS: it holds " + "; ".join(doubts) + f" (expected: {verdict.expectation})"
+        )
+    else:
+        typer.echo(f"as expected: {verdict.expectation}, and nothing else that repeats")
     typer.echo(
         f"whiteness: {'yes' if white.is_white else 'NO'}; largest autocorrelation outside lag 0 is "
         f"{white.largest:.4f} at lag {white.lag} px, white noise stays below {white.bound:.4f} "

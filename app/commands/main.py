@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands import bundles, denoising, inspection, keys, laboratory, submission
+from app.commands import (
+    bundles,
+    comparison,
+    denoising,
+    inspection,
+    keys,
+    laboratory,
+    submission,
+)
 from app.commands.exits import end
 
 app = typer.Typer(
@@ -27,7 +35,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(laboratory.survey, name="survey")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
-    *(denoising.denoise, inspection.inspect, inspection.residual),
+    *(denoising.denoise, inspection.inspect, inspection.residual, comparison.compare),
     *(submission.submit, bundles.bundle, bundles.verify),
 ):
     app.command()(command)

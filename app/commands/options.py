@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 # As the core and the formats have them, which would take long to import here.
-Method = Literal["paper", "two-scale"]
+Method = Literal["auto", "two-scale", "paper"]
 Engine = Literal["auto", "exact", "stacked"]
 FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
@@ -62,7 +62,8 @@ PatchSize = Annotated[
         "--patch-size",
         metavar="auto|P",
         parser=_number_or_auto("--patch-size"),
-        help="Side of a patch in px, odd; auto: the diameter of the point-spread function.",
+        help="Side of a patch in px, odd; auto: by least estimated error, or with paper the "
+        "diameter of the point-spread function.",
     ),
 ]
 Stacks = Annotated[
@@ -71,13 +72,15 @@ Stacks = Annotated[
         "--stacks",
         metavar="auto|N",
         parser=_number_or_auto("--stacks"),
-        help="Number of patch stacks; auto: as few as the memory allows.",
+        help="Number of patch stacks, of method paper; auto: as few as the memory allows.",
     ),
 ]
 EngineOption = Annotated[Engine, typer.Option("--engine", help="How the result is computed.")]
 Components = Annotated[
     int | None,
-    typer.Option("--components", metavar="N", help="Eigenpatches offered to the classifier."),
+    typer.Option(
+        "--components", metavar="N", help="Eigenpatches offered to the classifier, of method paper."
+    ),
 ]
 Threshold = Annotated[
     float | None,
@@ -87,8 +90,9 @@ MethodOption = Annotated[
     Method,
     typer.Option(
         "--method",
-        help="paper: as published, for white noise; two-scale: the noise is measured in the image, "
-        "the lattice found in large patches and its defects in small ones.",
+        help="two-scale: the noise is measured in the image, the lattice found in large patches "
+        "and its defects in small ones; paper: as published, for white noise; auto: two-scale "
+        "unless engine stacked, stacks, components or a model are stated.",
     ),
 ]
 ScanAxisOption = Annotated[
@@ -105,7 +109,15 @@ ScanNoiseOption = Annotated[
 OutliersOption = Annotated[
     Outliers,
     typer.Option(
-        "--outliers", help="What hot pixels hold in the result of two-scale: raw values, or not."
+        "--outliers",
+        help="What hot pixels, burnt-in bars and lost rows hold in the result of two-scale: raw "
+        "values, or not.",
+    ),
+]
+BiasOption = Annotated[
+    bool,
+    typer.Option(
+        "--bias", help="Also tell what is kept of small changes in columns; twice the time."
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
@@ -116,6 +128,7 @@ def parameters(
     scan_axis: ScanAxis,
     scan_noise: ScanNoise,
     outliers: Outliers,
+    bias: bool,
     engine: Engine,
     stacks: int | None,
     patch_size: int | None,
@@ -129,6 +142,7 @@ def parameters(
         "scan_axis": scan_axis,
         "scan_noise": scan_noise,
         "outliers": outliers,
+        "bias": bias,
         "engine": engine,
         "patch_size": patch_size,
         "stacks": stacks,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import (
+    BiasOption,
     Components,
     EngineOption,
     FrameOption,
@@ -40,7 +41,7 @@ def submit(
     signal: SignalOption = None,
     frame: FrameOption = None,
     frames: FramesOption = "each",
-    method: MethodOption = "paper",
+    method: MethodOption = "auto",
     engine: EngineOption = "auto",
     stacks: Stacks = "auto",
     patch_size: PatchSize = "auto",
@@ -49,6 +50,7 @@ def submit(
     scan_axis: ScanAxisOption = "auto",
     scan_noise: ScanNoiseOption = "auto",
     outliers: OutliersOption = "keep",
+    bias: BiasOption = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -80,6 +82,7 @@ def submit(
         scan_axis,
         scan_noise,
         outliers,
+        bias,
         engine,
         stacks,
         patch_size,
@@ -99,5 +102,7 @@ def submit(
         if job["state"] != "succeeded":
             error = job["error"] or {"detail": f"the job was {job['state']}", "code": "canceled"}
             raise ClientError(error["detail"], ours=error["code"] not in INPUT_CODES)
+        for sentence in client.verdict(job_id):
+            typer.echo(sentence)
         for path in client.fetch_all(job_id, output_dir) if output_dir else ():
             typer.echo(path)

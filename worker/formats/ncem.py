@@ -15,7 +15,7 @@ import numpy as np
 
 from worker.formats.arrays import opened_file
 from worker.formats.axes import Described, Roles, Stated, signal_of
-from worker.formats.hierarchical import attributes, tree
+from worker.formats.hierarchical import Reader, attributes
 from worker.formats.signals import Found, Refused, Signals
 from worker.formats.text import decoded
 
@@ -100,10 +100,15 @@ def _roles(group: h5py.Group, axes: Sequence[Described]) -> Roles | None:
 
 def _metadata(file: h5py.File) -> dict[str, Any]:
     groups = {name: file.get(name) for name in ABOUT}
-    stated = {name: tree(each) for name, each in groups.items() if isinstance(each, h5py.Group)}
+    reader = Reader()
+    stated = {
+        name: reader.tree(each) for name, each in groups.items() if isinstance(each, h5py.Group)
+    }
     version = [file.attrs.get(f"version_{part}") for part in ("major", "minor")]
     return {"EMD_version": None if None in version else ".".join(map(str, version))} | stated
 
 
 def _text(value: Any) -> str:
+    if np.ndim(value):
+        return ""  # several values are no text
     return decoded(bytes(value)) if isinstance(value, bytes | np.bytes_) else str(value)

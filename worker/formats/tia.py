@@ -1,7 +1,6 @@
 """EMI of TIA: XML between binary parts, one for each SER file that belongs to it."""
 
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,9 @@ from worker.formats.ser import images_of, read_series
 from worker.formats.series import numbered
 from worker.formats.signals import Signals
 from worker.formats.text import decoded, with_stray_ampersands_escaped
+from worker.formats.xml import parsed
 
+MOST_ELEMENTS = 10_000  # of the metadata of a series
 BEGIN, END = b"<ObjectInfo>", b"</ObjectInfo>"
 SERIES_IN_EMI = re.compile(rb"_([0-9]{1,6})\.ser", re.IGNORECASE)
 UNREADABLE = "the EMI file's metadata could not be read"
@@ -82,8 +83,8 @@ def _metadata(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     notes = () if _is_clean(content) and plain == text else (MENDED,)
     tree = DTBox(box_dots=True)
     try:
-        emixml2dtb(ET.fromstring(plain), tree)  # noqa: S314  (in a child with limits)
-    except (AttributeError, ET.ParseError, LookupError, TypeError, ValueError):
+        emixml2dtb(parsed(plain, MOST_ELEMENTS), tree)
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError):
         return {}, (UNREADABLE,)
     return dict(tree.to_dict()), notes
 

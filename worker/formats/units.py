@@ -40,6 +40,11 @@ def canonical(unit: Any) -> str | None:
     return _CANONICAL.get(text.lower().replace(" ", ""), plain(text, 20))
 
 
+def is_known(unit: Any) -> bool:
+    """Whether this is the name of a unit, and nothing that would have to be evaluated."""
+    return isinstance(unit, str) and unit.strip().lower() in _CANONICAL
+
+
 def in_nanometres(size: tuple[float, float], unit: str | None) -> tuple[float, float] | None:
     """A pixel size in nm; None when the unit is no length."""
     if unit not in NANOMETRES:

@@ -88,7 +88,10 @@ jobs = Table(
     Column("purged", Boolean, nullable=False, default=False),  # its files are gone
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_state", "state", "priority", "turn", "serial"),
+    Index("ix_jobs_dispatched", "state", "dispatched_at"),
+    Index("ix_jobs_state_serial", "state", "serial"),
     Index("ix_jobs_owner", "owner", "serial"),
+    Index("ix_jobs_owner_state", "owner", "state", "serial"),
     Index("ix_jobs_batch", "owner", "batch"),
     Index("ix_jobs_external_id", "owner", "external_id"),
 )
@@ -130,6 +133,16 @@ workers = Table(
     metadata,
     Column("name", String(64), primary_key=True),
     Column("seen_at", Float, nullable=False),
+)
+
+# Space that uploads on their way have been promised; see worker.ledger.reservations.
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
 )
 
 # What was here and expired: an answer for whoever still has its id.

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from app.api import lanes
 from app.api.auth import ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
@@ -95,5 +96,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
         "max_drawings": MOST_WAITING,
+        "max_requests_waiting": lanes.MOST_WAITING,
         "max_labels": labels["maxProperties"],
     }

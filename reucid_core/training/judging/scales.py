@@ -18,13 +18,11 @@ from threadpoolctl import threadpool_limits
 
 from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify, Decomposition
-from reucid_core.lattice import choose_lattice
 from reucid_core.metrics import psnr
-from reucid_core.noise import estimate_noise
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import Task
 from reucid_core.params import DenoiseParams, ScanNoise
-from reucid_core.recovery import recover
+from reucid_core.report import StackReport
 from reucid_core.training.judging.contenders import TRAINING_SHARE
 from reucid_core.training.judging.scenes import SPECTRA, dimmed
 from reucid_core.training.labels.examples import Example, split, without
@@ -32,8 +30,8 @@ from reucid_core.training.labels.oracle import Kept
 from reucid_core.training.labels.scales import SCALES, BothScales, Scale
 from reucid_core.training.micrographs import fields
 from reucid_core.training.networks.fit import FitOptions, as_classifier, fit
-from reucid_core.verdict import choose_threshold
-from reucid_core.whitening import Whitening
+from reucid_core.two_scale import denoise_two_scale
+from reucid_core.verdict import choose_threshold, judge
 
 Float64 = NDArray[np.float64]
 
@@ -183,15 +181,23 @@ def _wholes(
                 )
 
 
+@dataclass(frozen=True)
+class TwoJudges(Task):
+    """A denoising whose details are judged by another classifier than its lattice."""
+
+    details: Classify
+
+    def judge(self, decomposition: Decomposition, *, stack: int) -> StackReport:
+        """The verdict of the scale's own classifier at its own threshold."""
+        classify = self.classify if stack == 1 else self.details
+        return judge(decomposition, classify, choose_threshold(None, classify), stack=stack)
+
+
 def denoised(image: Float64, lattice: Classify, recovery: Classify) -> Float64:
     """As method `two-scale`, with a classifier for each scale, shape (m, n)."""
     params = DenoiseParams(method="two-scale", threads=1)
-    first, second = (Task(params, judge, None, Clock()) for judge in (lattice, recovery))
-    whitening = Whitening.of(estimate_noise([image]), threads=1)
-    whitened = whitening.whiten(image)
-    _, _, filtered = choose_lattice(image, whitened, first)
-    recovered = recover(whitened, filtered, whitening, second)[0]
-    return np.asarray(whitening.colour(filtered + recovered), dtype=np.float64)
+    task = TwoJudges(params, lattice, None, Clock(), recovery)
+    return np.asarray(denoise_two_scale(image, task).image, dtype=np.float64)
 
 
 def tables(verdicts: Sequence[Verdicts]) -> str:

@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from reucid_core.clock import Clock
-from reucid_core.departures import mask_of
 from reucid_core.eigenpatches import Decomposition, FloatArray
-from reucid_core.lattice import choose_lattice, filter_lattice
-from reucid_core.noise import estimate_noise
+from reucid_core.grids import Frames
+from reucid_core.lattice import filter_grids
 from reucid_core.noise_floor import noise_floor
-from reucid_core.outcome import Task
+from reucid_core.outcome import Outcome, Task
 from reucid_core.params import DenoiseParams, ScanNoise
-from reucid_core.recovery import fused_at, recover
+from reucid_core.recovery import departures_from, recover
+from reucid_core.scales import find_scales
 from reucid_core.training.labels.examples import VERSION, Example, Labels, kept
 from reucid_core.training.labels.oracle import Kept, SubsetError, image_oracle
 from reucid_core.training.micrographs.recipes import Micrograph, Recipe, micrograph
-from reucid_core.whitening import Whitening
 
 Scale = Literal["lattice", "recovery"]
 LEAST = 1e-6  # so that noise alone has an image to be judged, too
@@ -60,37 +59,44 @@ def label_both(recipe: Recipe, images: Micrograph, decision: ScanNoise) -> BothS
     The decomposition depends on the decision about scan noise, so an example holds the labels of
     one. Returns None where no noise can be measured.
     """
-    noise = estimate_noise([images.noisy], scan_noise=decision)
-    if noise.kind == "none":
+    params = DenoiseParams(
+        method="two-scale", patch_size=recipe.patch_size, scan_noise=decision, threads=1
+    )
+    task, frames = Task(params, noise_floor, None, Clock()), Frames([images.noisy], params)
+    scales = find_scales(frames, task)
+    if isinstance(scales, Outcome):
         return None
-    params = DenoiseParams(method="two-scale", patch_size=recipe.patch_size, threads=1)
-    task = Task(params, noise_floor, None, Clock())
-    whitening = Whitening.of(noise, threads=1)
-    whitened = whitening.whiten(images.noisy)
-    lattice, _, first = choose_lattice(images.noisy, whitened, task)
-    _, recovery, offered, _ = recover(whitened, first, whitening, task)
+    lattice, details, whitening = scales.lattice, scales.details, scales.whitening
+    grids, truth = scales.whitened.take(0), images.truth(decision)
 
-    E, truth = lattice.decomposition.eigenpatches, images.truth(decision)
-    weights = lattice_weights(lattice.decomposition)
+    E, weights = lattice.decomposition.eigenpatches, lattice_weights(lattice.decomposition)
     fused = [
-        whitening.colour(
-            filter_lattice(whitened, E[k : k + 1], weights[k : k + 1], lattice.spacing, 1)
-        )
+        whitening.colour(filter_grids(grids, E[k : k + 1], weights[k : k + 1], lattice.spacing))
         for k in range(len(E))
     ]
     found = _example(recipe, lattice.decomposition, fused, truth, lattice.verdict.kept)
-    verdict, mask = recovery.stack_report, mask_of(recovery.runs, truth.shape)
+    first = lattice.filter(grids)
+    residual = grids.image - first
+    mask = departures_from(first, residual, whitening, details)
     if not mask.any():
         return BothScales(found, None)
-    residual = whitened - first
+    offered, verdict = details.eigenpatches, details.verdict
     added = [
-        whitening.colour(fused_at(residual, mask, offered[k : k + 1])) for k in range(len(offered))
+        whitening.colour(_recovered(residual, mask, offered[k : k + 1]))
+        for k in range(len(offered))
     ]
     decomposition = Decomposition(
         offered, np.array(verdict.singular_values), verdict.n_patches, verdict.energy, 1.0
     )
     missing = truth - whitening.colour(first)
     return BothScales(found, _example(recipe, decomposition, added, missing, verdict.kept))
+
+
+def _recovered(residual: FloatArray, mask: NDArray[np.bool_], E: FloatArray) -> FloatArray:
+    """What eigenpatches add where the mask is, shape (m, n)."""
+    image = np.zeros_like(residual)
+    recover(image, residual.copy(), mask, E)
+    return image
 
 
 def lattice_weights(decomposition: Decomposition) -> NDArray[np.float64]:

@@ -177,7 +177,7 @@ def readable(digests: Mapping[str, str], cards: Mapping[str, Mapping[str, Any]])
     return (
         "# Weights\n\n"
         + "\n".join(_readable(name, digests[name], card) for name, card in cards.items())
-        + FOOTNOTE
+        + (FOOTNOTE if any("validation_loss_db" in card for card in cards.values()) else "")
     )
 
 

@@ -39,8 +39,16 @@ def test_residual_says_whether_it_is_white(
     noise = np.random.default_rng(2).normal(size=(128, 128))
     stripes = noise + np.sin(2 * np.pi * np.arange(128) / 8)
     for name, image, verdicts in (
-        ("noise", noise, ("whiteness: yes", "lattice peak: none")),
-        ("stripes", stripes, ("whiteness: NO", "STANDS OUT", "period 8.00 px")),
+        (
+            "noise",
+            noise,
+            ("as expected: noise that is white", "whiteness: yes", "lattice peak: none"),
+        ),
+        (
+            "stripes",
+            stripes,
+            ("SUSPICIOUS: it holds structure", "whiteness: NO", "STANDS OUT", "period 8.00 px"),
+        ),
     ):
         np.save(tmp_path / f"{name}.npy", image)
         assert reucid("residual", tmp_path / f"{name}.npy") == 0
@@ -115,6 +123,41 @@ def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> N
         "residual.tif",
         "result.tif",
     ]
+
+
+def test_departures_are_written_and_fetched(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, columns = np.mgrid[:96, :112]
+    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
+    lattice[40:46, 50:56] += 90
+    file, here, there = (tmp_path / name for name in ("in.npy", "here.tif", "there"))
+    np.save(file, np.random.default_rng(3).poisson(lattice).astype(np.uint16))
+    stated = (file, "--method", "two-scale", "--bias")
+    assert reucid("denoise", *stated, "-o", tmp_path / "a.npy", "--departures", here) == 0
+    assert "of small changes in single columns" in capsys.readouterr().out
+    assert reucid("submit", *stated, "--server", server, "--wait", "-o", there) == 0
+    assert "of small changes in single columns" in capsys.readouterr().out
+    mapped = tifffile.imread(here)
+    assert mapped[40:46, 50:56].any()
+    np.testing.assert_array_equal(tifffile.imread(there / "departures.tif"), mapped)
+
+
+@pytest.mark.parametrize("method", ["paper", "two-scale"])
+def test_what_is_wrong_is_said_once(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Noise of which nothing is told from signal: all eigenpatches are kept."""
+    file = tmp_path / "in.npy"
+    np.save(file, np.random.default_rng(1).normal(100, 5, (64, 72)).astype(np.float32))
+    few = ("--patch-size", 3, "--threshold", 0)
+    assert reucid("denoise", file, "-o", tmp_path / "a.npy", "--method", method, *few) == 0
+    said = capsys.readouterr()
+    told = f"{said.out}{said.err}".replace("\n", " ")
+    assert told.count("of the noise is gone") == 1
+    assert (
+        "hardly any could be told from signal" in said.err.replace("\n", " ") or method != "paper"
+    )
 
 
 def test_submit_says_what_the_server_refused(

@@ -17,8 +17,7 @@ import pytest
 import tifffile
 from rocrate.rocrate import ROCrate
 
-from reucid_core import DenoiseParams
-from tests.support.bundles import BUNDLED, contents
+from tests.support.bundles import BUNDLED, PAPER, contents
 from tests.support.places import ROOT
 from worker import formats, local
 from worker.bundles import bundle, provenance
@@ -46,7 +45,7 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
     assert entries["input.tif"] == input_file.read_bytes()
     report = json.loads(entries["report.json"])
     assert report["parameters"] == {
-        **asdict(DenoiseParams()),
+        **asdict(PAPER),
         "signal": None,
         "frame": None,
         "frames": "each",
@@ -188,12 +187,25 @@ def test_the_record_is_a_process_run_crate(
     assert consumed["#given-patch_size"]["value"] == (report["parameters"]["patch_size"] or "auto")
     assert consumed["#given-stacks"]["value"] == (report["parameters"]["stacks"] or "auto")
     reports = report.get("frame_reports", [report])
-    for parameter in ("patch_size", "stacks", "components", "threshold", "seed", "precision"):
+    for parameter in (
+        "patch_size",
+        "stacks",
+        "components",
+        "threshold",
+        "seed",
+        "precision",
+        "method",
+    ):
         told = consumed[f"#resolved-{parameter}"]["value"]
         assert (told if isinstance(told, list) else [told] * len(reports)) == [
             each[parameter] for each in reports
         ]
-    assert f"{DEFAULT}@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
+    model = consumed["#model"]
+    if reports[0]["method"] == "two-scale":  # a rule, which is no file
+        assert model["name"] == reports[0]["model"]
+        assert "sha256" not in model
+    else:
+        assert f"{DEFAULT}@sha256:{model['sha256']}" == reports[0]["model"]
     software, versions = action["instrument"], reports[0]["versions"]
     assert software["softwareVersion"] == versions["reucid"]
     libraries = {each["name"]: each["softwareVersion"] for each in software["softwareRequirements"]}

@@ -64,3 +64,36 @@ def test_a_changed_weight_is_found(bundle: Path, tmp_path: Path) -> None:
     changed_report(lambda report: report["weights"].__setitem__(1, 0.3))(entries)
     found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
     assert "result.npy is not what the eigenpatches yield" in problems(found, "filter")
+
+
+def test_it_holds_the_map_of_departures(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    (tmp_path / "map.tif").write_bytes(entries["departures.tif"])
+    drawn, _ = local.read_file(tmp_path / "map.tif")
+    assert drawn[40:46, 50:56].any()
+    assert set(np.unique(drawn)) == {0, 1}
+
+
+def test_another_map_of_departures_is_found(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    changed = tmp_path / "map.tif"
+    changed.write_bytes(entries["departures.tif"])
+    drawn, info = local.read_file(changed)
+    local.save_image(changed, 1 - drawn, info)
+    entries["departures.tif"] = changed.read_bytes()
+    found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
+    assert "departures.tif is not the map" in problems(found, "filter")
+
+
+def test_a_missing_map_of_departures_is_found(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    del entries["departures.tif"]
+    found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
+    assert "departures.tif is missing" in problems(found, "filter")
+
+
+def test_areas_that_were_left_out_are_told_by_their_runs(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    changed_report(lambda report: report["outliers"].update(runs=[5]))(entries)
+    found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
+    assert "are not of this image" in problems(found, "filter")
