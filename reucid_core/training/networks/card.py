@@ -193,7 +193,7 @@ def _readable(name: str, digest: str, card: Mapping[str, Any]) -> str:
         f"eigenpatches apart, worst {missed['worst']:.1f}; {card['validation']} |\n"
         for decision, missed in card.get("eigenpatches_missed", {}).items()
     )
-    of = "specimens" if "validation_loss_db" in card else "images"
+    of = "specimens" if "validation_loss_db" in card else "names"
     thresholds = ", ".join(f"{name} {value:g}" for name, value in card["thresholds"].items())
     return f"""\
 ## {name}
@@ -210,7 +210,7 @@ Written by `{card["command"]}`; the card is in the file's metadata, too, key `ca
 | data | {card["data"]} |
 | {of} | {", ".join(card["specimens"])} |
 | labels | {card["labels"]} |
-| number of images | {images["training"]} for training, {images["validation"]} for validation |
+| images | {images["training"]} for training, {images["validation"]} for validation |
 | eigenpatches | {card["datapoints"]}, each in 8 variants (4 where scan noise is removed) and \
 both signs |
 {losses}| seed | {card["seed"]} |
