@@ -79,7 +79,9 @@ class Example:
 def decompose_whole(noisy: FloatArray, patch_size: int | None) -> Decomposition:
     """The decomposition `reucid_core.denoise` offers to its classifier, by engine `exact`."""
     transform = Transform.of(noisy)
-    plan = plan_exact(transform.correlation, noisy.shape, DenoiseParams(patch_size=patch_size))
+    plan = plan_exact(
+        transform.correlation, noisy.shape, DenoiseParams(method="paper", patch_size=patch_size)
+    )
     return decompose_all(transform, plan.p, plan.components)
 
 
