@@ -51,7 +51,6 @@ Float64 = NDArray[np.float64]
 Rows = Iterator[Sequence[Any]]
 
 QUOTED = ("Si[110]", "SrTiO3[100]", "GaN[11-20]", "Pt[110]")  # the method was made with these
-OTHERS = ("GaAs[110]", "WSe2[0001]", "MgO[100]", "BaNdTiO[001]")  # and these were held out
 DOSES = (100, 500, 1000, 10000)  # e/A^2
 OWN = ("paper", "two-scale")
 RIVAL = "BM3D, told the spectrum"
