@@ -16,7 +16,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
-	$(BIN)/reucid demo --output-dir demo-output
+	$(BIN)/reucid demo --output-dir demo-output --overwrite
 
 serve: $(VENV)/.run ## run the server until Ctrl-C
 	$(BIN)/reucid serve
@@ -61,7 +61,7 @@ soak: $(VENV)/.dev ## SOAK_HOURS=1 of ordinary work; memory, files and latency i
 	nice -n 10 $(BIN)/python benchmarks/bench_soak.py
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
-	$(BIN)/reucid train
+	$(BIN)/reucid train --overwrite
 
 fields: $(VENV)/.run ## simulate the multislice fields anew; half an hour on one core
 	$(INSTALL) --editable ".[multislice]"
@@ -69,7 +69,7 @@ fields: $(VENV)/.run ## simulate the multislice fields anew; half an hour on one
 
 evaluation: $(VENV)/.lab ## measure the classifiers on crystals they never saw; build/evaluation
 	$(INSTALL) --editable ".[bench,plots]"
-	$(BIN)/reucid evaluate
+	$(BIN)/reucid evaluate --overwrite
 
 formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats REAL=<folder>
 	$(BIN)/python -m tests.formats_table $(REAL)

@@ -33,6 +33,7 @@ from reucid_core.training.judging.column_fits import Precision, measure, precisi
 from reucid_core.training.judging.methods import METHODS, Told
 from reucid_core.training.judging.rivals import Noise
 from reucid_core.training.judging.scenes import (
+    DIMMED,
     DISTORTIONS,
     SAMPLING,
     SIDE,
@@ -63,7 +64,7 @@ def noises(given: argparse.Namespace) -> Rows:
     """Means over the materials, and the worst contrast."""
     methods = ("noisy", *OWN, *([RIVAL] if given.rivals else []))
     yield ("noise", "e/A^2", *methods, *(f"contrast, {name}" for name in methods[1:]))
-    scenes = {name: dimmed(name, side=given.side) for name in given.materials}
+    scenes = {name: dimmed(name, side=given.side, gain=given.gain) for name in given.materials}
     for noise in given.noises:
         for dose in given.doses:
             merits: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
@@ -328,6 +329,12 @@ def main() -> None:
     parser.add_argument("--noises", nargs="+", choices=SPECTRA, default=tuple(SPECTRA))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=SIDE, help="Of the images of `noises`, in px.")
+    parser.add_argument(
+        "--gain",
+        type=float,
+        default=DIMMED,
+        help="Of the weight of columns in `noises`: 0 is a vacancy.",
+    )
     parser.add_argument("--rivals", action="store_true", help="BM3D, too: half a minute an image")
     given = parser.parse_args()
     pin()

@@ -143,9 +143,13 @@ class Settings(BaseSettings):
         "scope `read`.",
     )
     trusted_proxies: str = Field(
-        default="127.0.0.1",
+        default="127.0.0.1,::1",
         description="Addresses of proxies whose `X-Forwarded-For` and `-Proto` are believed, "
         "separated by commas.",
+    )
+    webhook_private: bool = Field(
+        default=False,
+        description="Let webhooks point to this machine and to local networks.",
     )
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="`debug` also logs successful read requests."

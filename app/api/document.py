@@ -15,13 +15,14 @@ from app.http.problems import ProblemBody
 
 REF = "#/components/schemas/{model}"
 STREAM = "text/event-stream"
-SENT = ("JobSpec", "KeySpec", "Params")  # schemas of what clients send
+SENT = ("JobSpec", "KeySpec", "Params", "WebhookSpec")  # schemas of what clients send
 TAGS = {
     "images": "Uploaded files and what is in them.",
     "jobs": "Denoisings: submitted, watched, stopped, repeated, removed.",
     "results": "What a job yields.",
     "capabilities": "What this server can do.",
     "models": "The classifiers of this server.",
+    "webhooks": "Programs that are told when a job has ended.",
     "keys": "Who may do what; for administrators.",
     "health": "For whoever operates the server.",
 }

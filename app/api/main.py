@@ -19,7 +19,17 @@ from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.lanes import Lanes, LanesMiddleware
 from app.api.rates import RateLimiter
-from app.api.routes import capabilities, health, images, jobs, keys, metrics, models, results
+from app.api.routes import (
+    capabilities,
+    health,
+    images,
+    jobs,
+    keys,
+    metrics,
+    models,
+    results,
+    webhooks,
+)
 from app.api.services import Services
 from app.api.waiting import Waiting
 from app.http.access import AccessMiddleware
@@ -127,7 +137,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.root_path:
         app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
-    for module in (images, jobs, results, capabilities, models, keys):
+    for module in (images, jobs, results, capabilities, models, keys, webhooks):
         app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 422, 429))
     (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
     app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)

@@ -19,6 +19,7 @@ from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
+from worker.ledger.webhooks import Webhooks
 from worker.settings import Settings
 from worker.store import Store
 
@@ -55,6 +56,10 @@ class Services:
     @property
     def keyring(self) -> Keyring:
         return Keyring(self.database)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.database)
 
     @property
     def models(self) -> Models:

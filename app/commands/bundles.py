@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.options import Overwrite
+from app.commands.outputs import check_outputs
+
 if TYPE_CHECKING:
     from worker.bundles.verdicts import Verdict
 
@@ -28,6 +31,7 @@ def bundle(
     with_input: Annotated[
         bool, typer.Option("--input/--no-input", help="Include the input, or only its hash.")
     ] = True,
+    overwrite: Overwrite = False,
 ) -> None:
     """Fetch everything of a job in one file that `reucid verify` can check.
 
@@ -36,9 +40,7 @@ def bundle(
     from app.commands.client import Client
     from worker.settings import Settings
 
-    if not output.resolve().parent.is_dir():
-        message = f"no folder {output.parent} to write {output.name} to"
-        raise typer.BadParameter(message, param_hint="--output")
+    check_outputs([], [], [output], overwrite=overwrite)
     with Client(server, Settings().key) as client:
         if output.suffix == ".eln":
             typer.echo(client.fetch(job, "bundle.eln", output))

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.options import Overwrite
+from app.commands.outputs import check_outputs
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -38,6 +41,7 @@ def compare(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="CSV", help="Also write a table.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare methods without a truth: by how well each frame, denoised, predicts the others.
 
@@ -47,8 +51,8 @@ def compare(
     from reucid_core.repeated import Repeated
 
     names = _names(methods)
-    if output is not None and not output.resolve().parent.is_dir():
-        raise typer.BadParameter(f"no folder {output.parent}", param_hint="--output")
+    if output is not None:
+        check_outputs(files, [], [output], overwrite=overwrite)
     frames = _frames(files)[:most]
     repeated = Repeated.of(frames, align=align)
     furthest = float(abs(repeated.drift).max())
@@ -86,14 +90,14 @@ def _frames(files: list[Path]) -> "NDArray[Any]":
     forkserver.start()
     import numpy as np
 
-    from worker.local import read_file
+    from worker.local import read
 
-    read = [read_file(file)[0] for file in files]
-    if len({pixels.shape[-2:] for pixels in read}) > 1:
-        shapes = ", ".join(str(pixels.shape) for pixels in read)
+    found = [read(file).pixels for file in files]
+    if len({pixels.shape[-2:] for pixels in found}) > 1:
+        shapes = ", ".join(str(pixels.shape) for pixels in found)
         message = f"got images of {shapes}, expected frames of one size"
         raise typer.BadParameter(message, param_hint="FRAMES")
-    return np.concatenate([pixels.reshape(-1, *pixels.shape[-2:]) for pixels in read])
+    return np.concatenate([pixels.reshape(-1, *pixels.shape[-2:]) for pixels in found])
 
 
 def _row(name: str, frames: "NDArray[Any]", repeated: "Repeated") -> tuple[Any, ...]:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from app.commands.options import Overwrite
+from app.commands.outputs import check_outputs, make_folder, refuse_existing
+
 if TYPE_CHECKING:
     from reucid_core.training.showing.experiment import Experiment
     from worker.survey.collect import Collected
@@ -108,6 +111,7 @@ def train(
         int | None,
         typer.Option("--epochs", min=1, help="At most; by default as the model is shipped."),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train the classifier: simulate micrographs, label their eigenpatches, fit, calibrate.
 
@@ -133,7 +137,9 @@ def train(
     if sum(number or 0 for number in stated) == 1 and stated[1] == 1:
         message = "got 1 micrograph, expected at least 2: one of them is held back"
         raise typer.BadParameter(message, param_hint="--invented")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--output")
+    weights = [folder / f"{model}.safetensors" for model in models or MODELS]
+    refuse_existing([*weights, folder / "README.md"], overwrite=overwrite)
     from reucid_core.training import laboratory
 
     laboratory.train(
@@ -228,6 +234,7 @@ def evaluate(
     output: Annotated[
         Path, typer.Option("--output", help="Folder for scores, tables and pictures.")
     ] = Path("build") / "evaluation",
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure networks and rules on crystals whose family took no part in their making.
 
@@ -239,6 +246,9 @@ def evaluate(
         raise typer.BadParameter(f"no file at {', '.join(missing)}", param_hint="--micrograph")
     if beside and not micrographs:
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
+    make_folder(output, "--output")
+    written = ("scales.md",) if method == "two-scale" else ("scores.json", "tables.md")
+    refuse_existing([output / name for name in written], overwrite=overwrite)
     from reucid_core.training import laboratory
 
     simulated = laboratory.Simulated(each, invented, multislice, seed)
@@ -365,6 +375,7 @@ def import_(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The labels for training: .safetensors.")
     ],
+    overwrite: Overwrite = False,
 ) -> None:
     """Make labels of answers: the first eigenpatches are useful, as many as the mean answer.
 
@@ -375,9 +386,7 @@ def import_(
     for file in answers:
         if not file.is_file():
             raise typer.BadParameter(f"no file at {file}", param_hint="ANSWERS")
-    if not output.resolve().parent.is_dir():
-        message = f"no folder {output.parent} to write {output.name} to"
-        raise typer.BadParameter(message, param_hint="--output")
+    check_outputs(answers, [], [output], overwrite=overwrite)
     collected = collect(folder, answers, output)
     _print_choices(collected)
     labelled = sum(each.choice is not None for each in collected)
@@ -422,4 +431,4 @@ def _print_choices(collected: "list[Collected]") -> None:
 def _warn(message: str) -> None:
     from app.commands.progress import console
 
-    console.print(f"warning: {message}", style="yellow", highlight=False)
+    console.print(f"warning: {message}", style="yellow", highlight=False, markup=False)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from worker.contract import FileInfo, ImageInfo
@@ -18,7 +19,7 @@ HEADINGS = (
 def as_table(name: str, contents: FileInfo) -> Table:
     """The image signals of a file, one a row; columns that would be empty are left out."""
     table = Table(
-        title=f"{name} ({contents.format})",
+        title=escape(f"{name} ({contents.format})"),
         title_justify="left",
         box=None,
         padding=(0, 2, 0, 0),
@@ -29,7 +30,7 @@ def as_table(name: str, contents: FileInfo) -> Table:
     for n in columns:
         table.add_column(HEADINGS[n], overflow="fold")
     for row in rows:
-        table.add_row(*(row[n] for n in columns))
+        table.add_row(*(escape(row[n]) for n in columns))
     return table
 
 

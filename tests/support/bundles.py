@@ -13,13 +13,13 @@ import numpy as np
 
 from reucid_core import DenoiseParams
 from tests.support.lattices import write_input
-from worker import local
 from worker.bundles import provenance
 from worker.bundles.bundle import CHECKSUMS, INPUT
 from worker.bundles.verification import Verification
 from worker.contract import Artifact
 from worker.denoising.params import JobParams
 from worker.denoising.selection import Selection
+from worker.local.denoising import denoise_file
 
 Content = dict[str, bytes]
 
@@ -48,7 +48,7 @@ def write_bundles(folder: Path, input_file: Path) -> dict[str, Path]:
     paths = {name: folder / f"{name}.zip" for name in (*BUNDLED, "without input")}
     for name, path in paths.items():
         params, selection = BUNDLED.get(name, (PAPER, Selection()))
-        local.denoise_file(
+        denoise_file(
             stack if "frame" in name else input_file,
             JobParams(denoising=params, selection=selection),
             lambda _: None,

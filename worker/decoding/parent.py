@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -30,7 +31,7 @@ from worker.formats.errors import FormatError
 from worker.kernel import give_way
 from worker.store import pixels_name
 
-NICENESS = 10  # of a child: whoever only asks is answered first
+NICENESS = 5  # of a child: whoever only asks is answered first
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
@@ -90,17 +91,30 @@ def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: fl
 
     `work` enters the sandbox itself, and is found by its name.
     """
-    process = _context.Process(target=_beside, args=(work, arguments))
-    forkserver.start()
-    with _children:
-        process.start()
+    process = start_apart(_beside, (work, arguments))
     in_time = bool(wait([process.sentinel], seconds))
     if not in_time:
         process.kill()
         wait([process.sentinel])
+    status = end_apart(process)
+    return status if in_time else None
+
+
+def start_apart(work: Callable[..., None], arguments: tuple[Any, ...]) -> BaseProcess:
+    """Start a child, which is to be waited for by `end_apart`."""
+    process = _context.Process(target=work, args=arguments)
+    forkserver.start()
+    with _children:
+        process.start()
+    return process
+
+
+def end_apart(process: BaseProcess) -> int | None:
+    """The exit status of a child that ends."""
+    wait([process.sentinel])
     with _children:
         process.join()
-        return process.exitcode if in_time else None
+        return process.exitcode
 
 
 def _beside(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:

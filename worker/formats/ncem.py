@@ -15,6 +15,7 @@ import numpy as np
 
 from worker.formats.arrays import opened_file
 from worker.formats.axes import Described, Roles, Stated, signal_of
+from worker.formats.calibration import tidy
 from worker.formats.hierarchical import Reader, attributes
 from worker.formats.signals import Found, Refused, Signals
 from worker.formats.text import decoded
@@ -76,7 +77,7 @@ def _axis(vector: Any, count: int) -> Described:
         return named
     places = vector[:].astype(np.result_type(vector.dtype, np.float32))
     steps = np.diff(places)
-    step = float(steps.mean())
+    step = tidy(float(steps.mean()))
     even = np.allclose(steps, step, rtol=UNEVEN, atol=0)
     scaled = {"scale": step, "offset": float(places[0])}
     return named | (scaled if even else {"_type": "DataAxis"})

@@ -62,6 +62,7 @@ OPENED = {
     "hspy": hspy.opened,
     "hdf5": arrays.opened,
 }
+WIDEST = 8  # bytes of a float
 # What is denoised when nobody chose: the first signal by the first of these that any fits.
 PREFERRED = (r"haadf", r"(?<![a-z])[ml]?a?adf|annular dark|(?<![a-z])df[0-9]*(?![a-z])")
 
@@ -181,6 +182,8 @@ def _sorted_out(signals: Signals) -> tuple[list[Found], list[Refused]]:
 
 
 def _check_header(signal: Found) -> None:
+    if signal.dtype.kind == "f" and signal.dtype.itemsize > WIDEST:
+        raise ImageError(f"got an image of {signal.dtype}, expected floats of at most 64 bits")
     stacked = len(signal.shape) == 3 and signal.shape[0] > 0
     check_image(np.broadcast_to(np.zeros((), signal.dtype), signal.shape[stacked:]))
 

@@ -35,6 +35,7 @@ from worker.contract import (
 )
 from worker.ledger.database import Database
 from worker.ledger.fairness import next_turn, positions
+from worker.ledger.outbox import tell_of_job
 from worker.ledger.refusals import (
     ConflictError,
     ExpiredError,
@@ -321,12 +322,16 @@ def write_event(
     type_: EventType,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a line to a job's history, within the transaction that makes it true."""
+    """Add a line to a job's history, within the transaction that makes it true.
+
+    Webhooks are told of its end, in the same transaction.
+    """
     connection.execute(
         insert(events).values(
             job_id=job_id, attempt=attempt, type=type_, data=dict(data or {}), created_at=Now()
         )
     )
+    tell_of_job(connection, job_id, attempt, type_, data or {})
 
 
 def _job(row: Row[Any]) -> JobRecord:

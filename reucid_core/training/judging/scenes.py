@@ -99,12 +99,12 @@ class Scene:
         return image, Told(noise, spectrum, self.truth)
 
 
-def dimmed(material: str, *, turned: float = 7.0, side: int = SIDE) -> Scene:
-    """A crystal by multislice, slightly turned, with eight dimmed columns; side x side px."""
+def dimmed(material: str, *, turned: float = 7.0, side: int = SIDE, gain: float = DIMMED) -> Scene:
+    """A crystal by multislice, slightly turned, with eight changed columns; side x side px."""
     view = View(shape=(side, side), sampling=SAMPLING, fwhm=FWHM, rotation=turned, shift=(0.3, 0.1))
     crystal, extent = fields.field(material), side * SAMPLING
     changes = [
-        nearest_change(crystal, view, (y * extent, (x + 0.1 * (y - 0.5)) * extent), DIMMED)
+        nearest_change(crystal, view, (y * extent, (x + 0.1 * (y - 0.5)) * extent), gain)
         for y in (0.17, 0.39, 0.61, 0.83)
         for x in (0.3, 0.7)
     ]

@@ -1,6 +1,7 @@
 """The command line without a server: exit status, files, messages."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "unknown output format": (["IN", "-o", "out.jpg"], "out.jpg"),
     "no folder for the output": (["IN", "-o", "nowhere/out.tif"], "nowhere"),
     "output is the input": (["IN", "-o", "IN"], "never overwritten"),
+    "output is there": (["IN", "-o", "text.tif"], "text.tif is there already"),
+    "output is a folder": (["IN", "-o", "a.tif", "--report", "."], "is a folder"),
     "two outputs of one name": (["IN", "-o", "a.tif", "--residual", "a.tif"], "same name"),
     "interim folder is a file": (["IN", "-o", "a.tif", "--interim-dir", "text.tif"], "text.tif"),
     "stacks of the exact engine": (
@@ -107,22 +110,28 @@ def test_damaged_weights_are_a_fault_of_ours(
 ) -> None:
     (tmp_path / "bad.safetensors").write_bytes(b"not weights")
     monkeypatch.setenv("REUCID_MODEL", str(tmp_path / "bad.safetensors"))
-    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif") == 1
+    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif", "--method", "paper") == 1
     assert "bad.safetensors is not a readable" in capsys.readouterr().err
 
 
-def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> None:
+def test_submit_fetches_everything(
+    server: str, tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ("submit", tiff, "--server", server, "--wait", "-o", tmp_path, "--stacks", 2)
     assert reucid(*arguments, "--patch-size", 7) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "coverage.tif",
-        "eigenpatches.png",
-        "interim-0001.tif",
-        "interim-0002.tif",
-        "report.json",
-        "residual.tif",
-        "result.tif",
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert names == [
+        "micrograph.coverage.tif",
+        "micrograph.eigenpatches.png",
+        "micrograph.interim-0001.tif",
+        "micrograph.interim-0002.tif",
+        "micrograph.report.json",
+        "micrograph.residual.tif",
+        "micrograph.result.tif",
     ]
+    assert reucid(*arguments, "--patch-size", 7) == 2  # before anything is sent
+    assert "is there already" in capsys.readouterr().err
+    assert reucid(*arguments, "--patch-size", 7, "--overwrite") == 0
 
 
 def test_departures_are_written_and_fetched(
@@ -140,7 +149,7 @@ def test_departures_are_written_and_fetched(
     assert "of small changes in single columns" in capsys.readouterr().out
     mapped = tifffile.imread(here)
     assert mapped[40:46, 50:56].any()
-    np.testing.assert_array_equal(tifffile.imread(there / "departures.tif"), mapped)
+    np.testing.assert_array_equal(tifffile.imread(there / "in.departures.tif"), mapped)
 
 
 @pytest.mark.parametrize("method", ["paper", "two-scale"])
@@ -200,3 +209,43 @@ def test_only_loopback_is_served(
     monkeypatch.setenv("REUCID_DATA_DIR", str(tmp_path))
     assert reucid("serve", "--host", "0.0.0.0") == 2  # noqa: S104
     assert "loopback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("bundle", "0" * 32, "-o", "there", "--server", "http://127.0.0.1:9"),
+        ("survey", "import", ".", "answers.csv", "-o", "there"),
+        ("train", "tuned", "--output", "weights"),
+        ("evaluate", "--output", "evaluation"),
+        ("demo", "-o", "demo"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_command_overwrites_silently(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("answers.csv").touch()
+    theirs = ("there", "weights/tuned.safetensors", "evaluation/scores.json", "demo/result.tif")
+    for name in theirs:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("mine")
+    assert reucid(*command) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert {Path(name).read_text() for name in theirs} == {"mine"}
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(
+    tiff: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    for output in (tmp_path / "a.tif", f"{tmp_path}/"):
+        assert reucid("denoise", tiff, "-o", output) == 2
+        assert "cannot be written to" in capsys.readouterr().err

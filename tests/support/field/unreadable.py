@@ -116,7 +116,7 @@ def a_date_in_metadata_that_is_none(folder: Path) -> None:
     with h5py.File(folder / "a.hspy", "r+") as file:
         place = file["Experiments/image/original_metadata"]
         place.attrs["_datetime_date"] = "no date"
-    info = _expect(folder / "a.hspy")
+    info = only(folder / "a.hspy")
     assert info.pixel_size == (0.1, 0.1)
     assert info.metadata["original_metadata"] == {"date": "no date"}
 

@@ -19,13 +19,16 @@ from rocrate.rocrate import ROCrate
 
 from tests.support.bundles import BUNDLED, PAPER, contents
 from tests.support.places import ROOT
-from worker import formats, local
+from worker import formats
 from worker.bundles import bundle, provenance
 from worker.bundles.provenance import CONTEXT, PROFILE, Run
 from worker.bundles.verification import verify
 from worker.contract import ImageInfo
 from worker.denoising.model_files import DEFAULT
 from worker.denoising.params import JobParams
+from worker.denoising.run import Step
+from worker.local import read
+from worker.local.denoising import denoise_file
 
 FILES = [
     "ro-crate-metadata.json",
@@ -63,7 +66,7 @@ def test_the_tiffs_keep_the_calibration(bundles: dict[str, Path], tmp_path: Path
     with zipfile.ZipFile(bundles["exact"]) as archive:
         archive.extractall(tmp_path)
     for name in ("result.tif", "residual.tif"):
-        _, info = local.read_file(tmp_path / name)
+        info = read(tmp_path / name).info
         assert info.pixel_size == pytest.approx((0.02, 0.03))
         assert info.unit == "nm"
     total = tifffile.imread(tmp_path / "result.tif") + tifffile.imread(tmp_path / "residual.tif")
@@ -131,18 +134,18 @@ def test_an_input_that_changed_meanwhile_is_not_bundled(tmp_path: Path, input_fi
     moved = tmp_path / "input.tif"
     moved.write_bytes(input_file.read_bytes())
 
-    def touch(_step: local.Step) -> None:
+    def touch(_step: Step) -> None:
         moved.write_bytes(moved.read_bytes() + b"\0")
 
     with pytest.raises(formats.FormatError, match="was changed while"):
-        local.denoise_file(moved, JobParams(), touch, bundle_at=tmp_path / "b.zip")
+        denoise_file(moved, JobParams(), touch, bundle_at=tmp_path / "b.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["input.tif"]
 
 
 def test_an_input_of_several_files_is_bundled_whole(real_images: Path, tmp_path: Path) -> None:
     """An EMI file with its SER file."""
     path = tmp_path / "b.zip"
-    local.denoise_file(
+    denoise_file(
         real_images / "sto_titan80_1024.emi",
         JobParams(),
         lambda _: None,
