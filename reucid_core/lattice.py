@@ -233,9 +233,14 @@ def _decompose(transforms: Iterable[Transform], p: int, spacing: int, task: Task
     variance = 1 / spacing**2  # of what white noise has in the band
     (decomposition,) = standing_out(transforms, [p], variance)
     verdict = task.judge(decomposition, stack=1)
-    w = decomposition.singular_values**2 / (decomposition.n_patches * variance)
-    weights = np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
-    return Lattice(p, spacing, decomposition, verdict, weights)
+    return Lattice(p, spacing, decomposition, verdict, weights_of(verdict, spacing))
+
+
+def weights_of(verdict: StackReport, spacing: int) -> Float64:
+    """Of a lattice's eigenpatches: kept or not is the verdict's say, the weight the noise's."""
+    variance = 1 / spacing**2  # of what white noise has in the band
+    w = np.square(verdict.singular_values) / (verdict.n_patches * variance)
+    return np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
 
 
 def _above_noise(G: Float64, n_patches: int, variance: float) -> Decomposition:
