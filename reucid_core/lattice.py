@@ -178,8 +178,8 @@ def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) ->
     canvas = grids.canvas(spacing)
     used = weights > 0
     if not used.any():
-        canvas[:] = 0
-        return canvas
+        grids.forget_canvas()
+        return np.zeros_like(canvas)
     # In the precision of the image, whose deviation from the mean is what is transformed.
     scaled = (E[used] * np.sqrt(weights[used])[:, None, None]).astype(canvas.dtype)
     for phase, transform in grids.parts(spacing):
@@ -192,6 +192,7 @@ def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) ->
             threads=grids.threads,
         )
         del transform  # before the next takes its place
+    grids.forget_canvas()
     return canvas
 
 
@@ -233,9 +234,14 @@ def _decompose(transforms: Iterable[Transform], p: int, spacing: int, task: Task
     variance = 1 / spacing**2  # of what white noise has in the band
     (decomposition,) = standing_out(transforms, [p], variance)
     verdict = task.judge(decomposition, stack=1)
-    w = decomposition.singular_values**2 / (decomposition.n_patches * variance)
-    weights = np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
-    return Lattice(p, spacing, decomposition, verdict, weights)
+    return Lattice(p, spacing, decomposition, verdict, weights_of(verdict, spacing))
+
+
+def weights_of(verdict: StackReport, spacing: int) -> Float64:
+    """Of a lattice's eigenpatches: kept or not is the verdict's say, the weight the noise's."""
+    variance = 1 / spacing**2  # of what white noise has in the band
+    w = np.square(verdict.singular_values) / (verdict.n_patches * variance)
+    return np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
 
 
 def _above_noise(G: Float64, n_patches: int, variance: float) -> Decomposition:

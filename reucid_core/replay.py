@@ -32,6 +32,7 @@ def replay(
     eigenpatches: Sequence[FloatArray],
     *,
     threads: int | None = None,
+    memory: int | None = None,
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Apply the kept eigenpatches to the image, as the report says they were.
 
@@ -44,6 +45,8 @@ def replay(
     eigenpatches : sequence of ndarray, shape (k, p, p)
         All offered eigenpatches of each processed stack, orthonormal.
     threads : int, optional
+    memory : int, optional
+        Bytes that may be used; by default what the machine leaves free.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def replay(
     """
     noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
     if report.method == "two-scale":
-        return _replay_two_scale(noisy, report, eigenpatches, threads)
+        return _replay_two_scale(noisy, report, eigenpatches, threads, memory)
     useful = [
         offered[np.array(verdict.kept, dtype=bool)]
         for offered, verdict in zip(eigenpatches, report.stack_reports, strict=True)
@@ -66,7 +69,7 @@ def replay(
     with limited(threads):
         if report.engine == "exact":
             E = useful[0].astype(np.float64)
-            height = band_height(shape, p, 2 * (p - 1), available_memory())
+            height = band_height(shape, p, 2 * (p - 1), memory or available_memory())
             filtered = project_and_fuse(noisy, E, height=height, threads=threads)
             return filtered, full_terrain(shape, p)
         canvas, _ = prepare(noisy, p, report.stacks, report.seed)
@@ -77,7 +80,11 @@ def replay(
 
 
 def _replay_two_scale(
-    noisy: FloatArray, report: Report, eigenpatches: Sequence[FloatArray], threads: int | None
+    noisy: FloatArray,
+    report: Report,
+    eigenpatches: Sequence[FloatArray],
+    threads: int | None,
+    memory: int | None,
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     coverage = full_terrain(report.shape, report.patch_size, report.spacing)
     noise, recovery, outliers = report.noise, report.recovery, report.outliers
@@ -93,7 +100,7 @@ def _replay_two_scale(
             kept = np.array(recovery.stack_report.kept, dtype=bool)
             recovered = eigenpatches[1][kept], recovery.runs
         with limited(threads):
-            image = replay_two_scale(measured, noise, lattice, recovered, threads)
+            image = replay_two_scale(measured, noise, lattice, recovered, threads, memory)
     put_back(image, noisy, outliers)
     return image, coverage
 

@@ -14,7 +14,7 @@ from reucid_core.correlation import fast_middle
 from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.grids import Frames, Grids, tiles
-from reucid_core.lattice import filter_grids
+from reucid_core.lattice import Lattice, filter_grids
 from reucid_core.memory import available_memory
 from reucid_core.noise import NoiseModel
 from reucid_core.outcome import Outcome, Progress, Task
@@ -84,7 +84,9 @@ def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: T
         share = np.count_nonzero(mask) / mask.size
         recovery = RecoveryReport(details.patch_size, details.verdict, share, runs_of(mask))
     clock.lap("departures")
-    assessment = _assess(image, residual, scales, recovery)
+    # What recovery lets through is of every colour.
+    recovered = recovery.share * details.passed * (1 - lattice.passed) if recovery else 0.0
+    assessment = assess(image, residual, lattice, scales.noise, recovered)
     del residual
     clock.lap("assess")
     image = scales.whitening.colour(image, out=image)
@@ -116,6 +118,7 @@ def replay_two_scale(
     lattice: tuple[FloatArray, Float64, int],
     recovery: tuple[FloatArray, list[int]] | None,
     threads: int | None,
+    memory: int | None = None,
 ) -> FloatArray:
     """The same image from what was kept: no decomposition, no test.
 
@@ -130,10 +133,12 @@ def replay_two_scale(
     recovery : (ndarray, list of int) or None
         Kept eigenpatches of the residual, and the runs of the map of departures.
     threads : int or None
+    memory : int, optional
+        Bytes that may be used; by default what the machine leaves free.
     """
     whitening = Whitening.of(noise, threads=threads)
     E, weights, spacing = lattice
-    height = band_height(noisy.shape, noisy.itemsize, available_memory())
+    height = band_height(noisy.shape, noisy.itemsize, memory or available_memory())
     whitened = whitening.whiten(noisy)
     grids = Grids(whitened, lags=(0, 0), height=height, threads=threads)
     image = filter_grids(grids, E, weights, spacing)
@@ -169,14 +174,19 @@ def _show(scale: int, image: FloatArray, verdict: StackReport, task: Task) -> bo
     return task.on_stack(Progress(scale, SCALES, view, None, verdict, "scales"))
 
 
-def _assess(
-    image: FloatArray, residual: FloatArray, scales: Scales, recovery: RecoveryReport | None
+def assess(
+    image: FloatArray,
+    residual: FloatArray,
+    lattice: Lattice,
+    noise: NoiseModel,
+    recovered: float,
 ) -> Assessment:
-    """What is left of the noise, and of structure in the residual; of a large one, in parts."""
-    lattice = scales.lattice
-    # What recovery lets through is of every colour.
-    recovered = recovery.share * scales.details.passed * (1 - lattice.passed) if recovery else 0.0
-    share = max(lattice.passed_of(scales.noise), np.finfo(np.float64).tiny)
+    """What is left of the noise, and of structure in the residual; of a large one, in parts.
+
+    Image and residual are whitened; `recovered` is the share of the noise that recovery lets
+    through beside the lattice.
+    """
+    share = max(lattice.passed_of(noise), np.finfo(np.float64).tiny)
     whole = residual.size <= LOOKED_AT**2
     parts = [fast_middle(residual.shape)] if whole else tiles(residual.shape, LOOKED_AT)
     look = Look.together([Look.at(image[part], residual[part]) for part in parts])

@@ -19,15 +19,21 @@ from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.lanes import Lanes, LanesMiddleware
 from app.api.rates import RateLimiter
+from app.api.raw.answers import HEADERS
 from app.api.routes import (
+    admin,
+    archives,
     capabilities,
+    eigenpatches,
     health,
     images,
     jobs,
     keys,
     metrics,
     models,
+    page,
     results,
+    revisions,
     webhooks,
 )
 from app.api.services import Services
@@ -50,6 +56,7 @@ from worker.store import Store
 
 EXPOSED = [
     CLIPPED,
+    *HEADERS,
     "Content-Disposition",
     "Content-Range",
     "ETag",
@@ -60,6 +67,10 @@ EXPOSED = [
     "Retry-After",
     "X-Request-ID",
 ]
+MODULES = (  # archives before jobs, whose ids they would be
+    *(images, archives, jobs, results, eigenpatches, revisions),
+    *(capabilities, models, keys, admin, webhooks),
+)
 MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
@@ -137,13 +148,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.root_path:
         app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
-    for module in (images, jobs, results, capabilities, models, keys, webhooks):
+    for module in MODULES:
         app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 422, 429))
     (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
     app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)
     for module in (health, metrics):  # also where orchestrators and Prometheus look
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
+    app.include_router(page.router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
 

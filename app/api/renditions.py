@@ -4,7 +4,7 @@ Drawn from bytes that are checked then against the ledger's digest, and kept by 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -31,8 +31,10 @@ from app.api.painting import (
     paint_coverage,
     paint_departures,
     paint_eigenpatch,
+    paint_eigenpatch_numbers,
     paint_eigenpatches,
     paint_image,
+    paint_input,
     paint_preview,
     paint_residual,
 )
@@ -47,20 +49,23 @@ from worker.contract import ImageRecord, JobRecord
 from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT
 from worker.denoising.reports import (
     decomposed_frame,
+    decompositions,
     frame_reports,
     has_departures,
     is_whole,
 )
+from worker.denoising.revising import reports_of
 from worker.denoising.selection import Chosen
 
 PREVIEW = 2**22  # bytes that a preview takes at most, about
 FLOAT32 = 4  # bytes
+BINARY = "application/octet-stream"
 
-Name = Literal["result", "residual", "coverage", "departures"]
+Name = Literal["result", "residual", "coverage", "departures", "input"]
 
 
 def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
-    """Result, residual, coverage or departures of a succeeded job."""
+    """Result, residual, coverage or departures of a succeeded job, or the input of any."""
     _require(services, job, name)
     chosen = chosen_signal(services, job)
     stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
@@ -144,6 +149,25 @@ def render_eigenpatch(
 
     filename = f"eigenpatch-{stack}-{index}{_suffix(frame)}.png"
     return _of_job(services, job, filename, "image/png", draw)
+
+
+def render_eigenpatch_numbers(
+    services: Services, job: JobRecord, stack: int, frame: int
+) -> tuple[Rendition, tuple[int, int, int]]:
+    """All offered eigenpatches of one stack as float32, and their shape, (k, p, p)."""
+    require(job, REPORT)
+    source, drawn, _ = _eigenpatches(services, job, frame)
+    told = reports_of(read_report(services, job))[frame]
+    shapes = {each.stack: (len(each.kept), p, p) for each, p in told.decompositions}
+    if stack not in shapes:
+        raise Problem(404, "not_found", f"this job has no stack {stack} of eigenpatches")
+
+    def draw(target: Path) -> None:
+        pixels = math.prod(shapes[stack])
+        draw_apart(paint_eigenpatch_numbers, [source], target, drawn, stack, pixels=pixels)
+
+    filename = f"eigenpatches-{stack}{_suffix(frame)}.raw"
+    return _of_job(services, job, filename, BINARY, draw), shapes[stack]
 
 
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
@@ -236,14 +260,14 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
 
 def _eigenpatches(
     services: Services, job: JobRecord, frame: int
-) -> tuple[Source, int, list[dict[str, Any]]]:
+) -> tuple[Source, int, list[Mapping[str, Any]]]:
     """Where the eigenpatches of a frame are, under which frame's number, and their reports."""
     whole = read_report(services, job)
     reports = frame_reports(whole)
     if frame >= len(reports):
         raise Problem(404, "not_found", f"frame {frame} of this job was not denoised")
     source = _held(services, job, EIGENPATCHES)
-    return source, decomposed_frame(whole, frame), list(reports[frame]["stack_reports"])
+    return source, decomposed_frame(whole, frame), decompositions(reports[frame])
 
 
 def _suffix(frame: int) -> str:
@@ -280,13 +304,19 @@ def _draw(
         whole_map = math.prod(chosen.info.shape)
         return draw_apart(paint_departures, sources, target, chosen.info, wanted, pixels=whole_map)
     image = image_of(services, job)
-    noisy = services.store.pixels(image.id, chosen.index)
-    digest = image.contents.digests[chosen.index]
-    sources = [_held(services, job, RESULT), Source(noisy, digest)]
+    path = services.store.pixels(image.id, chosen.index)
+    noisy = Source(path, image.contents.digests[chosen.index])
+    if name == "input":
+        check_image(services, image)
+        return draw_apart(paint_input, [noisy], target, chosen, wanted, pixels=pixels)
+    sources = [_held(services, job, RESULT), noisy]
     return draw_apart(paint_residual, sources, target, chosen, wanted, pixels=pixels)
 
 
 def _require(services: Services, job: JobRecord, name: Name) -> None:
+    """Refuse what is not there; the input of a job is from its beginning on."""
+    if name == "input":
+        return
     require(job, RESULT)
     if name == "departures" and not has_departures(read_report(services, job)):
         raise Problem(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,12 +18,38 @@ MODELS = ("paper", "tuned")
 WEIGHTS = Path("reucid_core") / "weights"
 CACHE = Path("build") / "laboratory"
 
-Each = Annotated[int, typer.Option("--each", min=1, help="Micrographs of each known crystal.")]
+Each = Annotated[int, typer.Option("--each", min=0, help="Micrographs of each known crystal.")]
 Invented = Annotated[int, typer.Option("--invented", min=0, help="Micrographs of random crystals.")]
 Multislice = Annotated[
     int,
     typer.Option(
         "--multislice", min=0, help="Micrographs of each material simulated by multislice."
+    ),
+]
+SIMULATED: tuple[int | None, int | None, int | None] = (
+    24,
+    500,
+    24,
+)  # micrographs of each crystal, of invented ones, and by multislice
+SOME = "By default {} without --survey, else none."
+SomeEach = Annotated[
+    int | None,
+    typer.Option(
+        "--each", min=0, help="Micrographs of each known crystal. " + SOME.format(SIMULATED[0])
+    ),
+]
+SomeInvented = Annotated[
+    int | None,
+    typer.Option(
+        "--invented", min=0, help="Micrographs of random crystals. " + SOME.format(SIMULATED[1])
+    ),
+]
+SomeMultislice = Annotated[
+    int | None,
+    typer.Option(
+        "--multislice",
+        min=0,
+        help="Micrographs of each material simulated by multislice. " + SOME.format(SIMULATED[2]),
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
@@ -52,9 +78,9 @@ def train(
         list[str] | None,
         typer.Argument(help="paper (Fig. 3 of the paper), tuned; both by default."),
     ] = None,
-    each: Each = 24,
-    invented: Invented = 500,
-    multislice: Multislice = 24,
+    each: SomeEach = None,
+    invented: SomeInvented = None,
+    multislice: SomeMultislice = None,
     seed: Seed = 0,
     threads: Threads = 1,
     processes: Processes = 2,
@@ -67,7 +93,9 @@ def train(
         typer.Option(
             "--survey",
             metavar="FILE",
-            help="Labels of people, by `reucid survey import`, to be learned beside the simulated.",
+            help="Labels of people, by `reucid survey import`. Alone they are all that is learned, "
+            "without any simulation; with --each, --invented or --multislice they are learned "
+            "beside simulated micrographs.",
         ),
     ] = None,
     survey_weight: Annotated[
@@ -79,11 +107,17 @@ def train(
             help="What a mistake on one of those costs, beside 0.01 to 0.2 dB of the simulated.",
         ),
     ] = 0.1,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="At most; by default as the model is shipped."),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Train the classifier: simulate micrographs, label their eigenpatches, fit, calibrate.
 
-    Every model is trained for both decisions about scan noise.
+    Every model is trained for both decisions about scan noise. With --survey and nothing simulated,
+    the survey's own images stop the training, calibrate it and set the threshold, at which as many
+    eigenpatches are kept as people chose.
     """
     if survey is not None and folder.resolve() == WEIGHTS.resolve():
         message = (
@@ -94,6 +128,15 @@ def train(
     if unknown:
         message = f"got {', '.join(unknown)}, expected {' or '.join(MODELS)}"
         raise typer.BadParameter(message, param_hint="MODELS")
+    stated = (each, invented, multislice)
+    if survey is None and all(number is None for number in stated):
+        stated = SIMULATED
+    if survey is None and not any(stated):
+        message = "got neither simulated micrographs nor a survey, expected either"
+        raise typer.BadParameter(message, param_hint="--each")
+    if sum(number or 0 for number in stated) == 1 and stated[1] == 1:
+        message = "got 1 micrograph, expected at least 2: one of them is held back"
+        raise typer.BadParameter(message, param_hint="--invented")
     make_folder(folder, "--output")
     weights = [folder / f"{model}.safetensors" for model in models or MODELS]
     refuse_existing([*weights, folder / "README.md"], overwrite=overwrite)
@@ -101,13 +144,14 @@ def train(
 
     laboratory.train(
         models or MODELS,
-        laboratory.Simulated(each, invented, multislice, seed),
+        laboratory.Simulated(stated[0] or 0, stated[1] or 0, stated[2] or 0, seed),
         threads=threads,
         processes=processes,
         cache=cache,
         folder=folder,
         survey=survey,
         survey_weight=survey_weight,
+        epochs=epochs,
     )
 
 
@@ -147,6 +191,14 @@ def tune(
 
 
 def evaluate(
+    method: Annotated[
+        Literal["paper", "two-scale"],
+        typer.Option(
+            "--method",
+            help="Whose decompositions; of two-scale, networks and rules at both scales are "
+            "compared, and --images, --micrograph and --each do not matter.",
+        ),
+    ] = "paper",
     images: Annotated[
         int, typer.Option("--images", min=1, help="Per crystal, dose and scan noise.")
     ] = 1,
@@ -195,11 +247,18 @@ def evaluate(
     if beside and not micrographs:
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
     make_folder(output, "--output")
-    refuse_existing([output / "scores.json", output / "tables.md"], overwrite=overwrite)
+    written = ("scales.md",) if method == "two-scale" else ("scores.json", "tables.md")
+    refuse_existing([output / name for name in written], overwrite=overwrite)
     from reucid_core.training import laboratory
 
+    simulated = laboratory.Simulated(each, invented, multislice, seed)
+    if method == "two-scale":
+        laboratory.evaluate_two_scale(
+            simulated, epochs=epochs or 15, processes=processes, cache=cache, output=output
+        )
+        return
     laboratory.evaluate(
-        laboratory.Simulated(each, invented, multislice, seed),
+        simulated,
         images=images,
         epochs=epochs,
         processes=processes,

@@ -44,7 +44,7 @@ for command in (
         inspection.residual,
         comparison.compare,
     ),
-    *(submission.submit, bundles.bundle, bundles.verify),
+    *(submission.submit, bundles.bundle, bundles.verify, bundles.revise),
 ):
     app.command()(command)
 

@@ -139,6 +139,14 @@ CODES: Mapping[str, Code] = {
         "Drawing took more time or memory than a picture may.",
         "Ask for a smaller picture, one frame, or the file in another format.",
     ),
+    "too_many_jobs": Code(
+        (422,), "More jobs than come in one archive.", "Name some of them by `id`."
+    ),
+    "region_too_large": Code(
+        (422,),
+        "More pixels than are sent, or looked at, at once.",
+        "Ask for a smaller region, or a larger `reduce`; of a revision, make a job.",
+    ),
     # The file.
     "unsupported_format": Code(
         (422,),
@@ -199,13 +207,22 @@ CODES: Mapping[str, Code] = {
     "timeout": Code(
         (), "The job took longer than the server allows.", "Send less at once.", ("job",)
     ),
+    "source_gone": Code(
+        (),
+        "The result that was to be revised was removed before.",
+        "Denoise the image again, and revise that.",
+        ("job",),
+    ),
     "worker_lost": Code(
         (), "Workers died of this job, or under it, too often.", OPERATOR, ("job",)
     ),
     "out_of_memory": Code((), "The worker ran out of memory.", "Send less at once.", ("job",)),
     # The server.
     "damaged_artifact": Code(
-        (500,), "A stored result is not what was written: it is not served.", "Retry the job."
+        (500,),
+        "A stored result is not what was written: it is not served.",
+        "Retry the job.",
+        BOTH,
     ),
     "damaged_image": Code(
         (500,),

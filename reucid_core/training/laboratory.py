@@ -5,38 +5,53 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import optuna
+import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from reucid_core.classifier import WEIGHTS, load_classifier
+from reucid_core.classifier import WEIGHTS, Architecture, load_classifier
+from reucid_core.errors import ModelError
 from reucid_core.params import ScanNoise
 from reucid_core.training.judging.contenders import TRAINING_SHARE
 from reucid_core.training.judging.evaluate import Found
 from reucid_core.training.judging.evaluate import evaluate as leave_out
 from reucid_core.training.judging.rivals import available
+from reucid_core.training.judging.scales import Verdicts, evaluate_scales, tables
 from reucid_core.training.labels.examples import Example, kept_examples, split
+from reucid_core.training.labels.scales import kept_scales
+from reucid_core.training.labels.survey import SurveyImage
 from reucid_core.training.labels.survey_files import load_survey
-from reucid_core.training.micrographs.recipes import draw_recipes
-from reucid_core.training.networks.card import model_card, readable, survey_card
+from reucid_core.training.micrographs.drawing import draw_recipes, draw_scanned
+from reucid_core.training.networks.card import (
+    model_card,
+    readable,
+    survey_card,
+    survey_model_card,
+)
 from reucid_core.training.networks.dataset import Batch, surveyed_datapoints
 from reucid_core.training.networks.fit import DECISIONS, Epoch, Fit, FitOptions, fit, write
-from reucid_core.training.networks.tune import open_study, read_options, write_options
-from reucid_core.training.networks.tune import tune as search
+from reucid_core.training.networks.options import LOOKS, VALUES, read_options, write_options
+from reucid_core.training.networks.survey_fit import SurveyFit, fit_survey
 from reucid_core.training.showing.experiment import Experiment, show
 from reucid_core.training.showing.gallery import draw
 from reucid_core.training.showing.score_tables import report
 
+if TYPE_CHECKING:
+    import optuna
 
-def options_of(model: str, *, seed: int) -> FitOptions:
+SCALES_EPOCH = 4096  # datapoints in an epoch of the networks of method two-scale
+
+
+def options_of(model: str, *, seed: int, epochs: int | None = None) -> FitOptions:
     """How a model of this name is trained."""
     options = FitOptions() if model == "paper" else read_options()
-    return replace(options, seed=seed)
+    return replace(options, seed=seed, epochs=options.epochs if epochs is None else epochs)
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,11 @@ class Simulated:
     invented: int
     multislice: int
     seed: int
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing is simulated."""
+        return not (self.each or self.invented or self.multislice)
 
     @property
     def arguments(self) -> str:
@@ -89,23 +109,44 @@ def train(
     folder: Path,
     survey: Path | None = None,
     survey_weight: float = 0.1,
+    epochs: int | None = None,
 ) -> None:
     """Train weights files on all specimens, and write their cards.
 
     With a survey, people's labels are learned beside those of the simulated micrographs; stopping,
-    calibration and threshold remain the latter's.
+    calibration and threshold remain the latter's. Without any simulated micrograph all of it is the
+    survey's.
+
+    Raises
+    ------
+    SurveyError, ValueError
+        When there is too little to learn from.
     """
     surveyed = load_survey(survey) if survey else []
+    about = survey_card(survey, surveyed) if survey else None
+    command = f"reucid train {simulated.arguments} --threads {threads}"
+    if survey:
+        command += f" --survey {survey.name}"
+    if survey and not simulated.nothing:
+        command += f" --survey-weight {survey_weight:g}"
+    if epochs is not None:
+        command += f" --epochs {epochs}"
+    if simulated.nothing:
+        with limited(threads):
+            for model in models:
+                options = options_of(model, seed=simulated.seed, epochs=epochs)
+                found = [_fitted_to_survey(model, d, surveyed, options) for d in DECISIONS]
+                card = survey_model_card(
+                    model, found, surveyed, options=options, command=command, survey=about or {}
+                )
+                write(found, folder / f"{model}.safetensors", card)
+        write_page(folder)
+        return
     examples = training_examples(simulated, cache=cache, processes=processes)
     training, validation = split(examples, TRAINING_SHARE, seed=simulated.seed)
-    command = f"reucid train {simulated.arguments} --threads {threads}"
-    about = None
-    if survey:
-        command += f" --survey {survey.name} --survey-weight {survey_weight:g}"
-        about = survey_card(survey, surveyed)
     with limited(threads):
         for model in models:
-            options = options_of(model, seed=simulated.seed)
+            options = options_of(model, seed=simulated.seed, epochs=epochs)
             people = surveyed_datapoints(surveyed, options.architecture.inputs, cost=survey_weight)
             fits = [_fitted(model, d, training, validation, options, people) for d in DECISIONS]
             card = model_card(
@@ -126,6 +167,11 @@ def tune(
     study: Path,
 ) -> None:
     """Search until the study holds enough trials, and keep the best options for training."""
+    import optuna  # of the extra `laboratory`, for the search alone
+
+    from reucid_core.training.networks.tune import open_study
+    from reucid_core.training.networks.tune import tune as search
+
     examples = training_examples(simulated, cache=cache, processes=processes)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with limited(threads):
@@ -149,9 +195,9 @@ def evaluate(
 ) -> None:
     """Leave out each family in turn; write scores, tables and pictures, also of experiments."""
     examples = training_examples(simulated, cache=cache, processes=processes)
-    options = {name: options_of(name, seed=simulated.seed) for name in ("paper", "tuned")}
-    if epochs is not None:
-        options = {name: replace(chosen, epochs=epochs) for name, chosen in options.items()}
+    options = {
+        name: options_of(name, seed=simulated.seed, epochs=epochs) for name in ("paper", "tuned")
+    }
     rivals, missing = available()
     for name, module in missing.items():
         say(f"without {name}: {module} is not installed (extra `bench`)")
@@ -170,11 +216,41 @@ def evaluate(
     say((output / "tables.md").read_text())
 
 
+def evaluate_two_scale(
+    simulated: Simulated, *, epochs: int, processes: int, cache: Path, output: Path
+) -> None:
+    """Leave out each family in turn at both scales; write what came of it and tables."""
+    recipes = draw_scanned(simulated.invented, simulated.multislice, seed=simulated.seed)
+    examples = {
+        decision: kept_scales(
+            recipes, decision, cache, processes=processes, progress=_report_example
+        )
+        for decision in DECISIONS
+    }
+    options = replace(
+        options_of("tuned", seed=simulated.seed),
+        architecture=Architecture(channels=(6, 8), widths=(32,), inputs=VALUES + LOOKS),
+        epochs=epochs,
+        epoch_size=SCALES_EPOCH,
+    )
+    output.mkdir(parents=True, exist_ok=True)
+    found = list[Verdicts]()
+    for one in evaluate_scales(examples, options, processes=processes):
+        found.append(one)
+        say(f"without {one.family}: {len(one.wholes)} denoisings, c {one.multiples}")
+        (output / "scales.md").write_text(tables(found))
+    say((output / "scales.md").read_text())
+
+
 def write_page(folder: Path = WEIGHTS) -> None:
     """The cards of a folder's weights, for people."""
-    paths = sorted(folder.glob("*.safetensors"))
-    cards = {path.name: load_classifier(path).card for path in paths}
-    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    cards, digests = dict[str, Mapping[str, Any]](), dict[str, str]()
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            cards[path.name] = load_classifier(path).card
+        except ModelError:  # such as a survey's labels
+            continue
+        digests[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
     (folder / "README.md").write_text(readable(digests, cards))
 
 
@@ -209,6 +285,24 @@ def _fitted(
     return fitted
 
 
+def _fitted_to_survey(
+    model: str, decision: ScanNoise, images: Sequence[SurveyImage], options: FitOptions
+) -> SurveyFit:
+    start = time.perf_counter()
+    fitted = fit_survey(images, options, scan_noise=decision, progress=_report_epoch)
+    if fitted.folds > 1:
+        say(
+            f"{len(images)} images are few: threshold and calibration are from cross-validation in "
+            f"{fitted.folds} parts, the network has seen all of them"
+        )
+    say(
+        f"{model}, scan noise {decision}: threshold {fitted.threshold:g}, on images held back "
+        f"{np.abs(fitted.misses).mean():.1f} eigenpatches from people's mean answer, "
+        f"{time.perf_counter() - start:.0f} s"
+    )
+    return fitted
+
+
 def _report_example(done: int, total: int) -> None:
     if done % 50 == 0 or done == total:
         say(f"micrograph {done} of {total}")
@@ -221,7 +315,7 @@ def _report_epoch(epoch: Epoch) -> None:
     )
 
 
-def _report_trial(trial: optuna.trial.FrozenTrial) -> None:
+def _report_trial(trial: "optuna.trial.FrozenTrial") -> None:
     worst = trial.user_attrs["worst"]
     say(f"trial {trial.number}: {trial.value:.3f} dB, worst {worst:.2f}, {trial.params}")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from reucid_core import Decomposition
+from reucid_core.training.micrographs.aperiodic import blob_lattice as blob_lattice
 
 Float64Image = NDArray[np.float64]
 
@@ -63,16 +64,6 @@ def noise_images(draw: st.DrawFn, shapes: Any = shapes) -> Float64Image:
     shape = draw(shapes)
     rng = np.random.default_rng(draw(seeds))
     return draw(st.sampled_from([0.0, 5.0])) + rng.normal(size=shape)
-
-
-def blob_lattice(shape: tuple[int, int], *, period: float, sigma: float) -> Float64Image:
-    """Gaussian blobs on a square lattice, peak about 1."""
-    y, x = (np.arange(length)[:, None] for length in shape)
-    profile_y, profile_x = (
-        np.exp(-((t - period * np.arange(-2, t.max() / period + 3)) ** 2) / (2 * sigma**2)).sum(1)
-        for t in (y, x)
-    )
-    return np.outer(profile_y, profile_x)
 
 
 def scattered_blobs(

@@ -113,8 +113,12 @@ def denoise(
     )
 
 
-def write_bundle(denoised: Denoised, path: Path, *, with_input: bool = True) -> None:
+def write_bundle(
+    denoised: Denoised, path: Path, *, with_input: bool = True, input_name: str | None = None
+) -> None:
     """Write the bundle that a server would, whole or not at all.
+
+    `input_name` is what the input's owner calls it, where its file has another name.
 
     Raises
     ------
@@ -126,7 +130,7 @@ def write_bundle(denoised: Denoised, path: Path, *, with_input: bool = True) -> 
         message = f"{decoded.path} was changed while it was denoised: denoise it again"
         raise FormatError("changed_file", message)
     run = Run(
-        printable(decoded.path.name),
+        input_name or printable(decoded.path.name),
         denoised.info,
         denoised.report,
         denoised.started_at,

@@ -6,10 +6,12 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from app.api import lanes
+from app.api.archives import MOST_JOBS
 from app.api.auth import ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
 from app.api.examples import example
+from app.api.raw.answers import MOST_PIXELS
 from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from app.http.problems import problems
@@ -96,6 +98,8 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
         "max_drawings": MOST_WAITING,
+        "max_raw_pixels": MOST_PIXELS,
+        "max_archived_jobs": MOST_JOBS,
         "max_requests_waiting": lanes.MOST_WAITING,
         "max_labels": labels["maxProperties"],
     }

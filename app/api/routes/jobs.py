@@ -6,13 +6,14 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
@@ -32,7 +33,14 @@ from app.api.uploads import (
 )
 from app.http.conditional import not_modified, tagged
 from app.http.paging import Cursor, decode, encode, fitting, link
-from app.http.problems import FieldError, Problem, Responses, invalid, invalid_fields, problems
+from app.http.problems import (
+    FieldError,
+    Problem,
+    Responses,
+    invalid,
+    invalid_fields,
+    problems,
+)
 from app.http.requestid import request_id
 from worker.contract import ImageRecord, JobRecord, JobRequest, State
 from worker.denoising.params import JobParams
@@ -44,6 +52,7 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 LONGEST_WAIT = 60.0  # s
+MICROSECOND = 1e-6  # s
 LAST_EVENT_ID = 2**63 - 1  # what a database can hold
 TEXT: dict[str, Any] = {"type": "string"}
 SUBMISSION: dict[str, Any] = {
@@ -72,9 +81,20 @@ SUBMISSION: dict[str, Any] = {
     },
 }
 
+DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+
+
+def _written(moment: Any) -> Any:
+    """A moment as a date, which a number is not."""
+    if not isinstance(moment, str) or not DATE.fullmatch(moment):
+        raise ValueError(f"got {str(moment)[:40]!r}, expected a date, as in 2026-11-26T09:30:00Z")
+    return moment
+
+
 Wait = Annotated[
     float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the job to end.")
 ]
+Moment = Annotated[datetime, BeforeValidator(_written)]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 IdempotencyKey = Annotated[
@@ -152,17 +172,29 @@ def index(
         str | None,
         Query(pattern=r"^[^=\x00]+=[^\x00]*$", description="name=value", examples=["a=b"]),
     ] = None,
+    name: Annotated[
+        ShortText | None, Query(description="Part of the input's file name, in any case.")
+    ] = None,
+    created_after: Annotated[
+        Moment | None, Query(description="From this moment on; UTC if it does not say.")
+    ] = None,
+    created_before: Annotated[
+        Moment | None, Query(description="Before this moment; UTC if it does not say.")
+    ] = None,
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
     """Jobs, newest first, without metadata; a page ends at `limit` or at about a megabyte."""
-    name, _, value = (label or "").partition("=")
+    label_name, _, label_value = (label or "").partition("=")
     records = services.jobs.page(
         owner=caller.sees,
         state=state,
         external_id=external_id,
         batch=batch,
-        label=(name, value) if label else None,
+        label=(label_name, label_value) if label else None,
+        name=name,
+        created_after=_seconds(created_after),
+        created_before=_seconds(created_before),
         before=None if cursor is None else decode(cursor, int)[0],
         limit=limit + 1,
     )
@@ -252,7 +284,7 @@ ENDED: Responses = {200: {"model": Job, "description": "It had ended before"}}
 def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.jobs.cancel(job.id, owner=job.request.owner))
+    return changed(services, services.jobs.cancel(job.id, owner=job.request.owner))
 
 
 @router.post(
@@ -261,7 +293,7 @@ def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Jo
 def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.jobs.request_finish(job.id, owner=job.request.owner))
+    return changed(services, services.jobs.request_finish(job.id, owner=job.request.owner))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500, 507))
@@ -274,7 +306,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
     new, _ = services.jobs.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
-    return _changed(services, new)
+    return changed(services, new)
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
@@ -389,7 +421,8 @@ def _submit(
     return job
 
 
-def _changed(services: Services, job: JobRecord) -> Job:
+def changed(services: Services, job: JobRecord) -> Job:
+    """A job that was just entered or changed, once who waits for it was told."""
     wake(services.redis, job.id)
     return _view(services, job)
 
@@ -398,6 +431,16 @@ def _view(services: Services, job: JobRecord) -> Job:
     queued = job.state is State.QUEUED
     position = services.jobs.queue_position(job.id) if queued else None
     return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    """Since the epoch; in UTC where nothing else is said.
+
+    A little earlier, so that a moment as an answer tells it, rounded, is that of its job.
+    """
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - MICROSECOND
 
 
 def _etag(job: Job) -> str:

@@ -9,19 +9,25 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from app.api.artifacts import chosen_signal, read_report
 from app.api.cache import Rendition
 from app.api.deps import JobDep, Services, ServicesDep
+from app.api.raw import answers, views
 from app.api.renditions import (
     Name,
     render,
     render_bundle,
-    render_eigenpatch,
-    render_eigenpatches,
     render_eln,
     render_interim,
     render_provenance,
     send_picture,
 )
 from app.api.schemas import Signal, Verdict
-from app.api.wishes import LAST_FRAME, AcceptHeader, InterimWish, ResultWish, Wish, WishDep
+from app.api.wishes import (
+    AcceptHeader,
+    InterimWish,
+    RawWish,
+    ResultWish,
+    Wish,
+    WishDep,
+)
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.files import sends
 from app.http.negotiation import choose
@@ -33,11 +39,10 @@ from worker.formats import MEDIA_TYPES
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["results"])
 
-EigenpatchFrameQuery = Annotated[
-    int, Query(ge=0, le=LAST_FRAME, description="Frame of a stack, from 0.")
-]
-
 FILES = sends("The image", *MEDIA_TYPES.values())
+FILES_OR_RAW = sends("The image", *MEDIA_TYPES.values(), answers.MEDIA_TYPE)
+FILES_OR_RAW[200] |= answers.ALSO[200]
+RAW = {"result": views.send_result, "residual": views.send_residual, "input": views.send_input}
 PNG = sends("The picture", "image/png")
 ZIP = sends("The bundle", "application/zip")
 ELN = sends("The .eln file", MEDIA_TYPE)
@@ -56,12 +61,15 @@ WithInput = Annotated[
     ),
 ]
 IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, 507, also=FILES)
+RAW_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, 507, also=FILES_OR_RAW)
 
 
 async def _serve(
     services: Services, request: Request, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
     def make() -> Response:
+        if wish.format == "raw":
+            return RAW[name](request, services, job, wish.frame, wish.cut)
         if wish.look is not None and wish.format == "png":
             return send_picture(request, services, job, name, wish)
         return render(services, job, name, wish).response(request)
@@ -69,13 +77,24 @@ async def _serve(
     return await services.easel.drawn(job.request.owner, make)
 
 
-async def _send(
+async def send(
     services: Services, request: Request, job: JobRecord, make: Callable[[], Rendition]
 ) -> Response:
     return await services.easel.drawn(job.request.owner, lambda: make().response(request))
 
 
-@router.get("/result", response_class=Response, responses=IMAGE_RESPONSES)
+async def _send_interim(
+    services: Services, request: Request, job: JobRecord, n: int | None, wish: Wish
+) -> Response:
+    def make() -> Response:
+        if wish.format == "raw":
+            return views.send_interim(request, services, job, n, wish.cut)
+        return render_interim(services, job, n, wish).response(request)
+
+    return await services.easel.drawn(job.request.owner, make)
+
+
+@router.get("/result", response_class=Response, responses=RAW_RESPONSES)
 async def result(
     request: Request,
     job: JobDep,
@@ -84,20 +103,32 @@ async def result(
 ) -> Response:
     """The denoised image, or stack of images, with the calibration of the source.
 
-    TIFF is float32: ImageJ's for an image, OME-TIFF for a stack. NPY and HSPY are exact.
+    TIFF is float32: ImageJ's for an image, OME-TIFF for a stack. NPY and HSPY are exact. Raw
+    numbers are sent by region and scale, for viewers.
     """
     return await _serve(services, request, job, "result", wish)
 
 
-@router.get("/residual", response_class=Response, responses=IMAGE_RESPONSES)
+@router.get("/residual", response_class=Response, responses=RAW_RESPONSES)
 async def residual(
     request: Request,
     job: JobDep,
     services: ServicesDep,
-    wish: WishDep,
+    wish: RawWish,
 ) -> Response:
     """The uploaded image minus the denoised one."""
     return await _serve(services, request, job, "residual", wish)
+
+
+@router.get("/input", response_class=Response, responses=RAW_RESPONSES)
+async def noisy(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    wish: RawWish,
+) -> Response:
+    """What the job is to denoise: the image or stack as it was decoded, also before it is done."""
+    return await _serve(services, request, job, "input", wish)
 
 
 @router.get("/coverage", response_class=Response, responses=IMAGE_RESPONSES)
@@ -125,7 +156,7 @@ async def departures(
     return await _serve(services, request, job, "departures", wish)
 
 
-@router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
+@router.get("/interim", response_class=Response, responses=RAW_RESPONSES)
 async def latest_interim(
     request: Request,
     job: JobDep,
@@ -133,10 +164,10 @@ async def latest_interim(
     wish: InterimWish,
 ) -> Response:
     """The latest interim result: of an image so far, or the latest frame of a stack."""
-    return await _send(services, request, job, lambda: render_interim(services, job, None, wish))
+    return await _send_interim(services, request, job, None, wish)
 
 
-@router.get("/interim/{n}", response_class=Response, responses=IMAGE_RESPONSES)
+@router.get("/interim/{n}", response_class=Response, responses=RAW_RESPONSES)
 async def interim(
     request: Request,
     job: JobDep,
@@ -151,7 +182,7 @@ async def interim(
     ],
 ) -> Response:
     """The interim result after a number of patch stacks, or the n-th frame of a stack, from 1."""
-    return await _send(services, request, job, lambda: render_interim(services, job, n, wish))
+    return await _send_interim(services, request, job, n, wish)
 
 
 @router.get("/metadata", responses=problems(404, 410, 422, 500))
@@ -203,21 +234,6 @@ def report(
 
 
 @router.get(
-    "/eigenpatches.png",
-    response_class=Response,
-    responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
-)
-async def eigenpatches(
-    request: Request,
-    job: JobDep,
-    services: ServicesDep,
-    frame: EigenpatchFrameQuery = 0,
-) -> Response:
-    """All offered eigenpatches with their utilities, the kept ones framed green."""
-    return await _send(services, request, job, lambda: render_eigenpatches(services, job, frame))
-
-
-@router.get(
     "/provenance",
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=RECORD),
@@ -226,7 +242,7 @@ async def provenance(
     request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
 ) -> Response:
     """How the result came about: an RO-Crate (Process Run Crate), as the bundle holds it."""
-    return await _send(
+    return await send(
         services, request, job, lambda: render_provenance(services, job, with_input=with_input)
     )
 
@@ -240,7 +256,7 @@ async def bundle(
     request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
 ) -> Response:
     """Input, result, residual, report, eigenpatches and provenance, for `reucid verify`."""
-    return await _send(
+    return await send(
         services, request, job, lambda: render_bundle(services, job, with_input=with_input)
     )
 
@@ -252,25 +268,4 @@ async def bundle(
 )
 async def eln(request: Request, job: JobDep, services: ServicesDep) -> Response:
     """The same for an electronic laboratory notebook, in the ELN Consortium's file format."""
-    return await _send(services, request, job, lambda: render_eln(services, job))
-
-
-@router.get(
-    "/eigenpatches/{stack}/{k}.png",
-    response_class=Response,
-    responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
-)
-async def eigenpatch(
-    request: Request,
-    job: JobDep,
-    services: ServicesDep,
-    stack: Annotated[int, Path(ge=1)],
-    k: Annotated[
-        int, Path(ge=1, description="From 1, in the order of decreasing singular values.")
-    ],
-    frame: EigenpatchFrameQuery = 0,
-) -> Response:
-    """One eigenpatch; zero is mid-gray."""
-    return await _send(
-        services, request, job, lambda: render_eigenpatch(services, job, stack, k, frame)
-    )
+    return await send(services, request, job, lambda: render_eln(services, job))

@@ -19,7 +19,8 @@ from reucid_core.training.judging.scores import Defect, Merit, merit
 from reucid_core.training.labels.examples import Example
 from reucid_core.training.labels.oracle import Kept
 from reucid_core.training.micrographs import fields
-from reucid_core.training.micrographs.recipes import Recipe, paper_recipes
+from reucid_core.training.micrographs.drawing import paper_recipes
+from reucid_core.training.micrographs.recipes import Recipe
 from reucid_core.training.micrographs.simulate import RowNoise
 from reucid_core.training.networks.fit import FitOptions
 

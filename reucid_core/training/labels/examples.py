@@ -4,8 +4,10 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from reucid_core.training.labels.oracle import Components, Kept, SubsetError, im
 from reucid_core.training.micrographs.recipes import Micrograph, Recipe, micrograph
 
 VERSION = 3  # of what is kept on disk
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ class Example:
 def decompose_whole(noisy: FloatArray, patch_size: int | None) -> Decomposition:
     """The decomposition `reucid_core.denoise` offers to its classifier, by engine `exact`."""
     transform = Transform.of(noisy)
-    plan = plan_exact(transform.correlation, noisy.shape, DenoiseParams(patch_size=patch_size))
+    plan = plan_exact(
+        transform.correlation, noisy.shape, DenoiseParams(method="paper", patch_size=patch_size)
+    )
     return decompose_all(transform, plan.p, plan.components)
 
 
@@ -130,21 +136,26 @@ def kept_examples(
     processes: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Example]:
-    """As `make_examples`; from the folder if the same recipes were made before.
+    """As `make_examples`; from the folder if the same recipes were made before."""
+    make = partial(make_examples, recipes, processes=processes, progress=progress)
+    return kept(f"{VERSION} {list(recipes)!r}", folder, make)
+
+
+def kept(what: str, folder: Path, make: Callable[[], Made]) -> Made:
+    """What was made of the same description before, from the folder, or made now.
 
     The file is a pickle: read only what this function wrote.
     """
-    digest = sha256(f"{VERSION} {list(recipes)!r}".encode()).hexdigest()
-    path = folder / f"examples-{digest[:16]}.pickle"
+    path = folder / f"examples-{sha256(what.encode()).hexdigest()[:16]}.pickle"
     if path.exists():
-        found: list[Example] = pickle.loads(path.read_bytes())  # noqa: S301
+        found: Made = pickle.loads(path.read_bytes())  # noqa: S301
         return found
-    examples = make_examples(recipes, processes=processes, progress=progress)
+    made = make()
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(pickle.dumps(examples, protocol=pickle.HIGHEST_PROTOCOL))
+    unfinished.write_bytes(pickle.dumps(made, protocol=pickle.HIGHEST_PROTOCOL))
     unfinished.replace(path)
-    return examples
+    return made
 
 
 def split(
@@ -152,14 +163,23 @@ def split(
 ) -> tuple[list[Example], list[Example]]:
     """Training and validation examples; an image's eigenpatches stay together.
 
-    The share is taken of each specimen, so that both sides hold all of them.
+    The share is taken of each specimen, so that both sides hold all of them; of two micrographs
+    one validates, and where no specimen has two, the share is taken of all.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than two.
     """
+    if len(examples) < 2:
+        raise ValueError(f"got {len(examples)} micrographs, expected at least 2 to train with")
     rng = np.random.default_rng([seed, 2])
     training, validation = list[Example](), list[Example]()
-    for name in sorted({example.recipe.specimen.name for example in examples}):
-        group = [example for example in examples if example.recipe.specimen.name == name]
+    names = sorted({example.recipe.specimen.name for example in examples})
+    for name in names if len(names) < len(examples) else [""]:
+        group = [example for example in examples if name in ("", example.recipe.specimen.name)]
         order = rng.permutation(len(group))
-        border = round(share * len(group))
+        border = max(1, min(round(share * len(group)), len(group) - 1))
         training += [group[i] for i in order[:border]]
         validation += [group[i] for i in order[border:]]
     return training, validation

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from reucid_core.training.labels.examples import decompose_whole
 from reucid_core.training.labels.ief import Exponent, best_alpha, edited, ief_curve
 from reucid_core.training.micrographs.crystals import CRYSTALS, Crystal
-from reucid_core.training.micrographs.recipes import micrograph, paper_recipes
+from reucid_core.training.micrographs.drawing import paper_recipes
+from reucid_core.training.micrographs.recipes import micrograph
 
 PAPER_CRYSTALS = ("Si[110]", "SrTiO3[100]", "graphene", "BaNdTiO[001]")
 

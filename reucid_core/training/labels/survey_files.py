@@ -76,6 +76,8 @@ def _image(tensors: Tensors, n: int, name: str, path: Path) -> SurveyImage:
     labels = tensors[f"{n}.labels"]
     if labels.dtype != np.bool_ or labels.shape != decomposition.singular_values.shape:
         raise ValueError(f"labels of {name!r} are {labels.dtype} of shape {labels.shape}")
+    if not 1 <= alpha <= len(labels):
+        raise ValueError(f"got the mean answer {alpha:g} for {name!r}, expected 1 to {len(labels)}")
     return SurveyImage(
         image=str(name),
         decomposition=decomposition,

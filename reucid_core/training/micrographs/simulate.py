@@ -146,16 +146,22 @@ def with_defect(columns: Columns, place: tuple[float, float], *, gain: float) ->
 
 
 def expose(columns: Columns, view: View) -> FloatImage:
-    """Image of the columns at infinite dose, shape (m, n), peak 1.
+    """Image of the columns at infinite dose, shape (m, n), peak 1."""
+    lattice = shine(columns, view)
+    peak = lattice.max()
+    relative = lattice / peak if peak > 0 else lattice
+    return (relative + view.background) / (1 + view.background)
+
+
+def shine(columns: Columns, view: View) -> FloatImage:
+    """What the columns scatter, shape (m, n), in units of their weights.
 
     The isotropic Gaussian probe separates into y and x whatever way the lattice is turned, so the
     sum over columns is one matrix product, exact at sub-pixel positions. Cost O(m n J).
     """
     y, x = (_profile(columns.positions[:, axis], view, axis) for axis in (0, 1))
     lattice: FloatImage = (y * columns.weights[:, None]).T @ x
-    peak = lattice.max()
-    relative = lattice / peak if peak > 0 else lattice
-    return (relative + view.background) / (1 + view.background)
+    return lattice
 
 
 def simulate(crystal: Crystal, view: View) -> FloatImage:

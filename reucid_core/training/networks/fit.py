@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.optimize
@@ -115,7 +115,7 @@ def fit(
     if people is not None:  # whose costs are as stated
         learned = learned.joined(people)
     network, epochs = train(
-        learned, judged, options, variants=_variants(scan_noise), progress=progress
+        learned, judged, options, variants=variants_of(scan_noise), progress=progress
     )
     calibrate(network, judged)
     threshold, losses = best_threshold(network, validation, scan_noise)
@@ -178,7 +178,7 @@ def cross_entropy(network: EigenpatchNet, batch: Batch) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="none")
 
 
-def _variants(scan_noise: ScanNoise) -> int:
+def variants_of(scan_noise: ScanNoise) -> int:
     """How many of the eight may be drawn: a quarter turn would make a row's streak a column."""
     return N_AUGMENTED if scan_noise == "keep" else len(UPRIGHT)
 
@@ -216,18 +216,33 @@ def calibrate(network: EigenpatchNet, validation: Batch) -> None:
 
     Training draws datapoints by what they cost; this takes all of them alike, as they come.
     """
-    signs = [network(sign * validation.eigenpatches, validation.inputs) for sign in (1, -1)]
-    logits = torch.stack(signs).double().numpy()  # (2, n)
-    labels = validation.labels.double().numpy()
+    slope, intercept = platt(logits_of(network, validation), validation.labels.double().numpy())
+    network.calibration.copy_(torch.tensor([slope, intercept]))
+
+
+@torch.inference_mode()
+def logits_of(network: EigenpatchNet, batch: Batch) -> NDArray[np.float64]:
+    """Of the datapoints with either sign, shape (2, n)."""
+    signs = [network(sign * batch.eigenpatches, batch.inputs) for sign in (1, -1)]
+    return np.asarray(torch.stack(signs).double().numpy())
+
+
+def platt(logits: NDArray[np.float64], labels: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept that make probabilities of logits (2, n), by maximum likelihood."""
 
     def surprise(calibration: NDArray[np.float64]) -> float:
         slope, intercept = np.exp(calibration[0]), calibration[1]
-        useful = (1 / (1 + np.exp(-np.clip(slope * logits + intercept, -500, 500)))).mean(axis=0)
-        useful = np.clip(useful, 1e-12, 1 - 1e-12)
+        useful = np.clip(probability(logits, slope, intercept), 1e-12, 1 - 1e-12)
         return float(-np.mean(labels * np.log(useful) + (1 - labels) * np.log1p(-useful)))
 
     found = scipy.optimize.minimize(surprise, np.zeros(2), method="Nelder-Mead").x
-    network.calibration.copy_(torch.tensor([np.exp(found[0]), found[1]]))
+    return float(np.exp(found[0])), float(found[1])
+
+
+def probability(logits: NDArray[np.float64], slope: float, intercept: float) -> NDArray[np.float64]:
+    """Of being useful, the mean over both signs, shape (n,)."""
+    scaled = np.clip(slope * logits + intercept, -500, 500)
+    return np.asarray((1 / (1 + np.exp(-scaled))).mean(axis=0))
 
 
 def best_threshold(
@@ -252,12 +267,25 @@ def as_classifier(network: EigenpatchNet, threshold: float = 0.5) -> Classifier:
     return Classifier(network, threshold=threshold, identity="in training", card={})
 
 
-def write(fits: Sequence[Fit], path: Path, card: Mapping[str, Any]) -> None:
+class Trained(Protocol):
+    """What is written of a network that was trained, whatever it learned from."""
+
+    @property
+    def network(self) -> EigenpatchNet: ...
+
+    @property
+    def scan_noise(self) -> ScanNoise: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+
+def write(fits: Sequence[Trained], path: Path, card: Mapping[str, Any]) -> None:
     """Write weights that `load_classifier` reads; the card becomes JSON in their metadata.
 
     Parameters
     ----------
-    fits : sequence of Fit
+    fits : sequence of Trained
         One for each decision about scan noise, of one architecture.
     path : Path
     card : mapping

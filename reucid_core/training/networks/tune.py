@@ -4,9 +4,8 @@ A trial is trained without some families of crystals and judged by them, for bot
 scan noise: what is looked for is a network that holds where it has never been.
 """
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,35 +14,10 @@ import optuna
 from reucid_core.classifier import Architecture
 from reucid_core.training.labels.examples import Example
 from reucid_core.training.networks.fit import DECISIONS, FitOptions, fit
+from reucid_core.training.networks.options import INPUTS
 
 STUDY = "tuned"
 JUDGES = ("wurtzite", "bronze", "perovskite")  # families that no trial is trained on
-TUNED = Path(__file__).parent / "tuned.json"
-
-VALUES = (
-    "relative_singular_value",
-    "log_relative_singular_value",
-    "log_excess",
-    "log_rank",
-    "gap_above",
-    "gap_below",
-    "log_patch_size",
-)
-LOOKS = ("row_share", "column_share", "neighbours_y", "neighbours_x", "row_level", "column_level")
-SPECTRAL = (
-    "log_noise_gain",
-    "log_shared_gain",
-    "log_signal_gain",
-    "log_shared_signal",
-    "log_useful",
-)
-INPUTS = {
-    "paper": ("relative_singular_value",),
-    "excess": ("relative_singular_value", "log_excess"),
-    "values": VALUES,
-    "values and looks": VALUES + LOOKS,
-    "all": VALUES + LOOKS + SPECTRAL,
-}
 
 
 def open_study(path: Path, *, seed: int) -> optuna.Study:
@@ -117,15 +91,3 @@ def suggest(trial: optuna.trial.BaseTrial) -> FitOptions:
         weight_cap=trial.suggest_float("weight_cap", 0.2, 3.0, log=True),
         weight_floor=trial.suggest_float("weight_floor", 1e-3, 2e-2, log=True),
     )
-
-
-def write_options(options: FitOptions, path: Path = TUNED) -> None:
-    """Keep what a search found, for training."""
-    path.write_text(json.dumps(asdict(options), indent=1, sort_keys=True) + "\n")
-
-
-def read_options(path: Path = TUNED) -> FitOptions:
-    """What a search found."""
-    found = json.loads(path.read_text())
-    architecture = Architecture.of({"architecture": found.pop("architecture")})
-    return FitOptions(architecture=architecture, **found)

@@ -15,9 +15,17 @@ from worker.contract import EventType
 ROOT = Path(__file__).parents[3]
 PATHS = [path for part in ("app", "worker", "reucid_core") for path in (ROOT / part).rglob("*.py")]
 # Where a call names its code: which of its arguments.
-NAMED = {"Problem": 1, "_refuse": 1, "FormatError": 0, "LimitError": 0, "Failure": 0, "_fail": 0}
+NAMED = {
+    "Problem": 1,
+    "_refuse": 1,
+    "FormatError": 0,
+    "LimitError": 0,
+    "Failure": 0,
+    "_fail": 0,
+    "RevisionError": 0,
+}
 # Of files on the own machine: the server never sees them.
-LOCAL = {"changed_file", "no_default"}
+LOCAL = {"changed_file", "no_default", "unverified_bundle"}
 # By status alone, as the framework raises them.
 RAISED = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.REQUEST_TIMEOUT)
 

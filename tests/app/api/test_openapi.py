@@ -8,13 +8,13 @@ import pytest
 from app.api import event_schemas, schemas, webhook_schemas
 from app.api.examples import EXAMPLES
 from app.api.openapi import DOCUMENT, render
-from app.api.routes import capabilities
+from app.api.routes import admin, capabilities
 from app.api.schemas import Params
 from reucid_core import DenoiseParams
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
 
-MODULES = (schemas, capabilities, event_schemas, webhook_schemas)
+MODULES = (schemas, capabilities, event_schemas, webhook_schemas, admin)
 SERVERS_OWN = {"memory_budget", "threads"}
 
 

@@ -46,7 +46,7 @@ def test_reconstructions_are_those_of_the_pipeline(
     for alpha in (1, 4):
         result = denoise(
             noisy,
-            DenoiseParams(patch_size=patch_size),
+            DenoiseParams(method="paper", patch_size=patch_size),
             classify=lambda d, alpha=alpha: first(alpha, len(d.eigenpatches)).astype(float),
         )
         np.testing.assert_array_equal(options.reconstruction(alpha), result.image)

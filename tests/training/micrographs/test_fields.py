@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 
 from reucid_core.training.micrographs import fields
 from reucid_core.training.micrographs.crystals import CRYSTALS, Site
+from reucid_core.training.micrographs.drawing import draw_recipes, paper_recipes
 from reucid_core.training.micrographs.fields import DEFECTS, DOPED, PERFECT
 from reucid_core.training.micrographs.materials import MATERIALS
 from reucid_core.training.micrographs.recipes import (
     PointDefect,
     Recipe,
-    draw_recipes,
     micrograph,
-    paper_recipes,
     pristine,
 )
 from reucid_core.training.micrographs.rendering import nearest_change, render, sample

@@ -16,13 +16,8 @@ from reucid_core.training.labels.examples import (
     without,
 )
 from reucid_core.training.micrographs.crystals import CRYSTALS
-from reucid_core.training.micrographs.recipes import (
-    Recipe,
-    draw_recipe,
-    draw_recipes,
-    micrograph,
-    paper_recipes,
-)
+from reucid_core.training.micrographs.drawing import draw_recipe, draw_recipes, paper_recipes
+from reucid_core.training.micrographs.recipes import Recipe, micrograph
 from reucid_core.training.micrographs.simulate import RowNoise, View
 from reucid_core.training.networks.dataset import UPRIGHT, across, augment, datapoints, labelled
 
