@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reucid_core import denoise, psf
+from reucid_core import DenoiseParams, denoise, psf
 from reucid_core.psf import autocorrelation, find_patch_size, radial_mean
 from tests.support.strategies import (
     Float64Image,
@@ -80,9 +80,11 @@ def test_white_noise_has_no_point_spread_function(shape: tuple[int, int], seed: 
 
 
 def test_without_a_point_spread_function_a_warning_says_so() -> None:
-    report = denoise(white((40, 40)), classify=keep_first(1)).report
+    params = DenoiseParams(method="paper")
+    report = denoise(white((40, 40)), params, classify=keep_first(1)).report
     assert report.patch_size_origin == "none"
-    assert "no point-spread function" in report.warnings[0]
+    (warning,) = (text for text in report.warnings if "no point-spread function" in text)
+    assert "information-limit" in warning
 
 
 @pytest.mark.parametrize("period", [12, 18])

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import ArrayLike
 
 from reucid_core import Decomposition, DenoiseParams, ParameterError, ReucidError, denoise
-from tests.support.strategies import keep_first, keep_none
+from tests.support.strategies import blob_lattice, keep_first, keep_none
 
 IMAGE = np.random.default_rng(0).normal(3, 1, (20, 20))
 PARAMS = DenoiseParams(patch_size=3, stacks=2)
@@ -33,7 +33,10 @@ def test_where_nothing_is_useful_the_first_eigenpatch_is_kept_and_a_warning_says
 
 
 def test_nothing_is_warned_of_where_all_is_well() -> None:
-    assert denoise(IMAGE, PARAMS, classify=Descending()).report.warnings == []
+    noise = np.random.default_rng(0).normal(0, 0.3, (60, 60))
+    image = blob_lattice((60, 60), period=8, sigma=1.5) + noise
+    params = DenoiseParams(method="paper", patch_size=7)
+    assert denoise(image, params, classify=keep_first(15)).report.warnings == []
 
 
 @pytest.mark.parametrize(
