@@ -118,7 +118,7 @@ def _jointly(
     way = replace(chosen, engine="exact", engine_reason=JOINT)
     with limited(params.threads):
         known, rule = resolved(replace(params, method=way.method), frames[0])
-    task = Task(known, classify, None, Clock(), rule)
+    task = Task(known, classify, None, Clock(), patch_size_rule=rule)
     outcomes = _at_two_scales if way.method == "two-scale" else _at_one_scale
     for frame, outcome in zip(frames, outcomes(frames, task), strict=True):
         yield Result(

@@ -53,7 +53,9 @@ class Task:
     classify: Classify
     on_stack: OnStack | None
     clock: Clock
-    patch_size_rule: str | None = None  # that gave the stated patch size
+    patch_size_rule: str | None = field(
+        default=None, kw_only=True
+    )  # that gave the stated patch size
 
     @property
     def threshold(self) -> float:

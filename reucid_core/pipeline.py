@@ -141,7 +141,7 @@ def denoise(
             clock = Clock()
             known, rule = resolved(replace(params, method=way.method), noisy)
             clock.lap("psf")
-            task = Task(known, classify, on_stack, clock, rule)
+            task = Task(known, classify, on_stack, clock, patch_size_rule=rule)
             try:
                 outcome = METHODS[way.method, way.engine](noisy, task)
                 break
