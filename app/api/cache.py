@@ -49,30 +49,45 @@ class Rendition:
         )
 
 
-def cached(path: Path, media_type: str, draw: Callable[[Path], int | None], of: str) -> Rendition:
+def cached(
+    path: Path,
+    media_type: str,
+    draw: Callable[[Path], int | None],
+    of: str,
+    digest: Callable[[Path], str] | None = None,
+) -> Rendition:
     """A rendition, drawn if it was not yet or is damaged; `draw` gives the clipped pixels.
 
-    What `draw` reads it has to check: nothing else does so, and not before it is called.
+    What `draw` reads it has to check: nothing else does so, and not before it is called. `digest`
+    is of the part of the file that vouches for all of it; by default that is the whole.
     """
+    digest = digest or sha256_of
     known = path.with_name(f"{path.name}.json")
     for each in (path, known):  # first: somebody asks for it, so no sweep takes it meanwhile
         with contextlib.suppress(FileNotFoundError):
             os.utime(each)
-    if not _is_intact(path, known):
+    if not _is_intact(path, known, digest):
         check_place()  # who may not draw does not wait for who does, either
         with _alone_at(path):
-            if not _is_intact(path, known):
-                _fill(path, known, draw)
+            if not _is_intact(path, known, digest):
+                _fill(path, known, draw, digest)
     facts = json.loads(known.read_text())
     return Rendition(path, facts["sha256"], media_type, f"{of[:8]}-{path.name}", facts["clipped"])
 
 
-def _fill(path: Path, known: Path, draw: Callable[[Path], int | None]) -> None:
+def discard(path: Path) -> None:
+    """Have a rendition drawn again, when it is next asked for."""
+    path.with_name(f"{path.name}.json").unlink(missing_ok=True)
+
+
+def _fill(
+    path: Path, known: Path, draw: Callable[[Path], int | None], digest: Callable[[Path], str]
+) -> None:
     make_room(path.parent)
     with write_atomic(path) as temporary:
         clipped = draw(temporary)
     with write_atomic(known) as temporary:
-        temporary.write_text(json.dumps({"sha256": sha256_of(path), "clipped": clipped}))
+        temporary.write_text(json.dumps({"sha256": digest(path), "clipped": clipped}))
 
 
 def make_room(folder: Path) -> None:
@@ -120,8 +135,8 @@ def _alone_at(path: Path) -> threading.Lock:
         return _drawing.setdefault(path, threading.Lock())
 
 
-def _is_intact(path: Path, known: Path) -> bool:
+def _is_intact(path: Path, known: Path, digest: Callable[[Path], str]) -> bool:
     try:
-        return matches(path, json.loads(known.read_text())["sha256"])
+        return bool(digest(path) == json.loads(known.read_text())["sha256"])
     except (OSError, ValueError, TypeError, KeyError):
         return False

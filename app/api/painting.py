@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
+from app.api.raw.layout import difference, itself
+from app.api.raw.making import write as write_pyramid
 from worker import formats
 from worker.contract import ImageInfo
 from worker.denoising.artifacts import whole_coverage
@@ -31,6 +33,11 @@ def paint_preview(target: Path, pixels: Path, side: int) -> None:
 def paint_image(target: Path, image: Path, info: ImageInfo, wish: "Wanted") -> int | None:
     """An image or a stack as it is stored."""
     return _write(target, wish.part(_mapped(image)), info, wish)
+
+
+def paint_input(target: Path, signal: Path, chosen: Chosen, wish: "Wanted") -> int | None:
+    """What was to be denoised."""
+    return _write(target, wish.part(chosen.pixels_of(_mapped(signal))), chosen.info, wish)
 
 
 def paint_residual(
@@ -64,6 +71,17 @@ def paint_eigenpatch(target: Path, stored: Path, drawn: int, stack: int, index: 
     with np.load(stored) as held:
         patch = held[eigenpatches_key(drawn, stack)][index - 1]
     draw_eigenpatch(patch).save(target, format="PNG")
+
+
+def paint_pyramid(target: Path, stored: Path) -> None:
+    """The means of an image or a stack as it is stored, at all scales."""
+    write_pyramid(target, [as_stack(_mapped(stored))], itself)
+
+
+def paint_residual_pyramid(target: Path, result: Path, signal: Path, chosen: Chosen) -> None:
+    """The same of what was denoised minus the result."""
+    noisy = as_stack(chosen.pixels_of(_mapped(signal)))
+    write_pyramid(target, [as_stack(_mapped(result)), noisy], difference)
 
 
 class Wanted:

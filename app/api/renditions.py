@@ -32,6 +32,7 @@ from app.api.painting import (
     paint_eigenpatch,
     paint_eigenpatches,
     paint_image,
+    paint_input,
     paint_preview,
     paint_residual,
 )
@@ -50,12 +51,12 @@ from worker.denoising.selection import Chosen
 PREVIEW = 2**22  # bytes that a preview takes at most, about
 FLOAT32 = 4  # bytes
 
-Name = Literal["result", "residual", "coverage"]
+Name = Literal["result", "residual", "coverage", "input"]
 
 
 def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
-    """Result, residual or coverage of a succeeded job."""
-    require(job, RESULT)
+    """Result, residual or coverage of a succeeded job, or the input of any."""
+    _require(job, name)
     chosen = chosen_signal(services, job)
     stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
 
@@ -72,8 +73,8 @@ def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendit
 def send_picture(
     request: Request, services: Services, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
-    """Result, residual or coverage as a picture with a look of its own; drawn, and not kept."""
-    require(job, RESULT)
+    """The same as a picture with a look of its own; drawn, and not kept."""
+    _require(job, name)
     chosen = chosen_signal(services, job)
     wanted = _wanted(chosen, wish)
     check_place()
@@ -244,7 +245,7 @@ def _wanted(chosen: Chosen, wish: Wish) -> Wanted:
 def _draw(
     services: Services, job: JobRecord, chosen: Chosen, name: Name, wanted: Wanted, target: Path
 ) -> int | None:
-    """Draw result, residual or coverage, where there is room; gives the clipped pixels."""
+    """Draw one of the images of a job, where there is room; gives the clipped pixels."""
     shape = chosen.info.shape if wanted.frame is None else chosen.info.frame_shape
     pixels = math.prod(shape)
     check_space(services, job.request.owner, FLOAT32 * pixels)
@@ -258,10 +259,19 @@ def _draw(
         held = math.prod(chosen.info.shape) if whole else pixels
         return draw_apart(work, sources, target, chosen.info, wanted, pixels=held)
     image = image_of(services, job)
-    noisy = services.store.pixels(image.id, chosen.index)
-    digest = image.contents.digests[chosen.index]
-    sources = [_held(services, job, RESULT), Source(noisy, digest)]
+    path = services.store.pixels(image.id, chosen.index)
+    noisy = Source(path, image.contents.digests[chosen.index])
+    if name == "input":
+        check_image(services, image)
+        return draw_apart(paint_input, [noisy], target, chosen, wanted, pixels=pixels)
+    sources = [_held(services, job, RESULT), noisy]
     return draw_apart(paint_residual, sources, target, chosen, wanted, pixels=pixels)
+
+
+def _require(job: JobRecord, name: Name) -> None:
+    """Refuse what is not there; the input of a job is from its beginning on."""
+    if name != "input":
+        require(job, RESULT)
 
 
 def _held(services: Services, job: JobRecord, name: str) -> Source:

@@ -49,6 +49,36 @@ def send_file(
     )
 
 
+def send_bytes(
+    request: Request, content: bytes, headers: Mapping[str, str], *, media_type: str
+) -> Response:
+    """Bytes whose entity tag is in the headers; of a range of them that one asks for, that."""
+    whole = dict(headers) | {"Accept-Ranges": "bytes"}
+    asked = request.headers.get("range", "")
+    if request.headers.get("if-range", headers["ETag"]) != headers["ETag"]:
+        asked = ""
+    ranges = (normalised_range(asked) or "").removeprefix("bytes=").split(",")
+    if len(ranges) > 1 or not ranges[0]:  # of several, a server may send the whole
+        return Response(content, media_type=media_type, headers=whole)
+    first, last = ranges[0].split("-")
+    size = len(content)
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(int(last) + 1, size) if first and last else size
+    if start >= stop:
+        raise _unsatisfiable(size)
+    part = {"Content-Range": f"bytes {start}-{stop - 1}/{size}"}
+    return Response(content[start:stop], 206, whole | part, media_type)
+
+
+def _unsatisfiable(size: int) -> Problem:
+    return Problem(
+        416,
+        "range_not_satisfiable",
+        f"got a range outside the file, which has {size} bytes",
+        headers={"Content-Range": f"bytes */{size}"},
+    )
+
+
 class _File(FileResponse):
     """Starlette's, with our errors."""
 
@@ -74,13 +104,7 @@ class _File(FileResponse):
     def _send_or_refuse(self, send: Send) -> Send:
         async def checked(message: dict[str, object]) -> None:
             if message["type"] == "http.response.start" and message["status"] == 416:
-                size = self.path and Path(self.path).stat().st_size
-                raise Problem(
-                    416,
-                    "range_not_satisfiable",
-                    f"got a range outside the file, which has {size} bytes",
-                    headers={"Content-Range": f"bytes */{size}"},
-                )
+                raise _unsatisfiable(Path(self.path).stat().st_size)
             await send(message)
 
         return checked  # type: ignore[return-value]

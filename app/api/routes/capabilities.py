@@ -5,11 +5,12 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from app.api.auth import ReaderDep
+from app.api.auth import CallerDep, ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
 from app.api.examples import example
-from app.api.schemas import JobForm, Params
+from app.api.raw.answers import MOST_PIXELS
+from app.api.schemas import CallerInfo, JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from app.http.problems import problems
 from worker.formats import COLORMAPS, FORMATS
@@ -83,6 +84,12 @@ def capabilities(services: ServicesDep, _: ReaderDep) -> Capabilities:
     )
 
 
+@router.get("/caller", responses=problems(500))
+def caller(caller: CallerDep) -> CallerInfo:
+    """Owner and scopes of the key that the request shows; every key may ask."""
+    return CallerInfo(owner=caller.owner, scopes=sorted(caller.scopes))
+
+
 def limits(settings: Settings) -> dict[str, float | str]:
     """Every limit on what a client sends and takes, by name."""
     labels = JobForm.model_json_schema()["properties"]["labels"]
@@ -95,5 +102,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_fields": MOST_FIELDS,
         "max_field": LONGEST_FIELD,
         "max_drawings": MOST_WAITING,
+        "max_raw_pixels": MOST_PIXELS,
         "max_labels": labels["maxProperties"],
     }

@@ -1,7 +1,7 @@
 """Images: uploaded once, denoised as often as wanted."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -11,6 +11,7 @@ from app.api.auth import ReaderDep, SubmitterDep
 from app.api.cache import removal_told_by
 from app.api.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
 from app.api.quotas import check_upload
+from app.api.raw import answers, views
 from app.api.renditions import render_preview
 from app.api.schemas import Image, ImageList, ImageSummary
 from app.api.uploads import (
@@ -21,6 +22,7 @@ from app.api.uploads import (
     unsupported,
     upload_folder,
 )
+from app.api.wishes import CutDep, FrameQuery
 from app.http.files import send_file, sends
 from app.http.paging import Cursor, decode, encode, fitting, link
 from app.http.problems import problems
@@ -31,7 +33,10 @@ router = APIRouter(prefix="/images", tags=["images"])
 FILE: dict[str, Any] = {"type": "string", "format": "binary"}
 ORIGINAL = sends("The file", "application/octet-stream")
 PNG = sends("The picture", "image/png")
-RAW = re.compile(r"|application/(octet-stream|x-[a-z0-9.+-]+)|image/[a-z0-9.+-]+")
+RAW = sends("The numbers", answers.MEDIA_TYPE)
+RAW[200] |= answers.ALSO[200]
+POSITION = re.compile("[0-9]{1,9}")
+RAW_TYPE = re.compile(r"|application/(octet-stream|x-[a-z0-9.+-]+)|image/[a-z0-9.+-]+")
 FILES: dict[str, Any] = {
     "type": "array",
     "items": FILE,
@@ -80,7 +85,7 @@ async def upload(
         if kind == "multipart/form-data":
             form = await receive_form(request, folder, services)
             file = await run_in_threadpool(form.received)
-        elif not RAW.fullmatch(kind):
+        elif not RAW_TYPE.fullmatch(kind):
             raise unsupported(kind, "multipart/form-data, application/octet-stream or image/...")
         else:
             file = await receive_body(request, folder, services)
@@ -145,6 +150,34 @@ async def preview(
     """A small picture of the image, stretched to black and white; sides are powers of two."""
     return await services.easel.drawn(
         image.owner, lambda: render_preview(services, image, side).response(request)
+    )
+
+
+@router.get(
+    "/{image_id}/pixels",
+    response_class=Response,
+    responses=problems(404, 410, 416, 422, 500, 507, also=RAW),
+)
+async def pixels(
+    request: Request,
+    image: ImageContentDep,
+    services: ServicesDep,
+    cut: CutDep,
+    signal: Annotated[
+        str | None,
+        Query(
+            max_length=200,
+            description="Position among the file's images, from 0, or title; by default the one "
+            "that a job would denoise.",
+        ),
+    ] = None,
+    frame: FrameQuery = None,
+    _format: Annotated[Literal["raw"], Query(alias="format")] = "raw",
+) -> Response:
+    """The numbers of an image of the file, before any job: little-endian float32 in row order."""
+    named = int(signal) if signal is not None and POSITION.fullmatch(signal) else signal
+    return await services.easel.drawn(
+        image.owner, lambda: views.send_pixels(request, services, image, named, frame, cut)
     )
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from app.api.artifacts import chosen_signal, read_report
 from app.api.cache import Rendition
 from app.api.deps import JobDep, Services, ServicesDep
+from app.api.raw import answers, views
 from app.api.renditions import (
     Name,
     render,
@@ -20,7 +21,15 @@ from app.api.renditions import (
     send_picture,
 )
 from app.api.schemas import Signal
-from app.api.wishes import LAST_FRAME, AcceptHeader, InterimWish, ResultWish, Wish, WishDep
+from app.api.wishes import (
+    LAST_FRAME,
+    AcceptHeader,
+    InterimWish,
+    RawWish,
+    ResultWish,
+    Wish,
+    WishDep,
+)
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.files import sends
 from app.http.negotiation import choose
@@ -36,6 +45,9 @@ EigenpatchFrameQuery = Annotated[
 ]
 
 FILES = sends("The image", *MEDIA_TYPES.values())
+FILES_OR_RAW = sends("The image", *MEDIA_TYPES.values(), answers.MEDIA_TYPE)
+FILES_OR_RAW[200] |= answers.ALSO[200]
+RAW = {"result": views.send_result, "residual": views.send_residual, "input": views.send_input}
 PNG = sends("The picture", "image/png")
 ZIP = sends("The bundle", "application/zip")
 RECORD: Responses = {
@@ -53,12 +65,15 @@ WithInput = Annotated[
     ),
 ]
 IMAGE_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, 507, also=FILES)
+RAW_RESPONSES = problems(404, 406, 409, 410, 416, 422, 500, 507, also=FILES_OR_RAW)
 
 
 async def _serve(
     services: Services, request: Request, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
     def make() -> Response:
+        if wish.format == "raw":
+            return RAW[name](request, services, job, wish.frame, wish.cut)
         if wish.look is not None and wish.format == "png":
             return send_picture(request, services, job, name, wish)
         return render(services, job, name, wish).response(request)
@@ -72,7 +87,18 @@ async def _send(
     return await services.easel.drawn(job.request.owner, lambda: make().response(request))
 
 
-@router.get("/result", response_class=Response, responses=IMAGE_RESPONSES)
+async def _send_interim(
+    services: Services, request: Request, job: JobRecord, n: int | None, wish: Wish
+) -> Response:
+    def make() -> Response:
+        if wish.format == "raw":
+            return views.send_interim(request, services, job, n, wish.cut)
+        return render_interim(services, job, n, wish).response(request)
+
+    return await services.easel.drawn(job.request.owner, make)
+
+
+@router.get("/result", response_class=Response, responses=RAW_RESPONSES)
 async def result(
     request: Request,
     job: JobDep,
@@ -81,20 +107,32 @@ async def result(
 ) -> Response:
     """The denoised image, or stack of images, with the calibration of the source.
 
-    TIFF is float32: ImageJ's for an image, OME-TIFF for a stack. NPY and HSPY are exact.
+    TIFF is float32: ImageJ's for an image, OME-TIFF for a stack. NPY and HSPY are exact. Raw
+    numbers are sent by region and scale, for viewers.
     """
     return await _serve(services, request, job, "result", wish)
 
 
-@router.get("/residual", response_class=Response, responses=IMAGE_RESPONSES)
+@router.get("/residual", response_class=Response, responses=RAW_RESPONSES)
 async def residual(
     request: Request,
     job: JobDep,
     services: ServicesDep,
-    wish: WishDep,
+    wish: RawWish,
 ) -> Response:
     """The uploaded image minus the denoised one."""
     return await _serve(services, request, job, "residual", wish)
+
+
+@router.get("/input", response_class=Response, responses=RAW_RESPONSES)
+async def noisy(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    wish: RawWish,
+) -> Response:
+    """What the job is to denoise: the image or stack as it was decoded, also before it is done."""
+    return await _serve(services, request, job, "input", wish)
 
 
 @router.get("/coverage", response_class=Response, responses=IMAGE_RESPONSES)
@@ -108,7 +146,7 @@ async def coverage(
     return await _serve(services, request, job, "coverage", wish)
 
 
-@router.get("/interim", response_class=Response, responses=IMAGE_RESPONSES)
+@router.get("/interim", response_class=Response, responses=RAW_RESPONSES)
 async def latest_interim(
     request: Request,
     job: JobDep,
@@ -116,10 +154,10 @@ async def latest_interim(
     wish: InterimWish,
 ) -> Response:
     """The latest interim result: of an image so far, or the latest frame of a stack."""
-    return await _send(services, request, job, lambda: render_interim(services, job, None, wish))
+    return await _send_interim(services, request, job, None, wish)
 
 
-@router.get("/interim/{n}", response_class=Response, responses=IMAGE_RESPONSES)
+@router.get("/interim/{n}", response_class=Response, responses=RAW_RESPONSES)
 async def interim(
     request: Request,
     job: JobDep,
@@ -134,7 +172,7 @@ async def interim(
     ],
 ) -> Response:
     """The interim result after a number of patch stacks, or the n-th frame of a stack, from 1."""
-    return await _send(services, request, job, lambda: render_interim(services, job, n, wish))
+    return await _send_interim(services, request, job, n, wish)
 
 
 @router.get("/metadata", responses=problems(404, 410, 422, 500))

@@ -4,6 +4,10 @@ import { h } from "./dom.js";
 import { about } from "./words.js";
 import { squareAround, transform } from "../viewer/transforms.js";
 
+const LITTLE = 0.05; // of a lattice's amplitude: removing that much changes no conclusion
+const MUCH = 0.2;
+const HARDLY = 0.1; // correlation between neighbours of a residual up to which it is nearly white
+
 /** @typedef {{ highest: number, bound: number, period: number | null, white: { largest: number, bound: number }, share: number | null }} Structure */
 
 /**
@@ -70,11 +74,13 @@ export function judged(report, structure) {
     if (structure) {
       meters.push({ name: "Lattice in the residual", value: structure.highest, most: 2 * structure.bound, mark: structure.bound, text: structure.highest > structure.bound ? `${about(structure.highest, 3)}, white noise stays below ${about(structure.bound, 3)}` : `none above ${about(structure.bound, 3)}` });
       if (structure.highest > structure.bound) {
-        const serious = (structure.share ?? 1) > 0.2;
-        worse(serious ? "bad" : "look");
+        const share = structure.share ?? 1;
+        if (share > LITTLE) worse(share > MUCH ? "bad" : "look");
         sentences.push(`Something that repeats every ${about(/** @type {number} */ (structure.period), 3)} px stands out of the residual: ${structure.share === null ? "a share" : `${Math.round(100 * structure.share)} %`} of its amplitude in the raw image was removed.`);
       } else sentences.push("Nothing that repeats stands out of the residual.");
-      if (structure.white.largest > structure.white.bound) {
+      const { largest, bound } = structure.white;
+      if (largest > bound && largest <= HARDLY) sentences.push(`The residual is nearly white: pixels hang together by ${about(100 * largest, 2)} %.`);
+      else if (largest > bound) {
         worse("look");
         sentences.push("The residual is not white: neighbouring pixels hang together. On raw scans that is the scan's own noise; the method “raw scan” measures it.");
       } else sentences.push("The residual is white, as pure noise would be.");

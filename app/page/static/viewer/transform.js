@@ -45,14 +45,15 @@ function frequencyOf(index, side) {
   return Math.hypot(row > side / 2 ? row - side : row, column > side / 2 ? column - side : column) / side;
 }
 
-/** Median power of the rings of 1024 frequencies of nearly equal magnitude, as the mean of an exponential distribution. */
+/** Median power of rings of nearly equal frequency, 1024 of each half of the plane, as the mean of an exponential distribution. */
 function background(spectrum, side) {
   var frequency = new Float32Array(spectrum.length);
   for (var i = 0; i < spectrum.length; i++) frequency[i] = frequencyOf(i, side);
   var order = Uint32Array.from(spectrum.keys()).sort(function (a, b) { return frequency[a] - frequency[b]; });
   var means = new Float64Array(spectrum.length);
-  for (var start = 0; start < order.length; start += 1024) {
-    var ring = order.subarray(start, start + 1024);
+  var rings = Math.max(1, Math.floor(order.length / 2048));
+  for (var number = 0; number < rings; number++) {
+    var ring = order.subarray(Math.floor((number * order.length) / rings), Math.floor(((number + 1) * order.length) / rings));
     var sorted = Float64Array.from(ring, function (at) { return spectrum[at]; }).sort();
     var median = sorted[sorted.length >> 1] / Math.LN2;
     for (var k = 0; k < ring.length; k++) means[ring[k]] = Math.max(median, Number.MIN_VALUE);

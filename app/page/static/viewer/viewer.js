@@ -94,6 +94,7 @@ export class Viewer {
     if (wanted.map(({ name }) => name).join() !== this.panes.map(({ name }) => name).join()) {
       this.panes = wanted.map(({ name, title, kind }) => new Pane(this.view, name, title, kind));
       for (const pane of this.panes) pane.wiped = (share) => { this.wipe = share; this.view.set({}); };
+      for (const { element } of this.panes) element.style.aspectRatio = `${this.view.shape[1]} / ${this.view.shape[0]}`;
       fill(this.place, this.panes.map(({ element }) => element));
       this.place.classList.toggle("one", this.mode !== "three");
       this.watch.disconnect();

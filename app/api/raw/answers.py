@@ -1,0 +1,145 @@
+"""A part of a view as an answer: bytes, what they are, and a tag to keep them by."""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+from starlette.responses import Response
+
+from app.api.cache import cached, discard
+from app.api.deps import Services
+from app.api.drawing import Source
+from app.api.quotas import check_space
+from app.api.raw.layout import DamagedTileError, Layout, Region
+from app.api.raw.reading import Pyramid
+from app.api.wishes import Cut
+from app.http.conditional import not_modified, tagged
+from app.http.files import send_bytes
+from app.http.problems import FieldError, Limit, Problem, Responses, invalid
+from worker.store import DamagedError
+
+MEDIA_TYPE = "application/octet-stream"
+MOST_PIXELS = 2**22  # of one answer
+VERSION = 1  # of how the numbers are made: it is in the entity tags
+HEADERS = {
+    "Reucid-Shape": "Rows and columns of the answer: `h,w`.",
+    "Reucid-Full-Shape": "Rows and columns of the whole image: `H,W`.",
+    "Reucid-Dtype": "`<f4`.",
+    "Reucid-Frame": "Frame of a stack, from 0.",
+    "Reucid-Region": "`y0,x0,y1,x1` in px of the whole image: what was asked for, widened to "
+    "blocks.",
+    "Reucid-Reduce": "Side of the blocks in px.",
+}
+ALSO: Responses = {
+    200: {
+        "headers": {
+            name: {"description": f"Of `raw`. {said}", "schema": {"type": "string"}}
+            for name, said in HEADERS.items()
+        }
+    }
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """A frame that is looked at, and where its pyramid is kept."""
+
+    pyramid: Pyramid
+    sources: tuple[Source, ...]
+    draw: Callable[[Path], None]
+    frame: int
+    owner: str
+    of: str  # id of the job or image
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.pyramid.shape[1:]
+
+
+def send(request: Request, services: Services, view: View, cut: Cut) -> Response:
+    region = region_of(view.shape, cut)
+    bounds = _bounds(view.shape, region)
+    told = {
+        "Reucid-Shape": _listed(*region.shape),
+        "Reucid-Full-Shape": _listed(*view.shape),
+        "Reucid-Dtype": "<f4",
+        "Reucid-Frame": str(view.frame),
+        "Reucid-Region": _listed(*bounds),
+        "Reucid-Reduce": str(region.reduce),
+    }
+    made_of = [each.sha256 for each in view.sources]
+    identity = repr((VERSION, made_of, view.frame, bounds, region.reduce))
+    etag = f'"{hashlib.sha256(identity.encode()).hexdigest()}"'
+    headers = tagged(etag, vary="Accept") | told
+    known = not_modified(request, headers)
+    if known is not None:
+        return known
+    content = _read(services, view, region)
+    return send_bytes(request, content, headers, media_type=MEDIA_TYPE)
+
+
+def _read(services: Services, view: View, region: Region) -> bytes:
+    """The numbers of a region; what is found damaged is made once more of what is not."""
+    for _ in range(2):
+        _keep(services, view)
+        try:
+            return view.pyramid.read(view.frame, region).tobytes()
+        except DamagedTileError:
+            discard(view.pyramid.path)
+    raise DamagedError
+
+
+def _keep(services: Services, view: View) -> None:
+    """Have the pyramid, made if it was not yet."""
+    layout = Layout(view.pyramid.shape)
+
+    def draw(target: Path) -> None:
+        check_space(services, view.owner, layout.levels_size + layout.table_size)
+        view.draw(target)
+
+    cached(view.pyramid.path, MEDIA_TYPE, draw, view.of, layout.table_digest)
+
+
+def region_of(shape: tuple[int, int], cut: Cut) -> Region:
+    """Where a part of an image lies in the level of its scale: every block that it touches.
+
+    Raises
+    ------
+    Problem
+        When the image has no such part, or it is too large for one answer.
+    """
+    m, n = shape
+    y0, x0, y1, x1 = cut.region or (0, 0, m, n)
+    if not (0 <= y0 < y1 <= m and 0 <= x0 < x1 <= n):
+        message = (
+            f"got {y0},{x0},{y1},{x1}, expected y0,x0,y1,x1 with 0 <= y0 < y1 <= {m} and "
+            f"0 <= x0 < x1 <= {n}: the image has {m} x {n} px"
+        )
+        raise invalid([FieldError(field="query.region", message=message)])
+    k = cut.reduce
+    region = Region(k, slice(y0 // k, -(-y1 // k)), slice(x0 // k, -(-x1 // k)))
+    got = math.prod(region.shape)
+    if got > MOST_PIXELS:
+        raise Problem(
+            422,
+            "too_many_pixels",
+            f"got a region of {region.shape[0]} x {region.shape[1]} px at reduce={k}, at most "
+            f"{MOST_PIXELS} px are sent at once (max_raw_pixels): ask for a smaller region, or a "
+            "larger reduce",
+            limit=Limit(name="max_raw_pixels", value=MOST_PIXELS, got=got),
+        )
+    return region
+
+
+def _bounds(shape: tuple[int, int], region: Region) -> tuple[int, int, int, int]:
+    """A region in px of the whole image."""
+    k, (m, n) = region.reduce, shape
+    rows, columns = region.rows, region.columns
+    return k * rows.start, k * columns.start, min(m, k * rows.stop), min(n, k * columns.stop)
+
+
+def _listed(*numbers: int) -> str:
+    return ",".join(map(str, numbers))

@@ -1,0 +1,134 @@
+"""Reading regions of a pyramid, every tile that they touch checked."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.api.raw.layout import (
+    DIGEST,
+    FLOAT32,
+    LADDER,
+    TILE,
+    Combine,
+    DamagedTileError,
+    Float32,
+    Layout,
+    Level,
+    Region,
+    as_float32,
+    digests,
+    itself,
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """An .npy file that a pyramid was made from, and which frame of it is the first."""
+
+    path: Path
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """A pyramid that was written, and what it was written from.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+        (frames, m, n).
+    origins : tuple of Origin
+    combine : callable
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    origins: tuple[Origin, ...]
+    combine: Combine = itself
+
+    def read(self, frame: int, region: Region) -> Float32:
+        """A region of a level, every tile that it touches checked.
+
+        Returns
+        -------
+        ndarray, shape (h, w), little-endian float32
+
+        Raises
+        ------
+        DamagedTileError
+            When the pyramid or an origin is not what it was, or is not there.
+        """
+        layout = Layout(self.shape)
+        out = np.empty(region.shape, FLOAT32)
+        try:
+            with ExitStack() as files:
+                table = _table(layout, self.path, region.reduce)
+                levels = self._levels(files, layout, region.reduce)
+                combine = self.combine if region.reduce == 1 else itself
+                for strip in _strips(region):
+                    parts = strip.checked(levels, frame, table)
+                    out[strip.target] = as_float32(combine(*parts))
+        except (OSError, ValueError, EOFError) as error:
+            raise DamagedTileError from error
+        return out
+
+    def _levels(self, files: ExitStack, layout: Layout, reduce: int) -> list["Level"]:
+        if reduce > 1:
+            file = files.enter_context(self.path.open("rb"))
+            return [Level.of_pyramid(file, layout, reduce)]
+        return [
+            Level.of_npy(files.enter_context(each.path.open("rb")), layout, each.first)
+            for each in self.origins
+        ]
+
+
+def _table(layout: Layout, path: Path, reduce: int) -> NDArray[np.uint8]:
+    """The digests of a level's tiles, shape (frames, rows, columns, DIGEST)."""
+    table = np.frombuffer(layout.table(path), np.uint8)
+    before = sum(math.prod(layout.tiles(each)) for each in LADDER[: LADDER.index(reduce)])
+    tiles = layout.tiles(reduce)
+    return table.reshape(-1, DIGEST)[before:][: math.prod(tiles)].reshape(*tiles, DIGEST)
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """The part of a region that lies in one row of tiles."""
+
+    row: int  # of tiles
+    tiles: range  # columns of them
+    rows: slice  # of the level, that the region has of this row of tiles
+    columns: slice
+    target: slice  # rows of the region
+
+    def checked(
+        self, levels: Sequence["Level"], frame: int, table: NDArray[np.uint8]
+    ) -> list[NDArray[Any]]:
+        """Of each level the pixels of the strip, once its tiles are known to be what they were."""
+        height, width = levels[0].shape[1:]
+        top, left = self.row * TILE, self.tiles.start * TILE
+        rows = slice(top, min(top + TILE, height))
+        columns = slice(left, min(self.tiles.stop * TILE, width))
+        whole = [level.rows(frame, rows, columns) for level in levels]
+        for digest, column in zip(digests(whole), self.tiles, strict=True):
+            if digest != table[frame, self.row, column].tobytes():
+                raise DamagedTileError
+        inner = slice(self.rows.start - top, self.rows.stop - top)
+        across = slice(self.columns.start - left, self.columns.stop - left)
+        return [part[inner, across] for part in whole]
+
+
+def _strips(region: Region) -> Iterator[_Strip]:
+    first, last = region.rows.start, region.rows.stop
+    columns = region.columns
+    tiles = range(columns.start // TILE, -(-columns.stop // TILE))
+    for row in range(first // TILE, -(-last // TILE)):
+        rows = slice(max(first, row * TILE), min(last, (row + 1) * TILE))
+        target = slice(rows.start - first, rows.stop - first)
+        yield _Strip(row, tiles, rows, columns, target)
