@@ -9,6 +9,7 @@
  * @returns {any}
  */
 export function h(tag, attributes = {}, ...children) {
+  /** @type {any} */
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
@@ -22,7 +23,7 @@ export function h(tag, attributes = {}, ...children) {
 
 /** @param {Child[]} children @returns {(Node | string)[]} */
 function flat(children) {
-  return children.flat(Infinity).filter((each) => each !== null && each !== undefined && each !== false).map((each) => (each instanceof Node ? each : String(each)));
+  return /** @type {any[]} */ (children).flat(/** @type {1} */ (Infinity)).filter((each) => each !== null && each !== undefined && each !== false).map((each) => (each instanceof Node ? each : String(each)));
 }
 
 /** Put these in place of what an element holds. @param {Element} element @param {...Child} children */

@@ -35,14 +35,14 @@ export function menu(label, title, entries) {
       list.querySelector("button")?.focus();
     } else document.removeEventListener("pointerdown", outside);
   }
-  element.addEventListener("keydown", (event) => {
+  element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const buttons = [...list.querySelectorAll("button")];
     const at = buttons.indexOf(/** @type {any} */ (document.activeElement));
-    const way = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const way = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowUp: -1 })[event.key];
     if (event.key === "Escape") { open(false); toggle.focus(); }
     else if (way && at >= 0) { event.preventDefault(); buttons[(at + way + buttons.length) % buttons.length].focus(); }
   });
-  element.addEventListener("focusout", (event) => { if (event.relatedTarget && !element.contains(/** @type {Node} */ (event.relatedTarget))) open(false); });
+  element.addEventListener("focusout", (/** @type {FocusEvent} */ event) => { if (event.relatedTarget && !element.contains(/** @type {Node} */ (event.relatedTarget))) open(false); });
   return element;
 }
 

@@ -46,5 +46,5 @@ export function npy(pixels, shape) {
   const head = new Uint8Array(10 + padded.length);
   head.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, padded.length & 255, padded.length >> 8]);
   head.set(new TextEncoder().encode(padded), 10);
-  return new Blob([head, pixels.buffer], { type: "application/x-npy" });
+  return new Blob([head, /** @type {ArrayBuffer} */ (pixels.buffer)], { type: "application/x-npy" });
 }

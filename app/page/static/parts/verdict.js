@@ -6,6 +6,7 @@ import { squareAround, transform } from "../viewer/transforms.js";
 
 const LITTLE = 0.05; // of a lattice's amplitude: removing that much changes no conclusion
 const MUCH = 0.2;
+const STRONG = 4; // times what noise alone reaches
 const HARDLY = 0.1; // correlation between neighbours of a residual up to which it is nearly white
 
 /** @typedef {{ highest: number, bound: number, period: number | null, white: { largest: number, bound: number }, share: number | null }} Structure */
@@ -42,9 +43,10 @@ export function verdictOf(report, structure) {
 
 /** @param {number} share @param {number | null} mark */
 function meter(share, mark) {
-  const [bar, limit] = [h("i"), mark !== null && h("b")];
+  const bar = h("i");
+  const limit = mark === null ? null : h("b");
   bar.style.width = `${100 * Math.min(1, Math.max(0, share))}%`;
-  if (limit) limit.style.left = `${100 * Math.min(1, mark)}%`;
+  if (limit) limit.style.left = `${100 * Math.min(1, mark ?? 1)}%`;
   return h("div", { class: "meter", "aria-hidden": "true" }, bar, limit);
 }
 
@@ -58,7 +60,7 @@ export function judged(report, structure) {
   const worse = (/** @type {"look" | "bad"} */ to) => { if (level !== "bad") level = to; };
   if (told) {
     meters.push({ name: "Noise removed", value: told.noise_removed, most: 1, mark: null, text: `${Math.round(100 * told.noise_removed)} %` }, { name: "Structure in the residual", value: told.structure, most: 2 * told.bound, mark: told.bound, text: `${about(told.structure, 3)}, noise stays below ${about(told.bound, 3)}` });
-    if (told.structure > told.bound) worse("bad");
+    if (told.structure > told.bound) worse(told.structure > STRONG * told.bound ? "bad" : "look");
     if (told.noise_removed < 0.5) worse("look");
     if (told.noise_removed >= 0.5 && told.gain > 0) sentences.push(`Estimated gain: ${about(told.gain, 3)} dB.`);
     if (report.noise && !report.noise.certain) {

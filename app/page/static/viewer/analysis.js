@@ -30,7 +30,7 @@ export class Analysis {
   /** @param {KeyboardEvent} event */
   press(event) {
     const at = this.tabs.indexOf(/** @type {any} */ (event.target));
-    const way = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const way = /** @type {Record<string, number>} */ ({ ArrowLeft: -1, ArrowRight: 1 })[event.key];
     if (at < 0 || !way) return;
     event.preventDefault();
     event.stopPropagation();

@@ -57,6 +57,9 @@ export class Renderer {
     this.lost = false;
     /** @type {() => void} */
     this.restored = () => {};
+    this.held = 0; // bytes of textures
+    /** @type {Map<Tile, WebGLTexture>} least recently used first */
+    this.textures = new Map();
     canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.lost = true; });
     canvas.addEventListener("webglcontextrestored", () => { this.prepare(); this.lost = false; this.restored(); });
     this.prepare();
@@ -64,9 +67,8 @@ export class Renderer {
 
   prepare() {
     const { gl } = this;
-    /** @type {Map<Tile, WebGLTexture>} least recently used first */
-    this.textures = new Map();
     this.held = 0;
+    this.textures.clear();
     /** @type {Record<string, WebGLTexture>} */
     this.maps = {};
     this.program = this.link();

@@ -71,28 +71,28 @@ export class Pane {
 
   listen() {
     const { canvas, view } = this;
-    canvas.addEventListener("wheel", (event) => {
+    canvas.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
       event.preventDefault();
       const at = this.place(event.offsetX, event.offsetY);
       view.zoomBy(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0018)), at.row, at.column);
     }, { passive: false });
     canvas.addEventListener("dblclick", () => view.fit());
-    canvas.addEventListener("pointerdown", (event) => {
+    canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       canvas.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, [event.offsetX, event.offsetY]);
       this.start = this.place(event.offsetX, event.offsetY);
       const share = event.offsetX / this.size[1];
       this.wiping = this.shown?.how === "wipe" && Math.abs(share - (this.shown.wipe ?? 0)) * this.size[1] < 14;
     });
-    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.move(event));
     for (const end of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(end, (event) => {
-        this.pointers.delete(/** @type {PointerEvent} */ (event).pointerId);
+      canvas.addEventListener(end, (/** @type {PointerEvent} */ event) => {
+        this.pointers.delete(event.pointerId);
         this.wiping = false;
       });
     }
     canvas.addEventListener("pointerleave", () => view.set({ cursor: null }));
-    canvas.addEventListener("keydown", (event) => this.press(event));
+    canvas.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.press(event));
   }
 
   /** @param {PointerEvent} event */

@@ -6,7 +6,9 @@ import { paint } from "./colormaps.js";
 import { quantiles } from "./histogram.js";
 import { squareAround, transform } from "./transforms.js";
 
-const PEAKS = 12;
+const PEAKS = 60; // of the raw image
+const KEPT = 0.3; // powers of ten that a lattice's peak loses at most in the result
+const MARGIN = 1.6; // of the farthest peak, that is shown
 
 export class Spectrum {
   /** @param {any} viewer */
@@ -15,7 +17,8 @@ export class Spectrum {
     this.images = h("div", { class: "spectra" });
     this.note = h("p", { class: "small quiet", role: "status", "aria-live": "off" });
     this.marked = h("input", { type: "checkbox", checked: true, title: "Circle the peaks of the denoised image's spectrum, in all spectra", onchange: () => this.paint() });
-    this.element = h("div", { "data-part": "spectrum" }, this.images, this.note, h("label", { class: "small", title: "Circle the peaks of the denoised image's spectrum, in all spectra" }, this.marked, "peaks of the lattice"));
+    this.near = h("input", { type: "checkbox", checked: true, title: "Show only the frequencies of the lattice", onchange: () => this.paint() });
+    this.element = h("div", { "data-part": "spectrum" }, this.images, this.note, h("div", { class: "row" }, h("label", { class: "small", title: "Circle the peaks of the denoised image's spectrum, in all spectra" }, this.marked, "peaks of the lattice"), h("label", { class: "small", title: "Show only the frequencies of the lattice" }, this.near, "closer")));
     this.measure = settled(() => this.compute(), 200);
     this.run = 0;
     /** @type {{ name: string, title: string, kind: string, image: Float32Array, canvas: HTMLCanvasElement }[]} */
@@ -39,12 +42,12 @@ export class Spectrum {
       if (!pyramid?.tiles.size) continue;
       const { pixels, reduce } = await pyramid.region(box);
       if (reduce !== 1 || run !== this.run) return;
-      const found = await transform(pixels, side, kind === "denoised" || kind === "raw" ? { peaks: PEAKS } : {});
+      const found = await transform(pixels, side, kind === "raw" ? { peaks: PEAKS } : {});
       if (run !== this.run) return;
-      if (kind === "denoised" || !peaks) peaks = found.peaks ?? peaks;
+      peaks ??= found.peaks;
       spectra.push({ name, title, kind, image: found.image, canvas: this.canvas(`spectrum of ${name}`, side) });
     }
-    Object.assign(this, { spectra, peaks, side, box });
+    Object.assign(this, { spectra, side, box, peaks: lattice(peaks?.found ?? [], spectra, side) });
     fill(this.images, spectra.map(({ canvas, title }) => h("figure", {}, canvas, h("figcaption", {}, title))));
     this.paint();
     this.say();
@@ -55,7 +58,8 @@ export class Spectrum {
     const canvas = h("canvas", { role: "img", "aria-label": name, width: side, height: side, title: "Point at a spot to read its spacing" });
     canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
       const box = canvas.getBoundingClientRect();
-      this.say([Math.floor(((event.clientY - box.top) / box.height) * side) - side / 2, Math.floor(((event.clientX - box.left) / box.width) * side) - side / 2]);
+      const shown = canvas.width;
+      this.say([Math.floor(((event.clientY - box.top) / box.height) * shown) - shown / 2, Math.floor(((event.clientX - box.left) / box.width) * shown) - shown / 2]);
     });
     canvas.addEventListener("pointerleave", () => this.say());
     return canvas;
@@ -81,16 +85,35 @@ export class Spectrum {
     if (!leading) return;
     const [low, high] = quantiles(leading.image, [0.02, 0.9999]);
     const { side, peaks } = /** @type {any} */ (this);
+    const farthest = Math.max(0, ...peaks.map((/** @type {number[]} */ [down, across]) => Math.max(Math.abs(down), Math.abs(across))));
+    let shown = side;
+    while (this.near.checked && farthest && shown > 64 && shown / 4 > farthest * MARGIN) shown /= 2;
     for (const { image, canvas } of spectra) {
-      paint(canvas, image, [side, side], low, high, "inferno");
-      if (!this.marked.checked || !peaks) continue;
+      paint(canvas, middle(image, side, shown), [shown, shown], low, high, "inferno");
+      if (!this.marked.checked) continue;
       const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-      Object.assign(context, { strokeStyle: "#5ad1c1", lineWidth: Math.max(1, side / 200) });
-      for (const [down, across] of peaks.found) {
+      Object.assign(context, { strokeStyle: "#5ad1c1", lineWidth: Math.max(0.5, shown / 200) });
+      for (const [down, across] of peaks) {
         context.beginPath();
-        context.arc(side / 2 + across + 0.5, side / 2 + down + 0.5, Math.max(3, side / 36), 0, 7);
+        context.arc(shown / 2 + across + 0.5, shown / 2 + down + 0.5, Math.max(2.5, shown / 36), 0, 7);
         context.stroke();
       }
     }
   }
+}
+
+/** Peaks of the raw image that the result has, too: those of the specimen, not of the scan. @param {number[][]} found @param {any[]} spectra @param {number} side */
+function lattice(found, spectra, side) {
+  const [raw, denoised] = ["raw", "denoised"].map((wanted) => spectra.find(({ kind }) => kind === wanted)?.image);
+  const at = (/** @type {number[]} */ [down, across]) => (((down + side / 2) % side) * side) + ((across + side / 2) % side);
+  return found.filter((peak) => !denoised || !raw || denoised[at(peak)] > raw[at(peak)] - KEPT);
+}
+
+/** @param {Float32Array} image @param {number} side @param {number} shown */
+function middle(image, side, shown) {
+  if (shown === side) return image;
+  const start = (side - shown) / 2;
+  const cut = new Float32Array(shown * shown);
+  for (let row = 0; row < shown; row++) cut.set(image.subarray((start + row) * side + start, (start + row) * side + start + shown), row * shown);
+  return cut;
 }

@@ -72,7 +72,7 @@ function peaks(spectrum, side, most) {
       var height = spectrum[at] / around.means[at];
       if (height <= bound || around.frequency[at] < 3 / side) continue;
       var highest = true;
-      for (var dy = -2; dy <= 2 && highest; dy++) for (var dx = -2; dx <= 2; dx++) if (spectrum[((row + dy + side) % side) * side + ((column + dx + side) % side)] > spectrum[at]) { highest = false; break; }
+      for (var dy = -4; dy <= 4 && highest; dy++) for (var dx = -4; dx <= 4; dx++) if (spectrum[((row + dy + side) % side) * side + ((column + dx + side) % side)] > spectrum[at]) { highest = false; break; }
       if (highest) found.push([row > side / 2 ? row - side : row, column > side / 2 ? column - side : column, height]);
     }
   }

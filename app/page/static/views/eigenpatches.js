@@ -1,18 +1,15 @@
 // The eigenpatches a result rests on, with their verdicts; a click turns one, and the image follows.
 
-import { ask, askJson, askPicture } from "../parts/api.js";
+import { ask, askJson, askPixels } from "../parts/api.js";
 import { button, fill, h, settled } from "../parts/dom.js";
 import { notice } from "../parts/notices.js";
 import { about } from "../parts/words.js";
+import { paint } from "../viewer/colormaps.js";
 import { axis, colour, plotting } from "../viewer/plots.js";
 import { Pyramid } from "../viewer/pyramid.js";
 import { told } from "./job.js";
 
-// Where the server's montage has its eigenpatches; see app/api/pictures.py.
-const CELL = 76;
-const GAP = 6;
-const CAPTION = 14;
-const COLUMNS = 16;
+const CELL = 64; // px, of a drawn eigenpatch
 const PLOT = 210; // px
 
 export class Eigenpatches {
@@ -47,7 +44,6 @@ export class Eigenpatches {
       h("div", { class: "row spread" }, h("h2", {}, "Eigenpatches"), tabs), this.summary, this.banner,
       h("div", { class: "scree" }, h("div", {}, this.scree, h("p", { class: "quiet small" }, "Singular values over the noise floor. What noise alone makes lies at 1; kept ones are filled.")), this.grid));
     this.draw();
-    askPicture(`v1/jobs/${known.job.id}/eigenpatches.png${frame === null ? "" : `?frame=${frame}`}`, { signal: left }).then((sheet) => { this.sheet = sheet; this.drawPatches(); }, () => {});
   }
 
   /** @param {number} index */
@@ -88,18 +84,18 @@ export class Eigenpatches {
     this.plot(ratios);
   }
 
-  /** Cut the patches out of the server's montage. */
-  drawPatches() {
-    if (!this.sheet) return;
-    let top = 0;
-    for (const each of this.stacks) {
-      if (each === this.stack) break;
-      top += 2 * CAPTION + Math.ceil(each.kept.length / Math.min(COLUMNS, each.kept.length)) * (CELL + GAP + CAPTION) + GAP;
-    }
-    const columns = Math.min(COLUMNS, this.stack.kept.length);
-    this.grid.querySelectorAll("canvas").forEach((/** @type {any} */ canvas, /** @type {number} */ at) => {
-      const [x, y] = [GAP + (at % columns) * (CELL + GAP), top + 2 * CAPTION + Math.floor(at / columns) * (CELL + GAP + CAPTION)];
-      if (y + CELL <= this.sheet.height) canvas.getContext("2d").drawImage(this.sheet, x, y, CELL, CELL, 0, 0, CELL, CELL);
+  /** Draw the numbers of the patches; the sign of each is arbitrary, so the one with more light. */
+  async drawPatches() {
+    const { stack, frame, known, grid } = this;
+    /** @type {Promise<{ pixels: Float32Array, shape: number[] }>} */
+    const asked = (stack.numbers ??= askPixels(`v1/jobs/${known.job.id}/eigenpatches`, { stack: stack.stack, ...(frame === null ? {} : { frame }) }, { signal: this.left }));
+    const { pixels, shape: [, rows, columns] } = await asked.catch(() => ({ pixels: new Float32Array(), shape: [0, 0, 0] }));
+    if (this.stack !== stack || !rows) return;
+    grid.querySelectorAll("canvas").forEach((/** @type {any} */ canvas, /** @type {number} */ at) => {
+      const patch = pixels.subarray(at * rows * columns, (at + 1) * rows * columns);
+      const most = patch.reduce((a, b) => Math.max(a, Math.abs(b)), 0) || 1;
+      const sign = patch.reduce((a, b) => a + b, 0) < 0 ? -1 : 1;
+      paint(canvas, patch, [rows, columns], -most * sign, most * sign, "gray");
     });
   }
 
@@ -167,7 +163,7 @@ export class Eigenpatches {
     const { job, signal } = this.known;
     const started = performance.now();
     try {
-      const answer = await ask(`v1/jobs/${job.id}/revise/preview?format=raw`, { json: this.revision, signal: this.asking.signal });
+      const answer = await ask(`v1/jobs/${job.id}/revise/preview`, { json: this.revision, signal: this.asking.signal });
       const pixels = new Float32Array(await answer.arrayBuffer());
       if (this.left.aborted) return;
       this.preview(Pyramid.of(pixels, signal.shape.slice(-2)));

@@ -133,7 +133,8 @@ export async function result(place, known, left, query) {
   }
 
   function warned() {
-    const all = [...report.warnings, ...(signal.notes ?? [])];
+    const sentences = new Set((stack ? report.frame_reports : [report]).flatMap((/** @type {any} */ each) => each.assessment?.sentences ?? []));
+    const all = [...report.warnings, ...(signal.notes ?? [])].filter((each) => !sentences.has(each)); // those are in the verdict
     return all.length > 0 && h("section", { class: "card", "aria-label": "Warnings" }, h("h2", {}, "Warnings"), h("ul", {}, all.map((/** @type {any} */ each) => h("li", {}, typeof each === "string" ? each : each.message ?? JSON.stringify(each)))));
   }
 }
