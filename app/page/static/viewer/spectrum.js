@@ -76,7 +76,9 @@ export class Spectrum {
     const [down, across] = at.map((steps, axis) => steps / (side * (signal.pixel_size?.[axis] ?? 1)));
     const frequency = Math.hypot(down, across);
     const name = signal.pixel_size ? unit : "px";
-    this.note.textContent = `spacing ${about(1 / frequency)} ${name}, ${about(frequency)} per ${name}, ${about((Math.atan2(-down, across) * 180) / Math.PI, 3)}°`;
+    const place = (((at[0] + side / 2) % side) * side) + ((at[1] + side / 2) % side);
+    fill(this.note, `spacing ${about(1 / frequency)} ${name}, ${about(frequency)} per ${name}, ${about((Math.atan2(-down, across) * 180) / Math.PI, 3)}°; log₁₀ of power: `,
+      this.spectra.map((each, index) => [index > 0 && ", ", h("span", { "data-value": each.name }, `${each.title} ${each.image[place].toFixed(3)}`)]));
   }
 
   paint() {
