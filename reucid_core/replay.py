@@ -31,6 +31,7 @@ def replay(
     eigenpatches: Sequence[FloatArray],
     *,
     threads: int | None = None,
+    memory: int | None = None,
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     """Apply the kept eigenpatches to the image, as the report says they were.
 
@@ -43,6 +44,8 @@ def replay(
     eigenpatches : sequence of ndarray, shape (k, p, p)
         All offered eigenpatches of each processed stack, orthonormal.
     threads : int, optional
+    memory : int, optional
+        Bytes that may be used; by default what the machine leaves free.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def replay(
     with limited(threads):
         if report.engine == "exact":
             E = useful[0].astype(np.float64)
-            height = band_height(shape, p, 2 * (p - 1), available_memory())
+            height = band_height(shape, p, 2 * (p - 1), memory or available_memory())
             filtered = project_and_fuse(noisy, E, height=height, threads=threads)
             return filtered, full_terrain(shape, p)
         canvas, _ = prepare(noisy, p, report.stacks, report.seed)

@@ -1,7 +1,7 @@
 """The eigenpatch classification report: everything needed to understand and repeat a result."""
 
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from reucid_core.params import Outliers
 from reucid_core.psf import Origin
 
 StoppedBy = Literal["request", "deadline"]
+Judge = Literal["classifier", "person"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class StackReport:
     utilities: list[float]  # [0, 1]
     kept: list[bool]
     nothing_useful: bool  # no utility reached the threshold, so the first eigenpatch was kept
+    judged_by: list[Judge] = field(default_factory=list)  # empty where the classifier judged all
+
+    @property
+    def judges(self) -> list[Judge]:
+        """Who judged each eigenpatch."""
+        return self.judged_by or ["classifier"] * len(self.kept)
 
     @property
     def n_kept(self) -> int:

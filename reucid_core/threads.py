@@ -23,6 +23,11 @@ def limited(threads: int | None) -> AbstractContextManager[object]:
     return limit
 
 
+def find_libraries() -> None:
+    """Look for the libraries now: a child that has entered a sandbox cannot."""
+    _libraries("torch" in sys.modules)
+
+
 @lru_cache(maxsize=1)
 def _libraries(_with_torch: bool) -> ThreadpoolController:
     """The libraries with threads of their own, looked for again once torch is there, too.

@@ -265,9 +265,14 @@ def _decompose(whitened: FloatArray, p: int, spacing: int, task: Task) -> Lattic
     transforms = (Transform.of(part, lags=p - 1, threads=threads) for part in parts)
     decomposition = _standing_out(transforms, p, variance)
     verdict = task.judge(decomposition, stack=1)
-    w = decomposition.singular_values**2 / (decomposition.n_patches * variance)
-    weights = np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
-    return Lattice(p, spacing, decomposition, verdict, weights)
+    return Lattice(p, spacing, decomposition, verdict, weights_of(verdict, spacing))
+
+
+def weights_of(verdict: StackReport, spacing: int) -> Float64:
+    """Of a lattice's eigenpatches: kept or not is the verdict's say, the weight the noise's."""
+    variance = 1 / spacing**2  # of what white noise has in the band
+    w = np.square(verdict.singular_values) / (verdict.n_patches * variance)
+    return np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
 
 
 def _standing_out(transforms: Iterable[Transform], p: int, variance: float) -> Decomposition:
@@ -342,7 +347,7 @@ def _fused_at(residual: FloatArray, mask: NDArray[np.bool_], E: FloatArray) -> F
 
 def _assess(noise: NoiseModel, lattice: Lattice, left: float, residual: FloatArray) -> Assessment:
     height, bound = structure_in(residual)
-    share = max(_coloured_share(noise, lattice), np.finfo(np.float64).tiny)
+    share = max(share_of_noise(noise, lattice), np.finfo(np.float64).tiny)
     rest = left - lattice.passed  # what recovery lets through is of every colour
     return Assessment(
         noise_removed=1 - left,
@@ -352,7 +357,7 @@ def _assess(noise: NoiseModel, lattice: Lattice, left: float, residual: FloatArr
     )
 
 
-def _coloured_share(noise: NoiseModel, lattice: Lattice) -> float:
+def share_of_noise(noise: NoiseModel, lattice: Lattice) -> float:
     """Share of the noise's power that the lattice's filter lets through."""
     E = lattice.decomposition.eigenpatches
     p, spacing = lattice.patch_size, lattice.spacing

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,13 +14,17 @@ from numpy.typing import NDArray
 from reucid_core.eigenpatches import Classify
 from worker import formats
 from worker.bundles import bundle
-from worker.bundles.provenance import Run
+from worker.bundles.integrity import recorded_inputs
+from worker.bundles.provenance import ACTION, Run
+from worker.bundles.verification import verified_evidence
 from worker.contract import ImageInfo
 from worker.decoding.inspection import companions_of, decode_file
 from worker.denoising.artifacts import REPORT, RESULT
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import judge_of
 from worker.denoising.params import JobParams
+from worker.denoising.revising import revise_signal
+from worker.denoising.revision import Revision
 from worker.denoising.run import Step, denoise_signal
 from worker.formats import FormatError, Look
 from worker.formats.text import printable
@@ -98,6 +102,61 @@ def _denoise(
     report = json.loads((folder / REPORT).read_bytes())
     noisy = np.array(chosen.pixels_of(signal))
     return Denoised(noisy, np.load(folder / RESULT), chosen.info, report)
+
+
+def revise_bundle(
+    path: Path,
+    revision: Revision,
+    *,
+    input_file: Path | None = None,
+    bundle_at: Path | None = None,
+) -> Denoised:
+    """The result of a bundle with a person's verdicts, once the bundle is known to be what it says.
+
+    Parameters
+    ----------
+    path : Path
+    revision : Revision
+        Of the job that the bundle names, if it names one, whatever is said here.
+    input_file : Path, optional
+        The image that was denoised, when the bundle holds but its hash.
+    bundle_at : Path, optional
+        Where to write the bundle of the new result; with the input if the old one has it.
+
+    Raises
+    ------
+    ArchiveError
+        When the file is no bundle.
+    FormatError
+        When it is not what it says, or that cannot be checked.
+    ParameterError
+        When there is no such eigenpatch, or none of a stack would be left.
+    """
+    started_at = time.time()
+    with TemporaryDirectory(prefix="reucid-") as name:
+        folder = Path(name)
+        evidence = verified_evidence(path, folder, input_file)
+        entity = recorded_inputs(evidence.record)[0]
+        of = evidence.record[ACTION].get("identifier")
+        given = JobParams.from_json(evidence.told.parameters)
+        revision = replace(revision, of=None if of is None else str(of))
+        params = replace(given, revision=revision)
+        signal, chosen = evidence.signal
+        made = folder / "revised"
+        made.mkdir()
+        report = revise_signal(
+            signal, chosen, params, made, source=evidence.source, on_step=lambda _: None
+        )
+        noisy = np.array(chosen.pixels_of(signal))
+        revised = Denoised(noisy, np.load(made / RESULT), chosen.info, report)
+        if bundle_at is not None:
+            run = Run(str(entity["name"]), revised.info, report, started_at, time.time())
+            named = bundle.inputs(revised.info.format, evidence.inputs)
+            files = _bundled(revised, made)
+            with_input = evidence.stated_input is None
+            with write_atomic(bundle_at) as temporary:
+                bundle.write(temporary, run, files, named, with_input=with_input)
+        return revised
 
 
 def _bundled(denoised: Denoised, folder: Path) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -35,9 +35,9 @@ class Rendition:
     filename: str
     clipped: int | None = None  # pixels out of the range of the source's type
 
-    def response(self, request: Request) -> Response:
-        """The file, a range of it, or 304 for a client that has it."""
-        more = {} if self.clipped is None else {CLIPPED: str(self.clipped)}
+    def response(self, request: Request, told: Mapping[str, str] | None = None) -> Response:
+        """The file, a range of it, or 304 for a client that has it, with what is told of it."""
+        more = dict(told or {}) | ({} if self.clipped is None else {CLIPPED: str(self.clipped)})
         return send_file(
             request,
             self.path,

@@ -6,23 +6,30 @@ asked for them. All that is needed is imported here: in the child nothing else c
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.api.pictures import draw_eigenpatch, draw_eigenpatches, draw_preview
-from app.api.raw.layout import difference, itself
+from app.api.pictures import block_means, draw_eigenpatch, draw_eigenpatches, draw_preview
+from app.api.raw.layout import Region, as_float32, difference, itself
 from app.api.raw.making import write as write_pyramid
+from reucid_core.replay import replay
+from reucid_core.revision import Verdicts, judged_anew
+from reucid_core.threads import find_libraries
 from worker import formats
 from worker.contract import ImageInfo
 from worker.denoising.artifacts import whole_coverage
-from worker.denoising.reports import eigenpatches_key
+from worker.denoising.reports import eigenpatches_key, reports_of
+from worker.denoising.revising import eigenpatches_of
 from worker.denoising.selection import Chosen, as_stack
 from worker.formats import Look
 
-Numbers = Sequence[int]
+find_libraries()
+
+PLENTY = 2**40  # bytes: what a child may use is limited, and what there is it cannot see
 
 
 def paint_preview(target: Path, pixels: Path, side: int) -> None:
@@ -82,6 +89,38 @@ def paint_residual_pyramid(target: Path, result: Path, signal: Path, chosen: Cho
     """The same of what was denoised minus the result."""
     noisy = as_stack(chosen.pixels_of(_mapped(signal)))
     write_pyramid(target, [as_stack(_mapped(result)), noisy], difference)
+
+
+def paint_revision(
+    target: Path, stored: Path, signal: Path, chosen: Chosen, revised: "Revised"
+) -> None:
+    """The numbers of a frame's result with a person's verdicts: a part of it, at a scale."""
+    noisy = as_stack(chosen.pixels_of(_mapped(signal)))[revised.frame]
+    report = reports_of(revised.told)[revised.frame]
+    with np.load(stored) as held:
+        eigenpatches = eigenpatches_of(held, revised.told, revised.frame, report)
+    judged = judged_anew(report, revised.verdicts)
+    image, _ = replay(noisy, judged, eigenpatches, threads=1, memory=PLENTY)
+    k, rows, columns = revised.region.reduce, revised.region.rows, revised.region.columns
+    part = image[k * rows.start : k * rows.stop, k * columns.start : k * columns.stop]
+    target.write_bytes(as_float32(block_means(part, k) if k > 1 else part).tobytes())
+
+
+def paint_eigenpatch_numbers(target: Path, stored: Path, drawn: int, stack: int) -> None:
+    """All offered eigenpatches of a decomposition."""
+    with np.load(stored) as held:
+        patches = held[eigenpatches_key(drawn, stack)]
+    target.write_bytes(as_float32(patches).tobytes())
+
+
+@dataclass(frozen=True)
+class Revised:
+    """How a frame of a result is to be revised, and which part of it is wanted."""
+
+    told: Mapping[str, Any]  # the report
+    frame: int
+    verdicts: Verdicts
+    region: Region
 
 
 class Wanted:

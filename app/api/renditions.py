@@ -4,7 +4,7 @@ Drawn from bytes that are checked then against the ledger's digest, and kept by 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
@@ -30,6 +30,7 @@ from app.api.painting import (
     Wanted,
     paint_coverage,
     paint_eigenpatch,
+    paint_eigenpatch_numbers,
     paint_eigenpatches,
     paint_image,
     paint_input,
@@ -45,11 +46,18 @@ from worker import formats
 from worker.bundles import bundle, provenance
 from worker.contract import ImageRecord, JobRecord
 from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT
-from worker.denoising.reports import decomposed_frame, frame_reports, is_whole
+from worker.denoising.reports import (
+    decomposed_frame,
+    decompositions,
+    frame_reports,
+    is_whole,
+    reports_of,
+)
 from worker.denoising.selection import Chosen
 
 PREVIEW = 2**22  # bytes that a preview takes at most, about
 FLOAT32 = 4  # bytes
+BINARY = "application/octet-stream"
 
 Name = Literal["result", "residual", "coverage", "input"]
 
@@ -141,6 +149,25 @@ def render_eigenpatch(
     return _of_job(services, job, filename, "image/png", draw)
 
 
+def render_eigenpatch_numbers(
+    services: Services, job: JobRecord, stack: int, frame: int
+) -> tuple[Rendition, tuple[int, int, int]]:
+    """All offered eigenpatches of one stack as float32, and their shape, (k, p, p)."""
+    require(job, REPORT)
+    source, drawn, _ = _eigenpatches(services, job, frame)
+    told = reports_of(read_report(services, job))[frame]
+    shapes = {each.stack: (len(each.kept), p, p) for each, p in told.decompositions}
+    if stack not in shapes:
+        raise Problem(404, "not_found", f"this job has no stack {stack} of eigenpatches")
+
+    def draw(target: Path) -> None:
+        pixels = math.prod(shapes[stack])
+        draw_apart(paint_eigenpatch_numbers, [source], target, drawn, stack, pixels=pixels)
+
+    filename = f"eigenpatches-{stack}{_suffix(frame)}.raw"
+    return _of_job(services, job, filename, BINARY, draw), shapes[stack]
+
+
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
     index, step = image.contents.default or 0, rung(side)
@@ -219,14 +246,14 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
 
 def _eigenpatches(
     services: Services, job: JobRecord, frame: int
-) -> tuple[Source, int, list[dict[str, Any]]]:
+) -> tuple[Source, int, list[Mapping[str, Any]]]:
     """Where the eigenpatches of a frame are, under which frame's number, and their reports."""
     whole = read_report(services, job)
     reports = frame_reports(whole)
     if frame >= len(reports):
         raise Problem(404, "not_found", f"frame {frame} of this job was not denoised")
     source = _held(services, job, EIGENPATCHES)
-    return source, decomposed_frame(whole, frame), list(reports[frame]["stack_reports"])
+    return source, decomposed_frame(whole, frame), decompositions(reports[frame])
 
 
 def _suffix(frame: int) -> str:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.api.examples import example
 from reucid_core.params import MAX_DEADLINE, MAX_SEED, MIN_PATCH_SIZE
+from reucid_core.revision import Verdicts
 from worker.contract import (
     ImageInfo,
     ImageRecord,
@@ -139,6 +140,13 @@ class Params(Strict):
         return JobParams.from_json(self.model_dump())
 
 
+Stack = Annotated[str, Field(pattern="^[1-9][0-9]{0,5}$")]
+Indices = Annotated[
+    dict[Stack, Annotated[list[Annotated[int, Field(ge=1, le=10**6)]], Field(max_length=10**4)]],
+    Field(max_length=1000),
+]
+
+
 class JobFields(Strict):
     """What a client may attach to a job; echoed with it."""
 
@@ -264,6 +272,28 @@ class Image(ImageSummary):
         return cls.model_validate(_of_image(record) | {"signals": signals, "skipped": skipped})
 
 
+class RevisionSpec(Strict):
+    """A person's verdicts on the eigenpatches of a job's result."""
+
+    keep: Indices = Field(
+        {},
+        description="Eigenpatches to keep, from 1, by the number of their stack, from 1. With "
+        "method `two-scale` stack 1 is the lattice's and stack 2 that of what departs from it.",
+        examples=[{"1": [3, 5]}],
+    )
+    drop: Indices = Field({}, description="Eigenpatches to leave out.", examples=[{"1": [7]}])
+    frame: int = Field(
+        0,
+        ge=0,
+        le=10**6,
+        description="Of a stack of images, the frame whose eigenpatches they are, from 0; where "
+        "all frames share theirs, it is of no account.",
+    )
+
+    def verdicts(self) -> Verdicts:
+        return Verdicts(*({int(n): each for n, each in x.items()} for x in (self.keep, self.drop)))
+
+
 class JobError(BaseModel):
     """Why a job failed."""
 
@@ -296,6 +326,9 @@ class JobSummary(BaseModel):
     batch: str | None
     labels: dict[str, str]
     retry_of: str | None
+    revision_of: str | None = Field(
+        description="The job whose result this one revises; its verdicts are in `params`."
+    )
     finish_requested: bool
     error: JobError | None
     created_at: Time
@@ -315,6 +348,7 @@ class JobSummary(BaseModel):
                 "progress": _progress(record),
                 "eta_s": _eta(record, now),
                 "queue_position": queue_position,
+                "revision_of": (record.request.params.get("revision") or {}).get("of"),
                 "error": record.failure and vars(record.failure),
                 "links": _links(record.id, root),
             }
@@ -482,6 +516,6 @@ def _eta(record: JobRecord, now: float) -> float | None:
 
 def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
-    images = ("result", "residual", "coverage", "interim", "eigenpatches.png")
+    images = ("result", "residual", "coverage", "input", "interim", "eigenpatches.png")
     parts = ("events", *images, "report", "provenance", "bundle.zip")
     return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}

@@ -1,6 +1,7 @@
-"""The commands about bundles: `reucid bundle` fetches one, `reucid verify` checks it."""
+"""The commands about bundles: `bundle` fetches one, `verify` checks it, `revise` goes on."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,12 @@ REFUTED = 1  # exit status
 MOST_PROBLEMS = 12  # of a check that are printed
 MARKS = {True: "ok", False: "FAILED", None: "NOT CHECKED"}
 
+VERDICTS = re.compile("([0-9]{1,6}):([0-9]{1,6}(?:,[0-9]{1,6})*)")
+
+VerdictsOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="STACK:K,...", help="Eigenpatches; may be repeated."),
+]
 BundleFile = Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")]
 
 
@@ -77,11 +84,87 @@ def verify(
         raise typer.Exit(REFUTED)
 
 
+def revise(
+    file: BundleFile,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="A new bundle: .zip; or the image alone: .tif, .mrc, .hspy, .npy or .png.",
+        ),
+    ],
+    keep: VerdictsOption = None,
+    drop: VerdictsOption = None,
+    frame: Annotated[
+        int, typer.Option("--frame", metavar="N", min=0, help="Of a stack, from 0.")
+    ] = 0,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--input", help="The image that was denoised, if the bundle does not hold it."
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also write the classification report (JSON).")
+    ] = None,
+) -> None:
+    """Make a bundle's result anew with other eigenpatches, without decomposing its input again.
+
+    Eigenpatches are named as in the report and the montage: STACK:K,K,... both from 1.
+    """
+    from app.commands.outputs import check_outputs
+
+    is_bundle = output.suffix == ".zip"
+    images, others = ([], [output]) if is_bundle else ([output], [])
+    check_outputs(file, images, others + [path for path in (report,) if path is not None])
+    if image is not None and not image.is_file():
+        raise typer.BadParameter(f"no file at {image}", param_hint="--input")
+    from worker.decoding import forkserver
+
+    forkserver.start()  # it loads the readers while this process loads torch
+    from app.commands.listing import assessed, summary
+    from reucid_core.revision import Verdicts
+    from worker import local
+    from worker.denoising.revision import Revision
+
+    verdicts = Verdicts(_by_stack(keep, "--keep"), _by_stack(drop, "--drop"))
+    revised = local.revise_bundle(
+        file,
+        Revision(None, verdicts, frame),
+        input_file=image,
+        bundle_at=output if is_bundle else None,
+    )
+    if not is_bundle:
+        local.save_image(output, revised.image, revised.info)
+    if report is not None:
+        report.write_text(json.dumps(revised.report, indent=1))
+    for warning in revised.report["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"{output}: {summary(revised.report)}")
+    for sentence in assessed(revised.report):
+        typer.echo(sentence)
+
+
+def _by_stack(stated: list[str] | None, option: str) -> dict[int, list[int]]:
+    """Eigenpatches by the number of their stack."""
+    found: dict[int, list[int]] = {}
+    for each in stated or []:
+        match = VERDICTS.fullmatch(each)
+        if match is None:
+            message = f"got {each!r}, expected STACK:K,K,..., as in 1:3,5"
+            raise typer.BadParameter(message, param_hint=option)
+        found.setdefault(int(match[1]), []).extend(map(int, match[2].split(",")))
+    return found
+
+
 def _print(check: "Verdict") -> None:
     typer.echo(f"{MARKS[check.holds]:<11}  {check.name}: {check.claim}")
     for name, deviation in check.deviations.items():
         tolerance = check.tolerances[name]
         typer.echo(f"{'':<11}  {name}: deviation {deviation:.3g}, tolerated {tolerance:.3g}")
+    for remark in check.remarks:
+        typer.echo(f"{'':<11}  {remark}")
     for problem in check.problems[:MOST_PROBLEMS]:
         typer.echo(f"{'':<11}  {problem}")
     if len(check.problems) > MOST_PROBLEMS:

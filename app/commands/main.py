@@ -28,7 +28,7 @@ app.add_typer(laboratory.survey, name="survey")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
     *(denoising.denoise, inspection.inspect, inspection.residual),
-    *(submission.submit, bundles.bundle, bundles.verify),
+    *(submission.submit, bundles.bundle, bundles.verify, bundles.revise),
 ):
     app.command()(command)
 

@@ -137,7 +137,7 @@ def _check_report(report: Report) -> None:
         raise Refuted(f"report.json names the method {report.method!r}")
     check_scales(report)
     for stack, p in report.decompositions:
-        lists = (stack.kept, stack.utilities, stack.singular_values)
+        lists = (stack.kept, stack.utilities, stack.singular_values, stack.judges)
         if not 1 <= len(stack.kept) <= p**2 or len({len(x) for x in lists}) > 1:
             raise Refuted(f"report.json: stack {stack.stack} has lists of different lengths")
         if not any(stack.kept):

@@ -26,8 +26,10 @@ from worker.contract import FileInfo, ImageInfo
 from worker.decoding.inspection import companions_of
 from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
-from worker.denoising.artifacts import EIGENPATCHES, REPORT
+from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT
 from worker.denoising.reports import eigenpatches_key
+from worker.denoising.revising import Source
+from worker.denoising.selection import Chosen
 from worker.formats import FormatError
 from worker.settings import MIB, Settings
 from worker.store import pixels_name
@@ -84,13 +86,18 @@ class Evidence:
     @cached_property
     def input(self) -> tuple[Pixels, ImageInfo]:
         """The array that was denoised, shape (m, n) or (frames, m, n), and what is known of it."""
+        signal, chosen = self.signal
+        return chosen.pixels_of(signal), chosen.info
+
+    @cached_property
+    def signal(self) -> tuple[Pixels, Chosen]:
+        """The whole signal that it was taken from, and what was taken."""
         first, *companions = self.inputs
         folder = self._new_folder("input")
         contents = self._decode("the input", first.resolve(), folder, companions)
         with refuting():
             chosen = self.told.selection.of(contents)
-        signal = np.load(folder / pixels_name(chosen.index), mmap_mode="r")
-        return chosen.pixels_of(signal), chosen.info
+        return np.load(folder / pixels_name(chosen.index), mmap_mode="r"), chosen
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -121,6 +128,22 @@ class Evidence:
             _eigenpatches(eigenpatches_key(drawn, stack.stack), self._eigenpatch_files, stack, p)
             for stack, p in report.decompositions
         ]
+
+    @property
+    def source(self) -> Source:
+        """All that a revision goes on from."""
+        result, _ = self.image("result.npy")
+        partial = COVERAGE in self.unpacked.files
+        coverage = self.image(COVERAGE)[0] if partial else None
+        drawn = range(1 if self.told.joint else len(self.told.reports))
+        patches = {
+            eigenpatches_key(frame, stack.stack): values
+            for frame in drawn
+            for (stack, _), values in zip(
+                self.told.reports[frame].decompositions, self.eigenpatches(frame), strict=True
+            )
+        }
+        return Source(self.told.raw, result, patches, coverage)
 
     @cached_property
     def _eigenpatch_files(self) -> dict[str, Path]:

@@ -63,7 +63,7 @@ def _misrecorded(evidence: Evidence, hashes: Mapping[str, str]) -> Iterator[str]
         told = provenance.of_file(Artifact(name, hashes[name], files[name].stat().st_size))
         if record.get(name) != told:
             yield f"{provenance.RECORD} describes another {name}"
-    recorded = _recorded_inputs(record)
+    recorded = [str(each["sha256"]) for each in recorded_inputs(record)]
     if not recorded:
         yield f"{provenance.RECORD} does not say what was denoised"
     elif evidence.stated_input is not None or any(bundle.INPUT.fullmatch(name) for name in hashes):
@@ -79,11 +79,11 @@ def _misrecorded(evidence: Evidence, hashes: Mapping[str, str]) -> Iterator[str]
                 yield f"{provenance.RECORD} and report.json differ in {told['name']}"
 
 
-def _recorded_inputs(record: Mapping[str, Any]) -> list[str]:
-    """SHA-256 of the files that were denoised: those among the objects of the action."""
+def recorded_inputs(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The files that were denoised: those among the objects of the action."""
     try:
         named = [each["@id"] for each in record[provenance.ACTION]["object"]]
         entities = [record[name] for name in named if name != provenance.MODEL]
-        return [str(each["sha256"]) for each in entities if "sha256" in each]
+        return [each for each in entities if "sha256" in each]
     except (KeyError, TypeError):
         return []

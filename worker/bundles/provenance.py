@@ -5,6 +5,7 @@ library. Entities are derived from the report and from the files alone, so that 
 `of_file` can also tell whether a record fits the report and the files it comes with.
 """
 
+import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.contract import Artifact, ImageInfo
-from worker.denoising.reports import frame_reports, is_of_stack
+from worker.denoising.reports import frame_reports, is_of_stack, told_of_people
 from worker.formats import MEDIA_TYPES
 
 Entity = dict[str, Any]
@@ -214,7 +215,13 @@ def of_report(report: Mapping[str, Any]) -> list[Entity]:
         _property("signal", report["input"]["signal"], report["input"]["title"]),
         _property("frame", "all" if report["input"]["frame"] is None else report["input"]["frame"]),
         *(_resolved(name, reports, origin) for name, origin in RESOLVED.items()),
+        *_people(told_of_people(report)),
     ]
+
+
+def _people(told: str) -> list[Entity]:
+    """What people decided in place of the classifier; nothing where none did."""
+    return [_property("eigenpatches judged by a person", told)] if told else []
 
 
 def _software(name: str, version: str) -> Entity:
@@ -248,8 +255,13 @@ def _given(name: str, value: object) -> Entity:
         "@type": "PropertyValue",
         "name": f"{name}, as given",
         "propertyID": name,
-        "value": "auto" if value is None else value,
+        "value": "auto" if value is None else _plain(value),
     }
+
+
+def _plain(value: object) -> object:
+    """As a property can have it: no object."""
+    return json.dumps(value) if isinstance(value, Mapping) else value
 
 
 def _resolved(name: str, reports: Sequence[Mapping[str, Any]], origin: str | None) -> Entity:
@@ -259,7 +271,7 @@ def _resolved(name: str, reports: Sequence[Mapping[str, Any]], origin: str | Non
 
 def _property(name: str, value: object, description: str = "") -> Entity:
     entity = {
-        "@id": f"#resolved-{name}",
+        "@id": f"#resolved-{name.replace(' ', '-')}",
         "@type": "PropertyValue",
         "name": f"{name}, as resolved",
         "propertyID": name,

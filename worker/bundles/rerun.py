@@ -11,6 +11,7 @@ import numpy as np
 from reucid_core import DenoiseParams, Progress, Result, denoise, denoise_frames, noise_floor
 from reucid_core.eigenpatches import Classify
 from reucid_core.report import Report, StackReport
+from reucid_core.revision import Verdicts, revise, verdicts_of_people
 from worker.bundles.account import Account
 from worker.bundles.evidence import Evidence, Pixels
 from worker.bundles.recomputation import Frame, check_input, frame_of, result_of, threads_of
@@ -18,6 +19,7 @@ from worker.bundles.verdicts import Unverifiable, Verdict, refuting
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import classifier_at
 from worker.denoising.params import JobParams
+from worker.denoising.reports import told_of_people
 from worker.denoising.selection import as_stack
 
 SINGULAR_VALUES = 1e-4  # relative to the largest
@@ -47,9 +49,12 @@ def check_rerun(evidence: Evidence, found: Verdict) -> None:
     params = _params(told)
     classify = _classifier(told, params, Models.of(evidence.settings))
     result = as_stack(result_of(evidence))
+    if people := told_of_people(told.raw):
+        found.remarks.append(f"judged by a person, and taken as it was said: {people}")
     with refuting():
-        for n, again in enumerate(_again(told, pixels, params.denoising, classify)):
+        for n, judged in enumerate(_again(told, pixels, params.denoising, classify)):
             here = frame_of(evidence, found, n)
+            again = _as_people_said(here, judged, threads_of(told))
             _compare_reports(here, again)
             here.compare("result.npy", result[n], again.image, "what the re-run gives")
 
@@ -96,6 +101,17 @@ def _again(
             classify=classify,
             on_stack=partial(_unfinished, stacks=report.stacks_done),
         )
+
+
+def _as_people_said(here: Frame, again: Result, threads: int | None) -> Result:
+    """The same with what people decided in place of the classifier."""
+    verdicts = verdicts_of_people(here.report)
+    if verdicts == Verdicts():
+        return again
+    image, _, report = revise(
+        here.pixels, again.report, again.eigenpatches, verdicts, threads=threads
+    )
+    return replace(again, image=image, report=report)
 
 
 def _unfinished(progress: Progress, *, stacks: int) -> bool:

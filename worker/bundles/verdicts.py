@@ -23,6 +23,7 @@ class Verdict:
     claim: str
     holds: bool | None = None
     problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)  # that go with it, whether or not it holds
     deviations: dict[str, float] = field(default_factory=dict)  # measured, largest magnitudes
     tolerances: dict[str, float] = field(default_factory=dict)  # in the same units
 

@@ -10,6 +10,9 @@ from worker.bundles.integrity import check_checksums
 from worker.bundles.recomputation import check_filter
 from worker.bundles.rerun import check_rerun
 from worker.bundles.verdicts import Refuted, Unverifiable, Verdict
+from worker.formats import FormatError
+
+LONGEST_REASON = 500  # characters
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,25 @@ def verify(path: Path, *, input_file: Path | None = None, rerun: bool = True) ->
         if not rerun:
             del made["rerun"]
         return Verification(path.name, [_run(name, each, evidence) for name, each in made.items()])
+
+
+def verified_evidence(path: Path, folder: Path, input_file: Path | None) -> Evidence:
+    """The contents of a bundle whose result is that of its input, for work that goes on from it.
+
+    Raises
+    ------
+    ArchiveError
+        When the file is no bundle.
+    FormatError
+        When a claim does not hold, or could not be checked.
+    """
+    evidence = Evidence(path, folder, input_file)
+    for name, check in (("checksums", check_checksums), ("filter", check_filter)):
+        found = _run(name, check, evidence)
+        if not found.holds:
+            said = "; ".join(found.problems)[:LONGEST_REASON]
+            raise FormatError("unverified_bundle", f"{path.name} is not what it says: {said}")
+    return evidence
 
 
 def _run(name: str, check: Callable[[Evidence, Verdict], None], evidence: Evidence) -> Verdict:

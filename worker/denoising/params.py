@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from reucid_core import DenoiseParams, ParameterError
 from worker.contract import FileInfo
 from worker.denoising.model_choice import ModelChoice
+from worker.denoising.revision import Revision
 from worker.denoising.selection import Selection
 
 Part = TypeVar("Part", Selection, ModelChoice)
@@ -22,6 +23,7 @@ class JobParams:
     selection: Selection = field(default_factory=Selection)
     choice: ModelChoice = field(default_factory=ModelChoice)
     denoising: DenoiseParams = field(default_factory=DenoiseParams)
+    revision: Revision | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "JobParams":
@@ -34,9 +36,16 @@ class JobParams:
         TypeError
             When there is no parameter of a name.
         """
-        selection, others = _split(Selection, values)
+        revision = values.get("revision")
+        others = {name: value for name, value in values.items() if name != "revision"}
+        selection, others = _split(Selection, others)
         choice, others = _split(ModelChoice, others)
-        params = cls(selection=selection, choice=choice, denoising=DenoiseParams(**others))
+        params = cls(
+            selection=selection,
+            choice=choice,
+            denoising=DenoiseParams(**others),
+            revision=None if revision is None else Revision.from_json(revision),
+        )
         if params.denoising.method == "two-scale" and choice.model is not None:
             raise ParameterError(
                 "model",
@@ -47,7 +56,8 @@ class JobParams:
 
     def to_json(self) -> dict[str, Any]:
         """All parameters by name."""
-        return asdict(self.selection) | asdict(self.choice) | asdict(self.denoising)
+        given = asdict(self.selection) | asdict(self.choice) | asdict(self.denoising)
+        return given if self.revision is None else given | {"revision": self.revision.to_json()}
 
     def within(self, *, memory_budget: int | None, threads: int | None) -> "JobParams":
         """The same with what a machine, not a client, decides."""

@@ -6,7 +6,12 @@ That of an image tells of its denoising; that of a stack tells of each frame's, 
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
+
+from pydantic import TypeAdapter
+
+from reucid_core.report import Report
 
 COLUMNS = {
     "singular_value": "singular_values",
@@ -28,6 +33,34 @@ def frame_reports(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return reports
 
 
+def reports_of(report: Mapping[str, Any]) -> list[Report]:
+    """The core's reports of all frames that were denoised.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When they are no such reports.
+    """
+    adapter = _adapter()
+    return [adapter.validate_python(each) for each in frame_reports(report)]
+
+
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)
+
+
+def is_joint(report: Mapping[str, Any]) -> bool:
+    """Whether all frames share the eigenpatches, and the verdicts, of the first."""
+    return report.get("frames") == "joint"
+
+
+def decompositions(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The verdicts of a frame's report on all that was decomposed, in order."""
+    recovery = report.get("recovery")
+    return [*report["stack_reports"], *([recovery["stack_report"]] if recovery else [])]
+
+
 def is_whole(report: Mapping[str, Any]) -> bool:
     """Whether all patches of all frames are in; then the coverage follows from the patch size."""
     return all(each["complete"] for each in (report, *frame_reports(report)))
@@ -40,17 +73,36 @@ def eigenpatches_key(frame: int, stack: int) -> str:
 
 def decomposed_frame(report: Mapping[str, Any], frame: int) -> int:
     """The frame that a frame's eigenpatches are named by: joint frames share those of the first."""
-    return 0 if report.get("frames") == "joint" else frame
+    return 0 if is_joint(report) else frame
+
+
+def told_of_people(report: Mapping[str, Any]) -> str:
+    """Which eigenpatches people judged, in words; nothing where none did."""
+    told = []
+    for frame, each in enumerate(frame_reports(report)):
+        where = f"frame {frame}, " if is_of_stack(report) else ""
+        for stack in decompositions(each):
+            said: dict[bool, list[str]] = {True: [], False: []}
+            for k, judge in enumerate(stack.get("judged_by", ()), start=1):
+                if judge == "person":
+                    said[stack["kept"][k - 1]].append(str(k))
+            told += [
+                f"{where}stack {stack['stack']}: {what} {', '.join(said[kept])}"
+                for kept, what in ((True, "kept"), (False, "left out"))
+                if said[kept]
+            ]
+    return "; ".join(told)
 
 
 def to_csv(report: Mapping[str, Any]) -> str:
     """One line per eigenpatch, each complete in itself: tables of several jobs can be joined."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(["frame", "stack", "eigenpatch", *COLUMNS, "scan_noise", "model"])
+    writer.writerow(["frame", "stack", "eigenpatch", *COLUMNS, "judged_by", "scan_noise", "model"])
     for frame, each in enumerate(frame_reports(report)):
         for stack in each["stack_reports"]:
-            rows = zip(*(stack[name] for name in COLUMNS.values()), strict=True)
+            judges = stack.get("judged_by") or ["classifier"] * len(stack["kept"])
+            rows = zip(*(stack[name] for name in COLUMNS.values()), judges, strict=True)
             for index, row in enumerate(rows, start=1):
                 place = [frame, stack["stack"], index]
                 writer.writerow([*place, *row, each.get("scan_noise"), each["model"]])

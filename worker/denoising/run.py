@@ -84,7 +84,7 @@ def denoise_signal(
         ):
             files.add(result)
             if is_stack:
-                on_step(_of_stack(files, result, chosen.info))
+                on_step(of_stack(files, result, chosen.info))
             if files.done < files.frames and not goes_on():
                 return files.finish("request")
         return files.finish("deadline")
@@ -95,6 +95,7 @@ def _of_image(progress: Progress, info: ImageInfo) -> Step:
     return Step(progress.stack, progress.stacks, "stacks", kept, progress.image, info)
 
 
-def _of_stack(files: ResultFiles, result: Result, info: ImageInfo) -> Step:
+def of_stack(files: ResultFiles, result: Result, info: ImageInfo) -> Step:
+    """The frame of a stack of images that was just finished."""
     kept = sum(stack.n_kept for stack in result.report.stack_reports)
     return Step(files.done, files.frames, "frames", kept, result.image, info)

@@ -4,8 +4,10 @@ Runs in a work horse, a process forked from a worker that holds the default clas
 """
 
 import errno
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, get_args
 
@@ -20,21 +22,32 @@ from reucid_core.params import ScanNoise
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
 from worker.contract import Failure, JobRecord, Stage
-from worker.denoising.artifacts import names
+from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT, names
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import chosen_classifier, judge_of
 from worker.denoising.params import JobParams
+from worker.denoising.revising import Source, revise_signal
 from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
 from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
 from worker.ledger.images import Images
+from worker.ledger.jobs import Jobs
+from worker.ledger.refusals import ExpiredError, NotFoundError
 from worker.settings import DAY, Settings
 from worker.store import DamagedError, Store, sha256_of, write_atomic
 from worker.wake import wake
 
 log = structlog.get_logger()
+
+
+class RevisionError(Exception):
+    """A result cannot be revised, for a reason with a stable code."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
 
 
 class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the job now)
@@ -113,7 +126,7 @@ class _Work:
         except JobTimeoutException:
             self._fail("timeout", f"the job took more than {self._settings.job_timeout_s} s")
             raise  # RQ's own book-keeping
-        except ReucidError as error:
+        except (ReucidError, RevisionError) as error:
             self._fail(error.code, str(error))
         except DamagedError as error:
             log.exception("job_failed")
@@ -142,23 +155,50 @@ class _Work:
         params = given.within(
             memory_budget=self._settings.memory_budget, threads=self._settings.threads
         )
-        classify = judge_of(Models.of(self._settings), params)
+        judge = None if params.revision else judge_of(Models.of(self._settings), params)
         image = Images(self._attempt.database).get(request.image_id, owner=request.owner)
         chosen = params.selection.of(image.contents)
         signal = self._store.load_pixels(image, chosen.index)
         folder = self._store.attempt(self._job.id, self._attempt.number)
         self._enter(Stage.DENOISING)
-        report = denoise_signal(
-            signal,
-            chosen,
-            params,
-            folder,
-            classify=classify,
-            on_step=self._publish,
-            goes_on=lambda: not self._attempt.finish_requested(),
-        )
+        if judge is None:
+            with self._revised(params) as source:
+                report = revise_signal(
+                    signal, chosen, params, folder, source=source, on_step=self._publish
+                )
+        else:
+            report = denoise_signal(
+                signal,
+                chosen,
+                params,
+                folder,
+                classify=judge,
+                on_step=self._publish,
+                goes_on=lambda: not self._attempt.finish_requested(),
+            )
         reached("job.written")
         return report
+
+    @contextmanager
+    def _revised(self, params: JobParams) -> Iterator[Source]:
+        """The result that is revised, its bytes checked against the ledger."""
+        of = params.revision and params.revision.of
+        try:
+            job = Jobs(self._attempt.database).get(of or "", owner=self._job.request.owner)
+            held = {each.name: each.sha256 for each in job.artifacts}
+            paths = {name: self._store.artifact(job.id, job.attempt, name) for name in held}
+            if any(sha256_of(path) != held[name] for name, path in paths.items()):
+                raise RevisionError("damaged_artifact", f"a file of job {of} is damaged")
+            report = json.loads(paths[REPORT].read_bytes())
+            result = np.load(paths[RESULT], mmap_mode="r")
+            coverage = np.load(paths[COVERAGE], mmap_mode="r") if COVERAGE in paths else None
+            eigenpatches = np.load(paths[EIGENPATCHES])
+        except (NotFoundError, ExpiredError, FileNotFoundError, KeyError) as error:
+            raise RevisionError(
+                "source_gone", f"the result of job {of}, which was to be revised, is gone"
+            ) from error
+        with eigenpatches:
+            yield Source(report, result, eigenpatches, coverage)
 
     def _publish(self, step: Step) -> None:
         """Publish an interim result."""

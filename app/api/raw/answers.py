@@ -62,23 +62,27 @@ class View:
 def send(request: Request, services: Services, view: View, cut: Cut) -> Response:
     region = region_of(view.shape, cut)
     bounds = _bounds(view.shape, region)
-    told = {
-        "Reucid-Shape": _listed(*region.shape),
-        "Reucid-Full-Shape": _listed(*view.shape),
-        "Reucid-Dtype": "<f4",
-        "Reucid-Frame": str(view.frame),
-        "Reucid-Region": _listed(*bounds),
-        "Reucid-Reduce": str(region.reduce),
-    }
     made_of = [each.sha256 for each in view.sources]
     identity = repr((VERSION, made_of, view.frame, bounds, region.reduce))
     etag = f'"{hashlib.sha256(identity.encode()).hexdigest()}"'
-    headers = tagged(etag, vary="Accept") | told
+    headers = tagged(etag, vary="Accept") | told_of(view.shape, view.frame, region)
     known = not_modified(request, headers)
     if known is not None:
         return known
     content = _read(services, view, region)
     return send_bytes(request, content, headers, media_type=MEDIA_TYPE)
+
+
+def told_of(shape: tuple[int, int], frame: int, region: Region) -> dict[str, str]:
+    """Headers that say what the numbers are."""
+    return {
+        "Reucid-Shape": listed(*region.shape),
+        "Reucid-Full-Shape": listed(*shape),
+        "Reucid-Dtype": "<f4",
+        "Reucid-Frame": str(frame),
+        "Reucid-Region": listed(*_bounds(shape, region)),
+        "Reucid-Reduce": str(region.reduce),
+    }
 
 
 def _read(services: Services, view: View, region: Region) -> bytes:
@@ -141,5 +145,6 @@ def _bounds(shape: tuple[int, int], region: Region) -> tuple[int, int, int, int]
     return k * rows.start, k * columns.start, min(m, k * rows.stop), min(n, k * columns.stop)
 
 
-def _listed(*numbers: int) -> str:
+def listed(*numbers: int) -> str:
+    """As a header has several numbers."""
     return ",".join(map(str, numbers))

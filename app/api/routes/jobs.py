@@ -236,7 +236,7 @@ ENDED: Responses = {200: {"model": Job, "description": "It had ended before"}}
 def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job and forget what it has computed so far; 200 if it was terminal already."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.jobs.cancel(job.id, owner=job.request.owner))
+    return changed(services, services.jobs.cancel(job.id, owner=job.request.owner))
 
 
 @router.post(
@@ -245,7 +245,7 @@ def cancel(response: Response, job: JobToChangeDep, services: ServicesDep) -> Jo
 def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
     """Stop a job after its current stack and keep what it has (the paper's interim_required)."""
     response.status_code = 200 if job.state.terminal else 202
-    return _changed(services, services.jobs.request_finish(job.id, owner=job.request.owner))
+    return changed(services, services.jobs.request_finish(job.id, owner=job.request.owner))
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500, 507))
@@ -258,7 +258,7 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
     new, _ = services.jobs.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
-    return _changed(services, new)
+    return changed(services, new)
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
@@ -361,7 +361,8 @@ def _submit(
     return job
 
 
-def _changed(services: Services, job: JobRecord) -> Job:
+def changed(services: Services, job: JobRecord) -> Job:
+    """A job that was just entered or changed, once who waits for it was told."""
     wake(services.redis, job.id)
     return _view(services, job)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -15,6 +15,7 @@ from app.api.renditions import (
     render,
     render_bundle,
     render_eigenpatch,
+    render_eigenpatch_numbers,
     render_eigenpatches,
     render_interim,
     render_provenance,
@@ -49,6 +50,7 @@ FILES_OR_RAW = sends("The image", *MEDIA_TYPES.values(), answers.MEDIA_TYPE)
 FILES_OR_RAW[200] |= answers.ALSO[200]
 RAW = {"result": views.send_result, "residual": views.send_residual, "input": views.send_input}
 PNG = sends("The picture", "image/png")
+NUMBERS = sends("The eigenpatches", answers.MEDIA_TYPE)
 ZIP = sends("The bundle", "application/zip")
 RECORD: Responses = {
     200: {
@@ -230,6 +232,32 @@ async def eigenpatches(
 ) -> Response:
     """All offered eigenpatches with their utilities, the kept ones framed green."""
     return await _send(services, request, job, lambda: render_eigenpatches(services, job, frame))
+
+
+@router.get(
+    "/eigenpatches",
+    response_class=Response,
+    responses=problems(404, 409, 410, 416, 422, 500, also=NUMBERS),
+)
+async def eigenpatch_numbers(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    stack: Annotated[int, Query(ge=1, description="Number of the stack, from 1.")] = 1,
+    frame: EigenpatchFrameQuery = 0,
+    _format: Annotated[Literal["raw"], Query(alias="format")] = "raw",
+) -> Response:
+    """All offered eigenpatches of a stack: little-endian float32 of shape (k, p, p), row-major.
+
+    With method `two-scale` stack 1 is the lattice's and stack 2 that of what departs from it.
+    """
+
+    def make() -> Response:
+        numbers, shape = render_eigenpatch_numbers(services, job, stack, frame)
+        told = {"Reucid-Shape": answers.listed(*shape), "Reucid-Dtype": "<f4"}
+        return numbers.response(request, told)
+
+    return await services.easel.drawn(job.request.owner, make)
 
 
 @router.get(

@@ -1,0 +1,233 @@
+"""A result made anew with a person's verdicts on its eigenpatches: no decomposition, no classifier.
+
+What was decomposed, measured and tested stays as it was; which eigenpatches are kept is said by a
+person where one says it. So the result is as much a filter of the image as before.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reucid_core.assessment import Assessment, structure_in
+from reucid_core.clock import Clock
+from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.errors import ParameterError
+from reucid_core.image import as_working_image
+from reucid_core.replay import replay
+from reucid_core.report import Judge, Report, StackReport, library_versions
+from reucid_core.two_scale import Lattice, share_of_noise, weights_of
+from reucid_core.whitening import Whitening
+
+__all__ = ["Verdicts", "judged_anew", "revise", "verdicts_of_people"]
+
+Indices = Mapping[int, Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """What a person says of some eigenpatches.
+
+    Parameters
+    ----------
+    keep, drop : mapping of int to sequence of int
+        Eigenpatches, from 1 in the order of decreasing singular values, by the number of their
+        stack, from 1. With method `two-scale` stack 1 is the lattice's and stack 2 that of what
+        departs from it.
+    """
+
+    keep: Indices = field(default_factory=dict)
+    drop: Indices = field(default_factory=dict)
+
+    def of_stack(self, stack: int) -> dict[int, bool]:
+        """Whether an eigenpatch is kept, by its index from 0."""
+        kept = dict.fromkeys(self.keep.get(stack, ()), True)
+        return {k - 1: verdict for k, verdict in (kept | self._dropped(stack)).items()}
+
+    def check(self, report: Report) -> None:
+        """Refuse what this report has no eigenpatches for, or says two things of one.
+
+        Raises
+        ------
+        ParameterError
+        """
+        offered = {stack.stack: len(stack.kept) for stack, _ in report.decompositions}
+        for name, said in (("keep", self.keep), ("drop", self.drop)):
+            for stack, indices in said.items():
+                if stack not in offered:
+                    stacks = ", ".join(map(str, offered))
+                    raise ParameterError(name, f"got stack {stack}, expected one of {stacks}")
+                for k in indices:
+                    if not 1 <= k <= offered[stack]:
+                        raise ParameterError(
+                            name,
+                            f"got eigenpatch {k} of stack {stack}, expected 1 to {offered[stack]}",
+                        )
+        for stack, indices in self.keep.items():
+            for k in set(indices) & set(self.drop.get(stack, ())):
+                raise ParameterError(
+                    "drop", f"got eigenpatch {k} of stack {stack} in keep as well, expected one"
+                )
+
+    def _dropped(self, stack: int) -> dict[int, bool]:
+        return dict.fromkeys(self.drop.get(stack, ()), False)
+
+
+def verdicts_of_people(report: Report) -> Verdicts:
+    """All verdicts that a report has from people."""
+    keep: dict[int, list[int]] = {}
+    drop: dict[int, list[int]] = {}
+    for stack, _ in report.decompositions:
+        for k, kept in enumerate(stack.kept, start=1):
+            if stack.judges[k - 1] == "person":
+                (keep if kept else drop).setdefault(stack.stack, []).append(k)
+    return Verdicts(keep, drop)
+
+
+def judged_anew(report: Report, verdicts: Verdicts) -> Report:
+    """The report with a person's verdicts in it; the rest of it is of the result as it was.
+
+    Raises
+    ------
+    ParameterError
+        When there is no such eigenpatch, or none of a stack would be left.
+    """
+    verdicts.check(report)
+    stacks = [_judged(stack, verdicts) for stack in report.stack_reports]
+    judged = replace(report, stack_reports=stacks)
+    if report.recovery is not None:
+        recovery = _judged(report.recovery.stack_report, verdicts)
+        judged = replace(
+            judged,
+            recovery=replace(report.recovery, stack_report=recovery),
+            weights=_weights(report, stacks[0]),
+        )
+    return judged
+
+
+def _judged(stack: StackReport, verdicts: Verdicts) -> StackReport:
+    said = verdicts.of_stack(stack.stack)
+    if not said:
+        return stack
+    kept: list[bool] = list(stack.kept)
+    judges: list[Judge] = list(stack.judges)
+    for k, verdict in said.items():
+        kept[k], judges[k] = verdict, "person"
+    if not any(kept):
+        raise ParameterError(
+            "drop", f"got all eigenpatches of stack {stack.stack}, expected at least one to stay"
+        )
+    return replace(stack, kept=kept, judged_by=judges)
+
+
+def _weights(report: Report, stack: StackReport) -> list[float]:
+    """As they were, but for eigenpatches whose verdict has changed."""
+    fresh = weights_of(stack, report.spacing)
+    return [
+        old if kept == before else float(new)
+        for old, new, kept, before in zip(
+            report.weights, fresh, stack.kept, report.stack_reports[0].kept, strict=True
+        )
+    ]
+
+
+def revise(
+    image: NDArray[Any],
+    report: Report,
+    eigenpatches: Sequence[FloatArray],
+    verdicts: Verdicts,
+    *,
+    threads: int | None = None,
+    memory: int | None = None,
+) -> tuple[FloatArray, NDArray[np.int32], Report]:
+    """The result with a person's verdicts, and its report.
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, n), integer or floating
+        What was denoised. Never modified.
+    report : Report
+        Of that.
+    eigenpatches : sequence of ndarray, shape (k, p, p)
+        All offered ones of each decomposition.
+    verdicts : Verdicts
+    threads : int, optional
+    memory : int, optional
+        Bytes that may be used; by default what the machine leaves free.
+
+    Returns
+    -------
+    image : ndarray, shape (m, n), float32 or float64
+    coverage : ndarray, shape (m, n), int32
+    report : Report
+
+    Raises
+    ------
+    ParameterError
+        When there is no such eigenpatch, or none of a stack would be left.
+    ImageError
+        When the image cannot be denoised in the report's precision.
+    """
+    clock = Clock()
+    judged = judged_anew(report, verdicts)
+    revised, coverage = replay(image, judged, eigenpatches, threads=threads, memory=memory)
+    clock.lap("replay")
+    assessment = _assessed(image, revised, judged, eigenpatches)
+    clock.lap("assess")
+    stale = [*_said(report.assessment), *_told_of_people(report)]
+    warnings = [warning for warning in report.warnings if warning not in stale]
+    judged = replace(
+        judged,
+        assessment=assessment,
+        warnings=[*warnings, *_said(assessment), *_told_of_people(judged)],
+        seconds=clock.seconds,
+        versions=library_versions(),
+    )
+    return revised, coverage, judged
+
+
+def _assessed(
+    image: NDArray[Any], revised: FloatArray, report: Report, eigenpatches: Sequence[FloatArray]
+) -> Assessment | None:
+    noise, recovery = report.noise, report.recovery
+    if noise is None or recovery is None or report.outliers is None:
+        return None
+    stack = report.stack_reports[0]
+    lattice = Lattice(
+        report.patch_size,
+        report.spacing,
+        Decomposition(
+            eigenpatches[0],
+            np.array(stack.singular_values),
+            stack.n_patches,
+            stack.energy,
+            1 / report.spacing**2,
+        ),
+        stack,
+        np.array(report.weights),
+    )
+    recovered = recovery.stack_report.n_kept / recovery.patch_size**2
+    left = lattice.passed + recovery.share * recovered * (1 - lattice.passed)
+    noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
+    residual = noisy - revised
+    residual[report.outliers.positions] = 0  # no part of what was measured
+    height, bound = structure_in(Whitening.of(noise).whiten(residual))
+    share = max(share_of_noise(noise, lattice), np.finfo(np.float64).tiny)
+    gain = -10 * math.log10(share + left - lattice.passed)
+    return Assessment(1 - left, gain, height, bound)
+
+
+def _said(assessment: Assessment | None) -> list[str]:
+    """What warnings say of an assessment."""
+    return assessment.sentences if assessment is not None and assessment.suspicious else []
+
+
+def _told_of_people(report: Report) -> list[str]:
+    told = verdicts_of_people(report)
+    kept, dropped = (sum(map(len, said.values())) for said in (told.keep, told.drop))
+    if not kept + dropped:
+        return []
+    return [f"a person decided to keep {kept} and to leave out {dropped} of the eigenpatches"]
