@@ -74,11 +74,13 @@ export function judged(report, structure) {
     meters.push({ name: "White noise removed, at least", value: least, most: 1, mark: null, text: `${Math.floor(100 * least)} %` });
     if (least < 0.5) worse("look");
     if (structure) {
-      meters.push({ name: "Lattice in the residual", value: structure.highest, most: 2 * structure.bound, mark: structure.bound, text: structure.highest > structure.bound ? `${about(structure.highest, 3)}, white noise stays below ${about(structure.bound, 3)}` : `none above ${about(structure.bound, 3)}` });
-      if (structure.highest > structure.bound) {
-        const share = structure.share ?? 1;
+      const found = structure.highest > structure.bound;
+      const share = found ? structure.share ?? 1 : 0;
+      meters.push({ name: "Lattice lost to the residual", value: share, most: 2 * MUCH, mark: MUCH, text: found ? `${about(100 * share, 2)} % of its amplitude` : "none" });
+      if (found) {
         if (share > LITTLE) worse(share > MUCH ? "bad" : "look");
-        sentences.push(`Something that repeats every ${about(/** @type {number} */ (structure.period), 3)} px stands out of the residual: ${structure.share === null ? "a share" : `${Math.round(100 * structure.share)} %`} of its amplitude in the raw image was removed.`);
+        const lost = `${about(100 * share, 2)} % of what repeats every ${about(/** @type {number} */ (structure.period), 3)} px`;
+        sentences.push(share > LITTLE ? `The residual holds ${lost}: signal was removed.` : `The residual holds ${lost}: too little to matter.`);
       } else sentences.push("Nothing that repeats stands out of the residual.");
       const { largest, bound } = structure.white;
       if (largest > bound && largest <= HARDLY) sentences.push(`The residual is nearly white: pixels hang together by ${about(100 * largest, 2)} %.`);

@@ -14,7 +14,7 @@ import { View } from "./view.js";
 import { Analysis } from "./analysis.js";
 
 /** @typedef {import("./pyramid.js").Pyramid} Pyramid */
-/** @typedef {{ name: string, title: string, kind: string, pyramid: Pyramid | null, waiting?: string }} Source pyramid: null while there is none */
+/** @typedef {{ name: string, title: string, kind: string, pyramid: Pyramid | null, waiting?: string, aside?: boolean }} Source pyramid: null while there is none; aside: only to compare with */
 
 export class Viewer {
   /**
@@ -90,13 +90,13 @@ export class Viewer {
 
   /** The panes that the mode needs. */
   arrange() {
-    const wanted = this.mode === "three" ? [...this.sources.values()].map(({ name, title, kind }) => ({ name, title, kind })) : [{ name: this.mode, title: "", kind: "other" }];
+    const wanted = this.mode === "three" ? [...this.sources.values()].filter(({ aside }) => !aside).map(({ name, title, kind }) => ({ name, title, kind })) : [{ name: this.mode, title: "", kind: "other" }];
     if (wanted.map(({ name }) => name).join() !== this.panes.map(({ name }) => name).join()) {
       this.panes = wanted.map(({ name, title, kind }) => new Pane(this.view, name, title, kind));
       for (const pane of this.panes) pane.wiped = (share) => { this.wipe = share; this.view.set({}); };
       for (const { element } of this.panes) element.style.aspectRatio = `${this.view.shape[1]} / ${this.view.shape[0]}`;
       fill(this.place, this.panes.map(({ element }) => element));
-      this.place.classList.toggle("one", this.mode !== "three");
+      this.place.dataset.count = String(wanted.length);
       this.watch.disconnect();
       for (const { element } of this.panes) this.watch.observe(element);
     }

@@ -75,9 +75,10 @@ export class Eigenpatches {
       const index = at + 1;
       const turned = this.turned.has(`${stack.stack}/${index}`);
       const verdict = this.kept(index);
-      return h("button", { type: "button", class: turned ? "patch turned" : "patch", "aria-pressed": String(verdict), disabled: !this.canRevise, "data-index": index, onclick: () => this.turn(index),
-        title: `Eigenpatch ${index}: ${verdict ? "kept" : "dropped"}${turned ? " by you" : ""}; utility ${about(stack.utilities[at], 3)}, ${about(ratios[at], 3)} times the noise floor`, "aria-label": `Eigenpatch ${index}, ${verdict ? "kept" : "dropped"}` },
-      h("canvas", { width: CELL, height: CELL, "aria-hidden": "true" }), h("span", {}, `${index}: ${stack.utilities[at].toFixed(2)}`), h("span", { class: turned ? "who" : "quiet" }, turned ? `${verdict ? "kept" : "dropped"} by you` : `×${about(ratios[at], 3)}`));
+      const person = stack.judged_by?.[at] === "person";
+      return h("button", { type: "button", class: turned || person ? "patch turned" : "patch", "aria-pressed": String(verdict), disabled: !this.canRevise, "data-index": index, onclick: () => this.turn(index),
+        title: `Eigenpatch ${index}: ${verdict ? "kept" : "dropped"}${turned ? " by you" : person ? " by a person" : ""}; utility ${about(stack.utilities[at], 3)}, ${about(ratios[at], 3)} times the noise floor`, "aria-label": `Eigenpatch ${index}, ${verdict ? "kept" : "dropped"}` },
+      h("canvas", { width: CELL, height: CELL, "aria-hidden": "true" }), h("span", {}, `${index}: ${stack.utilities[at].toFixed(2)}`), h("span", { class: turned || person ? "who" : "quiet" }, turned ? `${verdict ? "kept" : "dropped"} by you` : person ? "by a person" : `×${about(ratios[at], 3)}`));
     }));
     if (focus) this.grid.querySelector(`[data-index="${focus}"]`)?.focus();
     this.drawPatches();

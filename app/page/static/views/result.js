@@ -29,18 +29,20 @@ export async function result(place, known, left, query) {
   let interim = 0; // 0: the result
   /** @type {Pyramid | null} what the result would be with a person's verdicts */
   let preview = null;
+  /** @type {Pyramid | null} and the residual */
+  let rest = null;
 
   const of = (/** @type {string} */ path, framed = stack) => new Pyramid(path, framed ? { frame } : {}, shape);
   const show = (all = true) => {
     const at = stack ? `, frame ${frame + 1}` : "";
     const keep = (/** @type {string} */ name) => (all ? null : viewer.sources.get(name)?.pyramid ?? null);
-    const denoised = preview ? { title: "denoised (your verdicts)", pyramid: preview } : interim ? { title: `interim ${interim}`, pyramid: of(`${here}/interim/${interim}`, false) } : { title: `denoised${at}`, pyramid: keep("result") ?? of(`${here}/result`) };
+    const denoised = preview ? { title: "denoised (your verdicts)", pyramid: preview } : interim ? { title: `interim ${interim}`, pyramid: of(`${here}/interim/${interim}`, false) } : { title: `denoised${at}`, pyramid: of(`${here}/result`) };
     viewer.show([
       { name: "raw", title: `raw${at}`, kind: "raw", pyramid: keep("raw") ?? of(`${here}/input`) },
       { name: "denoised", kind: "denoised", ...denoised },
-      ...(preview ? [{ name: "before", title: "denoised (as judged)", kind: "other", pyramid: of(`${here}/result`) }] : []),
+      ...(preview ? [{ name: "before", title: "denoised (as judged)", kind: "other", aside: true, pyramid: keep("before") ?? of(`${here}/result`) }] : []),
       ...(other ? [{ name: "other", title: `row streaks ${decisions(other.params).scan === "keep" ? "kept" : "removed"}`, kind: "other", pyramid: of(`v1/jobs/${other.id}/result`) }] : []),
-      { name: "residual", title: `residual${at}`, kind: "residual", pyramid: keep("residual") ?? of(`${here}/residual`) },
+      { name: "residual", kind: "residual", ...(preview ? { title: "residual (your verdicts)", pyramid: rest } : { title: `residual${at}`, pyramid: of(`${here}/residual`) }) },
     ]);
     const [a, b] = [viewer.sources.get("denoised"), viewer.sources.get("other")];
     if (a && b) viewer.panes.find(({ name }) => name === "denoised")?.retitle(`${a.title}: row streaks ${decisions(job.params).scan === "keep" ? "kept" : "removed"}`);
@@ -50,7 +52,7 @@ export async function result(place, known, left, query) {
 
   const side = h("aside", { class: "stack aside", "aria-label": "Verdict and decisions" });
   const verdict = h("div");
-  const patches = h("div", { class: "wide" });
+  const patches = h("div");
   const slider = (/** @type {string} */ label, /** @type {number} */ most, /** @type {(value: number) => string} */ text, /** @type {(value: number) => void} */ choose) => {
     const out = h("output", { class: "quiet" }, text(0));
     const id = `slider-${label.toLowerCase()}`;
@@ -60,7 +62,7 @@ export async function result(place, known, left, query) {
     stack && slider("Frame", signal.frames - 1, (value) => `${value + 1} of ${signal.frames}`, (value) => { frame = value; preview = null; show(); tell(); }),
     !stack && known.interims.length > 1 && slider("Interim", known.interims.length, (value) => (value ? `after ${known.interims[value - 1]} of ${known.interims.length} stacks` : "the result"), (value) => { interim = value ? known.interims[value - 1] : 0; show(false); }),
   ];
-  fill(place, h("div", { class: "job" }, h("div", { class: "stack" }, sliders, viewer.element), side, patches));
+  fill(place, h("div", { class: "job" }, h("div", { class: "stack" }, sliders, viewer.element, patches), side));
   fill(side, verdict, streaks(), decided(), warned(), about(known));
   show();
   tell();
@@ -74,7 +76,7 @@ export async function result(place, known, left, query) {
     if (!framed.assessment) structureOf(pyramids, shape).then((found) => !left.aborted && fill(verdict, verdictOf(told, found)), () => {});
     if (framed.recovery?.runs) viewer.mask = maskOf(framed.recovery.runs, shape, DEPARTS);
     else if (framed.uncovered_pixels) uncovered();
-    const gallery = new Eigenpatches(known, told, stack ? frame : null, left, (made) => { preview = made; show(false); });
+    const gallery = new Eigenpatches(known, told, stack ? frame : null, left, (made) => { preview = made; rest = made && difference(viewer.sources.get("raw")?.pyramid, made); show(false); });
     fill(patches, gallery.element);
   }
 
@@ -143,3 +145,9 @@ const ORIGINS = { minimum: "first minimum of the autocorrelation", inflexion: "i
 
 /** Parameters that were stated; the rest are defaults. @param {Record<string, any>} params */
 const stated = (params) => Object.fromEntries(Object.entries(params).filter(([, value]) => value !== null));
+
+/** One image minus another, both loaded as a whole. @param {Pyramid | null | undefined} raw @param {Pyramid} denoised */
+function difference(raw, denoised) {
+  const [a, b] = [raw, denoised].map((each) => each?.tiles.get("0/0/0")?.pixels);
+  return a && b && a.length === b.length ? Pyramid.of(a.map((value, at) => value - b[at]), denoised.shape) : null;
+}
