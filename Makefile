@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi \
+.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi codes \
+	clients \
 	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
@@ -68,6 +69,12 @@ formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats R
 
 openapi: $(VENV)/.run ## write openapi/openapi.json anew
 	$(BIN)/python -m app.api.openapi
+
+codes: $(VENV)/.run ## write docs/codes.md anew
+	$(BIN)/python -m app.api.catalogues
+
+clients: $(VENV)/.dev ## generate clients from the OpenAPI document, check and run them
+	$(BIN)/python -m tests.clients
 
 wheel: $(VENV)/.run ## build the package that others install; build/wheel
 	rm -rf build/wheel

@@ -15,6 +15,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 from app.api.services import Services, ServicesDep
 from app.http.authority import authority_of, origin_of, own_origin
 from app.http.problems import Problem
+from app.http.query import refuse_unknown
 from worker.contract import Scope
 
 LOCAL = "local"  # the owner of what is made before there are keys
@@ -70,6 +71,7 @@ def _caller(
     caller = identify(request, services, key)
     for scope in needed.scopes:
         check_scope(caller, Scope(scope))
+    refuse_unknown(request)  # of a caller who may ask; whoever may not learns nothing
     return caller
 
 

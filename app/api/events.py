@@ -173,10 +173,3 @@ async def until_terminal(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(news.wait(), left)
         wakes.waiting.check(key_id)
-
-
-def event_data(event: Event) -> dict[str, Any]:
-    """What a client sees of an event."""
-    return {"job_id": event.job_id, "attempt": event.attempt, "at": event.created_at} | dict(
-        event.data
-    )

@@ -3,18 +3,17 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
-from pydantic.json_schema import models_json_schema
 from redis import Redis
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from app.api import errors
 from app.api.cache import CLIPPED
+from app.api.document import openapi
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
@@ -31,7 +30,6 @@ from app.api.routes import (
     results,
     revisions,
 )
-from app.api.schemas import JobSpec
 from app.api.services import Services
 from app.api.waiting import Waiting
 from app.http.access import AccessMiddleware
@@ -109,6 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=version("reucid"),
         description=DESCRIPTION,
         license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
+        servers=[{"url": settings.root_path or "/", "description": "This server"}],
         lifespan=lifespan,
         redoc_url=None,
         generate_unique_id_function=lambda route: "_".join([*route.tags[:1], route.name]),
@@ -133,22 +132,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
     for module in (images, jobs, results, revisions, capabilities, models, keys):
-        app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 429))
+        app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 422, 429))
     (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
     app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)
     for module in (health, metrics):  # also where orchestrators and Prometheus look
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
     app.include_router(page.router)
-    app.openapi = lambda: _with_request_schemas(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
-
-
-def _with_request_schemas(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the bodies that routes read from the stream themselves."""
-    document = FastAPI.openapi(app)
-    _, definitions = models_json_schema(
-        [(JobSpec, "validation")], ref_template="#/components/schemas/{model}"
-    )
-    document["components"]["schemas"] |= definitions["$defs"]
-    return document

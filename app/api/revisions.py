@@ -60,7 +60,7 @@ def send_preview(services: Services, job: JobRecord, spec: RevisionSpec, cut: Cu
     if m * n > MOST_PIXELS:
         raise Problem(
             422,
-            "too_many_pixels",
+            "region_too_large",
             f"got an image of {m} x {n} px, at most {MOST_PIXELS} px are revised at once to be "
             "looked at (max_raw_pixels): make a job of it",
             limit=Limit(name="max_raw_pixels", value=MOST_PIXELS, got=m * n),

@@ -45,6 +45,7 @@ def _utc(moment: Any) -> Any:
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Time = Annotated[datetime, BeforeValidator(_utc)]
+Pair = Annotated[list[float], BeforeValidator(list), Field(min_length=2, max_length=2)]
 
 
 class Strict(BaseModel):
@@ -242,7 +243,7 @@ class ImageSummary(BaseModel):
     format: str
     shape: list[int] = Field(description="Rows, columns; of a stack: frames, rows, columns.")
     dtype: str
-    pixel_size: tuple[float, float] | None = Field(description="Height and width, in `unit`.")
+    pixel_size: Pair | None = Field(description="Height and width, in `unit`.")
     unit: str | None
     signal_count: int = Field(description="Images in the file; `GET /v1/images/{id}` lists them.")
     default_signal: int | None = Field(

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from app.http.codes import CODES
 from app.http.requestid import request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -37,7 +38,10 @@ class ProblemBody(BaseModel):
     title: str = Field(examples=["Unprocessable Content"])
     status: int = Field(examples=[422])
     detail: str
-    code: str = Field(description="Stable name of the problem, for programs.")
+    code: str = Field(
+        description="Stable name of the problem, for programs; docs/codes.md lists them.",
+        json_schema_extra={"x-extensible-enum": list(CODES)},
+    )
     request_id: str
     errors: list[FieldError] = []
     limit: Limit | None = None
@@ -96,14 +100,14 @@ def invalid_fields(errors: Sequence[Mapping[str, Any]], *, prefix: str = "") -> 
 
 
 Responses = dict[int | str, dict[str, Any]]
+SCHEMA = f"#/components/schemas/{ProblemBody.__name__}"
 
 
 def problems(*statuses: int, also: Responses | None = None) -> Responses:
     """OpenAPI's `responses` for the errors a route can answer with, and other answers."""
     return (also or {}) | {
         status: {
-            "model": ProblemBody,
-            "content": {MEDIA_TYPE: {}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMA}}},
             "description": HTTPStatus(status).phrase,
         }
         for status in (*statuses, 503)

@@ -17,7 +17,7 @@ import uvicorn
 
 from app.api.main import create_app
 from app.http.connections import configured
-from worker.contract import Scope
+from worker.contract import Scope, State
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
@@ -84,3 +84,22 @@ def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
         server.should_exit = True
         thread.join(20)
         database.close()
+
+
+@contextmanager
+def working(api: Api) -> Iterator[None]:
+    """Bring every job to its end, so that no stream of events lasts."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            for job in api.jobs.page(state=State.QUEUED, limit=5):
+                api.work(job.id)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

@@ -129,7 +129,7 @@ def region_of(shape: tuple[int, int], cut: Cut) -> Region:
     if got > MOST_PIXELS:
         raise Problem(
             422,
-            "too_many_pixels",
+            "region_too_large",
             f"got a region of {region.shape[0]} x {region.shape[1]} px at reduce={k}, at most "
             f"{MOST_PIXELS} px are sent at once (max_raw_pixels): ask for a smaller region, or a "
             "larger reduce",

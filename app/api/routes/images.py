@@ -43,7 +43,15 @@ FILES: dict[str, Any] = {
     "minItems": 1,
     "description": "One file; an EMI file with its SER files.",
 }
+DIGEST: dict[str, Any] = {
+    "name": "content-digest",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "Of the body (RFC 9530), checked as it comes: `sha-256=:BASE64:`.",
+}
 UPLOAD: dict[str, Any] = {
+    "parameters": [DIGEST],
     "requestBody": {
         "required": True,
         "content": {
@@ -52,7 +60,7 @@ UPLOAD: dict[str, Any] = {
             },
             "application/octet-stream": {"schema": FILE},
         },
-    }
+    },
 }
 
 

@@ -16,9 +16,10 @@ from pydantic import BaseModel, ValidationError
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
-from app.api.events import event_data, job_events, until_terminal
+from app.api.event_schemas import event_data
+from app.api.events import job_events, until_terminal
 from app.api.quotas import check_size, check_space, room
-from app.api.routes.images import FILES
+from app.api.routes.images import DIGEST, FILES
 from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
 from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
 from app.http.conditional import not_modified, tagged
@@ -38,6 +39,7 @@ LONGEST_WAIT = 60.0  # s
 LAST_EVENT_ID = 2**63 - 1  # what a database can hold
 TEXT: dict[str, Any] = {"type": "string"}
 SUBMISSION: dict[str, Any] = {
+    "parameters": [DIGEST],
     "requestBody": {
         "required": True,
         "content": {
@@ -54,12 +56,12 @@ SUBMISSION: dict[str, Any] = {
                         "sample_id": TEXT,
                         "batch": TEXT,
                         "labels": {"type": "object", "additionalProperties": TEXT},
-                        "metadata": {"type": "object"},
+                        "metadata": {"type": "object", "additionalProperties": True},
                     },
                 }
             },
         },
-    }
+    },
 }
 
 Wait = Annotated[

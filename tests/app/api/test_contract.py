@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,31 +14,12 @@ from pathlib import Path
 import pytest
 
 from app.api.openapi import DOCUMENT
-from tests.support.inprocess import Api, npy, running
-from worker.contract import Scope, State
+from tests.support.inprocess import Api, npy, running, working
+from worker.contract import Scope
 
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 SEED = "20251"
 FEW = 3  # examples of each operation
-
-
-@contextmanager
-def working(api: Api) -> Iterator[None]:
-    """Bring every job to its end, so that no stream of events lasts."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.05):
-            for job in api.jobs.page(state=State.QUEUED, limit=5):
-                api.work(job.id)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from app.api import events
+from app.api.event_schemas import event_data
 from app.api.events import Wakes, job_events, until_terminal
 from tests.support.inprocess import npy, running
 from tests.support.waiting import until
@@ -230,3 +231,25 @@ def test_a_submission_that_finds_no_place_to_wait_is_accepted(tmp_path: Path) ->
         answer = client.post("/jobs", files={"file": npy(2)}, headers=prefer)
         assert answer.status_code == 202
         assert "preference-applied" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("type_", "data"),
+    [
+        (EventType.QUEUED, {}),
+        (EventType.QUEUED, {"reason": "the worker was stopped"}),
+        (EventType.STARTED, {}),
+        (EventType.STAGE, {"stage": "saving"}),
+        (EventType.INTERIM, {"n": 1, "stacks": 2, "kept": 3}),  # what a later version adds stays
+        (EventType.WARNING, {"message": "little was removed"}),
+        (EventType.SUCCEEDED, {}),
+        (EventType.FAILED, {"code": "timeout", "detail": "too long"}),
+        (EventType.CANCELED, {}),
+    ],
+)
+def test_an_event_tells_what_it_holds_and_when_in_utc(
+    type_: EventType, data: dict[str, object]
+) -> None:
+    event = Event(7, "a" * 32, 2, type_, data, 1.5)
+    expected = {"job_id": "a" * 32, "attempt": 2, "at": "1970-01-01T00:00:01.500000Z"}
+    assert event_data(event) == expected | data

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from app.api import schemas
+from app.api import event_schemas, schemas
 from app.api.examples import EXAMPLES
 from app.api.openapi import DOCUMENT, render
 from app.api.routes import capabilities
@@ -33,7 +33,7 @@ def test_schema_has_the_cores_parameters_and_defaults() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_what_its_schema_says(name: str) -> None:
-    model = getattr(schemas, name, None) or getattr(capabilities, name)
+    (model,) = (vars(m)[name] for m in (schemas, capabilities, event_schemas) if name in vars(m))
     assert model.model_validate(EXAMPLES[name]).model_dump(mode="json") == EXAMPLES[name]
 
 

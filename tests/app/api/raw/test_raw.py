@@ -187,7 +187,7 @@ def test_an_answer_is_bounded(client: httpx.Client) -> None:
     np.save(file, rows)
     image = client.post("/images", files={"file": ("in.npy", file.getvalue())}).json()
     path = f"/images/{image['id']}/pixels"
-    body = problem(client.get(path), 422, "too_many_pixels")
+    body = problem(client.get(path), 422, "region_too_large")
     limits = client.get("/capabilities").json()["limits"]
     assert body["limit"]["name"] == "max_raw_pixels"
     assert body["limit"]["value"] == limits["max_raw_pixels"]

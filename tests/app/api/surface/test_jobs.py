@@ -63,7 +63,8 @@ def test_answers_under_a_proxys_path(tmp_path_factory: pytest.TempPathFactory) -
             assert client.get(script).status_code == 200
             assert "unsafe-inline" in docs.headers["content-security-policy"]
         assert page.links["next"]["url"].startswith("/lab/reucid/v1/jobs?limit=1&cursor=")
-        assert client.get("/openapi.json").json()["servers"] == [{"url": "/lab/reucid"}]
+        servers = client.get("/openapi.json").json()["servers"]
+        assert [server["url"] for server in servers] == ["/lab/reucid"]
 
 
 def test_a_picture_with_a_look_is_known_by_its_tag(
