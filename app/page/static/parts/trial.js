@@ -1,6 +1,7 @@
 // A trial: a small part of the image goes the whole way as a job of its own, and is deleted again when it has been seen.
 
 import { ask, askJson, askPixels } from "./api.js";
+import { npy } from "./npy.js";
 
 export const TRIAL = "trial"; // name of the label that trials carry
 const SIDE = 256; // px
@@ -39,12 +40,3 @@ export async function discard(job) {
   await ask(`v1/images/${job.image_id}`, { method: "DELETE", keepalive: true });
 }
 
-/** Numbers as NumPy saves them. @param {Float32Array} pixels @param {number[]} shape */
-export function npy(pixels, shape) {
-  const said = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}), }`;
-  const padded = said.padEnd(Math.ceil((said.length + 11) / 64) * 64 - 11) + "\n";
-  const head = new Uint8Array(10 + padded.length);
-  head.set([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, padded.length & 255, padded.length >> 8]);
-  head.set(new TextEncoder().encode(padded), 10);
-  return new Blob([head, /** @type {ArrayBuffer} */ (pixels.buffer)], { type: "application/x-npy" });
-}

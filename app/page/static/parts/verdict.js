@@ -18,13 +18,13 @@ const HARDLY = 0.1; // correlation between neighbours of a residual up to which 
  */
 export async function structureOf({ residual, raw }, shape) {
   const { side, box } = squareAround(shape[0] / 2, shape[1] / 2, shape, shape);
-  if (!residual.tiles.size) await residual.open();
+  await residual.open();
   const { pixels } = await residual.region(box);
   const found = await transform(pixels, side, { peaks: 1, white: true });
   const [row, column, height] = found.peaks.highest ?? [0, 0, 0];
   let share = null;
   if (height) {
-    if (!raw.tiles.size) await raw.open();
+    await raw.open();
     const image = await transform((await raw.region(box)).pixels, side);
     const at = ((row + side / 2) % side) * side + ((column + side / 2) % side);
     share = Math.sqrt((10 ** found.image[at] - 1) / Math.max(1e-30, 10 ** image.image[at] - 1));

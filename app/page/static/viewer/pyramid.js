@@ -6,6 +6,8 @@ const TILE = 512; // px, side of a tile at its own scale
 const WHOLE = 2048; // px, longest side of an image that is fetched at once
 const LOADS = 6; // requests at a time
 const BUDGET = 160 * 2 ** 20; // bytes of tiles of all large images
+const AWAY = [0, 429, 502, 503]; // answers of a server that will be back
+const PAUSE = 2000; // ms before it is asked again
 const STALE = 3; // frames after which a tile that nobody drew is not fetched any more
 
 /** @typedef {{ pixels: Float32Array, rows: number, columns: number, row: number, column: number, reduce: number, used: number }} Tile row and column of the first pixel at its own scale */
@@ -55,6 +57,8 @@ export class Pyramid extends EventTarget {
     /** @type {any} */
     this.error = null;
     this.closed = new AbortController();
+    /** @type {Promise<Pyramid> | null} */
+    this.opening = null;
   }
 
   /** An image that is there already, such as a preview of a revision. @param {Float32Array} pixels @param {number[]} shape */
@@ -63,16 +67,33 @@ export class Pyramid extends EventTarget {
     pyramid.whole = true;
     pyramid.side = Math.max(...shape);
     pyramid.takeWhole(pixels);
+    pyramid.opening = Promise.resolve(pyramid);
     return pyramid;
   }
 
-  /** Load what shows the whole image. */
-  async open() {
-    if (this.whole) {
-      const { pixels } = await askPixels(this.path, this.query, { signal: this.closed.signal });
-      this.takeWhole(pixels);
-    } else await this.load(this.levels - 1, 0, 0);
+  /** Load what shows the whole image; once, however often it is asked for. */
+  open() {
+    this.opening ??= this.start();
+    return this.opening;
+  }
+
+  async start() {
+    if (this.whole) this.takeWhole((await this.ask({})).pixels);
+    else await this.load(this.levels - 1, 0, 0);
     return this;
+  }
+
+  /** Pixels from the server; as long as it is away or busy, again and again. @param {Record<string, any>} cut */
+  async ask(cut) {
+    for (;;) {
+      try {
+        return await askPixels(this.path, { ...this.query, ...cut }, { signal: this.closed.signal });
+      } catch (error) {
+        if (!AWAY.includes(/** @type {any} */ (error).status)) throw error;
+        await new Promise((wake) => setTimeout(wake, PAUSE));
+        this.closed.signal.throwIfAborted();
+      }
+    }
   }
 
   close() {
@@ -138,7 +159,7 @@ export class Pyramid extends EventTarget {
     const bottom = Math.min(rows, (down + 1) * span);
     const right = Math.min(columns, (across + 1) * span);
     try {
-      const { pixels, shape } = await askPixels(this.path, { ...this.query, region: [down * span, across * span, bottom, right], reduce }, { signal: this.closed.signal });
+      const { pixels, shape } = await this.ask({ region: [down * span, across * span, bottom, right], reduce });
       const tile = { pixels, rows: shape[0], columns: shape[1], row: down * TILE, column: across * TILE, reduce, used: clock };
       this.tiles.set(name, tile);
       if (level < this.levels - 1) this.keep(name, tile);
@@ -186,7 +207,7 @@ export class Pyramid extends EventTarget {
     }
     let reduce = 1;
     while ((rows / reduce) * (columns / reduce) > most) reduce *= 2;
-    const found = await askPixels(this.path, { ...this.query, region: [top, left, bottom, right], reduce }, { signal: this.closed.signal });
+    const found = await this.ask({ region: [top, left, bottom, right], reduce });
     return { ...found, reduce };
   }
 }

@@ -11,6 +11,8 @@ import { told } from "./job.js";
 
 const CELL = 64; // px, of a drawn eigenpatch
 const PLOT = 210; // px
+const LEAST = 24; // patches that are shown
+const MORE = 10; // beyond the last one that is kept
 
 export class Eigenpatches {
   /**
@@ -18,7 +20,7 @@ export class Eigenpatches {
    * @param {any} report of the image, or of the frame that is shown
    * @param {number | null} frame
    * @param {AbortSignal} left
-   * @param {(preview: Pyramid | null) => void} preview shows what the image would be
+   * @param {(preview: Pyramid | null, told: any) => void} preview shows what the image would be; with the report as it would be
    */
   constructor(known, report, frame, left, preview) {
     Object.assign(this, { known, report, frame, left, preview });
@@ -37,6 +39,7 @@ export class Eigenpatches {
     this.scree = h("div", { class: "plot", role: "img", "aria-label": "Scree plot: singular values over the noise floor" });
     this.grid = h("div", { class: "gallery" });
     this.summary = h("p", { class: "quiet small" });
+    this.whole = false;
     this.canRevise = known.may;
     this.refresh = settled(() => this.ask(), 150);
     const tabs = this.stacks.length > 1 && h("div", { class: "row" }, "Of", this.stacks.map((each, index) => button(this.titleOf(index), "Show these eigenpatches", (event) => { this.stack = each; for (const other of /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).parentElement).children) other.setAttribute("aria-pressed", String(other === event.target)); this.draw(); }, { "aria-pressed": String(index === 0) })));
@@ -71,7 +74,9 @@ export class Eigenpatches {
     const kept = stack.kept.filter((/** @type {boolean} */ _, /** @type {number} */ index) => this.kept(index + 1)).length;
     this.summary.textContent = `${kept} of ${stack.kept.length} kept, from ${stack.n_patches.toLocaleString("en")} patches.${this.canRevise ? " Click one to turn its verdict and see what the image would be." : ""}`;
     const focus = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.index;
-    fill(this.grid, stack.kept.map((/** @type {boolean} */ _, /** @type {number} */ at) => {
+    const last = stack.kept.reduce((/** @type {number} */ most, /** @type {boolean} */ _, /** @type {number} */ at) => (this.kept(at + 1) ? at + 1 : most), 0);
+    const shown = this.whole ? stack.kept.length : Math.min(stack.kept.length, Math.max(LEAST, last + MORE));
+    fill(this.grid, stack.kept.slice(0, shown).map((/** @type {boolean} */ _, /** @type {number} */ at) => {
       const index = at + 1;
       const turned = this.turned.has(`${stack.stack}/${index}`);
       const verdict = this.kept(index);
@@ -80,6 +85,7 @@ export class Eigenpatches {
         title: `Eigenpatch ${index}: ${verdict ? "kept" : "dropped"}${turned ? " by you" : person ? " by a person" : ""}; utility ${about(stack.utilities[at], 3)}, ${about(ratios[at], 3)} times the noise floor`, "aria-label": `Eigenpatch ${index}, ${verdict ? "kept" : "dropped"}` },
       h("canvas", { width: CELL, height: CELL, "aria-hidden": "true" }), h("span", {}, `${index}: ${stack.utilities[at].toFixed(2)}`), h("span", { class: turned || person ? "who" : "quiet" }, turned ? `${verdict ? "kept" : "dropped"} by you` : person ? "by a person" : `×${about(ratios[at], 3)}`));
     }));
+    if (shown < stack.kept.length) this.grid.append(button(`All ${stack.kept.length}`, "Show the others, too", () => { this.whole = true; this.draw(); }));
     if (focus) this.grid.querySelector(`[data-index="${focus}"]`)?.focus();
     this.drawPatches();
     this.plot(ratios);
@@ -158,7 +164,7 @@ export class Eigenpatches {
     this.asking?.abort();
     if (!this.turned.size) {
       this.banner.hidden = true;
-      return this.preview(null);
+      return this.preview(null, this.report);
     }
     this.asking = new AbortController();
     const { job, signal } = this.known;
@@ -167,7 +173,7 @@ export class Eigenpatches {
       const answer = await ask(`v1/jobs/${job.id}/revise/preview`, { json: this.revision, signal: this.asking.signal });
       const pixels = new Float32Array(await answer.arrayBuffer());
       if (this.left.aborted) return;
-      this.preview(Pyramid.of(pixels, signal.shape.slice(-2)));
+      this.preview(Pyramid.of(pixels, signal.shape.slice(-2)), { ...this.report, stack_reports: this.report.stack_reports.map((/** @type {any} */ each) => ({ ...each, kept: each.kept.map((/** @type {boolean} */ _, /** @type {number} */ at) => this.kept(at + 1, each)) })) });
       this.say(`${this.turned.size} ${this.turned.size === 1 ? "verdict is" : "verdicts are"} yours; the views show what the image would be (${Math.round(performance.now() - started)} ms). Nothing is changed yet.`);
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") return;

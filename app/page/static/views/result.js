@@ -1,6 +1,7 @@
 // A result: the linked views, the verdict beside them, and below the eigenpatches it rests on.
 
-import { askJson, askPixels } from "../parts/api.js";
+import { askJson } from "../parts/api.js";
+import { askNumbers } from "../parts/npy.js";
 import { button, facts, fill, h } from "../parts/dom.js";
 import { problem } from "../parts/problem.js";
 import { structureOf, verdictOf } from "../parts/verdict.js";
@@ -71,23 +72,33 @@ export async function result(place, known, left, query) {
   function tell() {
     const framed = stack ? report.frame_reports.find((/** @type {any} */ each) => each.frame === frame) ?? report.frame_reports[0] : report;
     const told = { ...framed, warnings: framed.warnings ?? report.warnings, complete: report.complete };
-    fill(verdict, verdictOf(told, null));
-    const pyramids = { residual: /** @type {Pyramid} */ (viewer.sources.get("residual")?.pyramid), raw: /** @type {Pyramid} */ (viewer.sources.get("raw")?.pyramid) };
-    if (!framed.assessment) structureOf(pyramids, shape).then((found) => !left.aborted && fill(verdict, verdictOf(told, found)), () => {});
+    judge(told);
     if (framed.recovery?.runs) viewer.mask = maskOf(framed.recovery.runs, shape, DEPARTS);
     else if (framed.uncovered_pixels) uncovered();
-    const gallery = new Eigenpatches(known, told, stack ? frame : null, left, (made) => { preview = made; rest = made && difference(viewer.sources.get("raw")?.pyramid, made); show(false); });
+    const gallery = new Eigenpatches(known, told, stack ? frame : null, left, (made, would) => {
+      preview = made;
+      rest = made && difference(viewer.sources.get("raw")?.pyramid, made);
+      show(false);
+      if (!framed.assessment) judge(would);
+    });
     fill(patches, gallery.element);
+  }
+
+  /** @param {any} told the report, or as it would be */
+  function judge(told) {
+    const [residual, raw] = ["residual", "raw"].map((name) => /** @type {Pyramid} */ (viewer.sources.get(name)?.pyramid));
+    fill(verdict, verdictOf(told, null));
+    if (!told.assessment) structureOf({ residual, raw }, shape).then((found) => !left.aborted && viewer.sources.get("residual")?.pyramid === residual && fill(verdict, verdictOf(told, found)), () => {});
   }
 
   /** Pixels that no patch reached, as an overlay. */
   async function uncovered() {
-    const { pixels } = await askPixels(`${here}/coverage`, {}).catch(() => ({ pixels: new Float32Array() }));
+    const pixels = await askNumbers(`${here}/coverage?format=npy`).catch(() => []);
     if (pixels.length !== shape[0] * shape[1]) return;
     const runs = [0];
     let marked = false;
-    for (const value of pixels) {
-      if ((value === 0) !== marked) { marked = !marked; runs.push(0); }
+    for (let at = 0; at < pixels.length; at++) {
+      if ((pixels[at] === 0) !== marked) { marked = !marked; runs.push(0); }
       runs[runs.length - 1]++;
     }
     viewer.mask = maskOf(runs, shape, DEPARTS);
