@@ -22,8 +22,8 @@ from reucid_core.threads import find_libraries
 from worker import formats
 from worker.contract import ImageInfo
 from worker.denoising.artifacts import whole_coverage
-from worker.denoising.reports import eigenpatches_key, reports_of
-from worker.denoising.revising import eigenpatches_of
+from worker.denoising.reports import eigenpatches_key
+from worker.denoising.revising import eigenpatches_of, reports_of
 from worker.denoising.selection import Chosen, as_stack
 from worker.formats import Look
 

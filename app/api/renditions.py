@@ -51,8 +51,8 @@ from worker.denoising.reports import (
     decompositions,
     frame_reports,
     is_whole,
-    reports_of,
 )
+from worker.denoising.revising import reports_of
 from worker.denoising.selection import Chosen
 
 PREVIEW = 2**22  # bytes that a preview takes at most, about

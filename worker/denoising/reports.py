@@ -6,12 +6,7 @@ That of an image tells of its denoising; that of a stack tells of each frame's, 
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
-
-from reucid_core.report import Report
 
 COLUMNS = {
     "singular_value": "singular_values",
@@ -31,23 +26,6 @@ def frame_reports(report: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """Of each frame that was denoised; of an image, its own."""
     reports: Sequence[Mapping[str, Any]] = report.get("frame_reports", [report])
     return reports
-
-
-def reports_of(report: Mapping[str, Any]) -> list[Report]:
-    """The core's reports of all frames that were denoised.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        When they are no such reports.
-    """
-    adapter = _adapter()
-    return [adapter.validate_python(each) for each in frame_reports(report)]
-
-
-@cache
-def _adapter() -> TypeAdapter[Report]:
-    return TypeAdapter(Report)
 
 
 def is_joint(report: Mapping[str, Any]) -> bool:

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from reucid_core import Result
 from reucid_core.errors import ParameterError
@@ -17,8 +19,8 @@ from worker.denoising.params import JobParams
 from worker.denoising.reports import (
     decomposed_frame,
     eigenpatches_key,
+    frame_reports,
     is_joint,
-    reports_of,
 )
 from worker.denoising.revision import Revision
 from worker.denoising.run import Step, of_stack
@@ -47,6 +49,23 @@ class Source:
     result: NDArray[Any]
     eigenpatches: Eigenpatches
     coverage: NDArray[Any] | None
+
+
+def reports_of(report: Mapping[str, Any]) -> list[Report]:
+    """The core's reports of all frames that were denoised.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When they are no such reports.
+    """
+    adapter = _adapter()
+    return [adapter.validate_python(each) for each in frame_reports(report)]
+
+
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    return TypeAdapter(Report)
 
 
 def check_revision(report: Mapping[str, Any], revision: Revision) -> None:
