@@ -146,7 +146,7 @@ export class Histogram {
       const handle = this.handles[index];
       const share = (view[which] - this.range[0]) / (this.range[1] - this.range[0]);
       handle.style.left = `${100 * Math.min(1, Math.max(0, share))}%`;
-      for (const [name, value] of [["now", view[which]], ["min", this.range[0]], ["max", this.range[1]], ["valuetext", `${about(view[which])} counts`]]) handle.setAttribute(`aria-value${name}`, String(value));
+      for (const [name, value] of [["now", view[which]], ["min", this.range[0]], ["max", this.range[1]], ["text", `${about(view[which])} counts`]]) handle.setAttribute(`aria-value${name}`, String(value));
       if (document.activeElement !== this.inputs[index]) this.inputs[index].value = about(view[which], 6);
     });
   }

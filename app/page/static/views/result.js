@@ -53,7 +53,7 @@ export async function result(place, known, left, query) {
 
   const side = h("aside", { class: "stack aside", "aria-label": "Verdict and decisions" });
   const verdict = h("div");
-  const patches = h("div");
+  const patches = h("div", { class: "patches" });
   const slider = (/** @type {string} */ label, /** @type {number} */ most, /** @type {(value: number) => string} */ text, /** @type {(value: number) => void} */ choose) => {
     const out = h("output", { class: "quiet" }, text(0));
     const id = `slider-${label.toLowerCase()}`;
@@ -63,7 +63,7 @@ export async function result(place, known, left, query) {
     stack && slider("Frame", signal.frames - 1, (value) => `${value + 1} of ${signal.frames}`, (value) => { frame = value; preview = null; show(); tell(); }),
     !stack && known.interims.length > 1 && slider("Interim", known.interims.length, (value) => (value ? `after ${known.interims[value - 1]} of ${known.interims.length} stacks` : "the result"), (value) => { interim = value ? known.interims[value - 1] : 0; show(false); }),
   ];
-  fill(place, h("div", { class: "job" }, h("div", { class: "stack" }, sliders, viewer.element, patches), side));
+  fill(place, h("div", { class: "job" }, h("div", { class: "stack" }, sliders, viewer.element), side, patches));
   fill(side, verdict, streaks(), decided(), warned(), about(known));
   show();
   tell();

@@ -19,7 +19,7 @@ export async function view(place, { caller, signal }) {
       h("a", { class: "button primary", href: "#/jobs", title: "Jobs that you may see" }, "See jobs"))));
     return;
   }
-  const input = h("input", { type: "file", multiple: true, class: "hidden-label", id: "files", "aria-label": "Choose files", title: "Choose files", onchange: () => take([...input.files]) });
+  const input = h("input", { type: "file", multiple: true, class: "hidden-label", id: "files", tabindex: -1, "aria-label": "Choose files", title: "Choose files", onchange: () => take([...input.files]) });
   const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   icon.setAttribute("viewBox", "0 0 24 24");
   icon.setAttribute("aria-hidden", "true");
