@@ -179,6 +179,7 @@ class JobRecord:
     finish_requested: bool = False
     failure: Failure | None = None
     artifacts: tuple[Artifact, ...] = ()
+    image_name: str = ""  # as its owner calls the file
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,11 @@ class Store:
 
     def free(self) -> int:
         """Bytes that are free where the files lie."""
-        return shutil.disk_usage(self._root).free
+        return self.space().free
+
+    def space(self) -> "shutil._ntuple_diskusage":
+        """Bytes in all and free where the files lie."""
+        return shutil.disk_usage(self._root)
 
     # --- images ---
 

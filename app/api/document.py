@@ -24,6 +24,7 @@ TAGS = {
     "models": "The classifiers of this server.",
     "page": "Where everything is.",
     "keys": "Who may do what; for administrators.",
+    "admin": "All of a server at a glance, for administrators.",
     "health": "For whoever operates the server.",
 }
 

@@ -19,6 +19,7 @@ from app.api.inflight import InFlight
 from app.api.rates import RateLimiter
 from app.api.raw.answers import HEADERS
 from app.api.routes import (
+    admin,
     capabilities,
     health,
     images,
@@ -131,7 +132,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.root_path:
         app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
-    for module in (images, jobs, results, revisions, capabilities, models, keys):
+    for module in (images, jobs, results, revisions, capabilities, models, keys, admin):
         app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 422, 429))
     (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
     app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)

@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.services import Services
@@ -44,7 +43,9 @@ class _Jobs(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("reucid_store_free_bytes", "Free space.", self._services.store.free())
-        yield _gauge("reucid_queue_up", "Whether the queue answers.", self._queue_answers())
+        yield _gauge(
+            "reucid_queue_up", "Whether the queue answers.", self._services.queue_answers()
+        )
         try:
             figures = list(self._of_the_ledger())
         except SQLAlchemyError:
@@ -72,12 +73,6 @@ class _Jobs(Collector):
         alive = Workers(database).alive(within_s=WORKER_SILENCE)
         yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
         yield from _histograms(tally(database))
-
-    def _queue_answers(self) -> bool:
-        try:
-            return bool(self._services.redis.ping())
-        except (RedisError, OSError):
-            return False
 
 
 def _histograms(histograms: Histograms) -> Iterator[Metric]:

@@ -320,6 +320,7 @@ class JobSummary(BaseModel):
     queue_position: int | None = Field(description="0 is next; null when not queued.")
     attempt: int
     image_id: str
+    image_name: str = Field(description="Of the input, as it was sent.")
     params: dict[str, Any]
     priority: Priority
     external_id: str | None

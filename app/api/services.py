@@ -6,6 +6,7 @@ from typing import Annotated
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 from redis import Redis
+from redis.exceptions import RedisError
 
 from app.api.drawing import Easel
 from app.api.events import Wakes
@@ -46,6 +47,13 @@ class Services:
     @property
     def keyring(self) -> Keyring:
         return Keyring(self.database)
+
+    def queue_answers(self) -> bool:
+        """Whether the queue's server does."""
+        try:
+            return bool(self.redis.ping())
+        except (RedisError, OSError):
+            return False
 
     @property
     def models(self) -> Models:

@@ -136,6 +136,9 @@ CODES: Mapping[str, Code] = {
         "Drawing took more time or memory than a picture may.",
         "Ask for a smaller picture, one frame, or the file in another format.",
     ),
+    "too_many_jobs": Code(
+        (422,), "More jobs than come in one archive.", "Name some of them by `id`."
+    ),
     "region_too_large": Code(
         (422,),
         "More pixels than are sent, or looked at, at once.",

@@ -114,14 +114,25 @@ class Jobs:
         external_id: str | None = None,
         batch: str | None = None,
         label: tuple[str, str] | None = None,
+        name: str | None = None,
+        created_after: float | None = None,
+        created_before: float | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[JobRecord]:
         """Jobs, of this owner if one is given, newest first, without artifacts and metadata.
 
-        `before` is the serial of the last job already seen.
+        `name` is part of the input's, in any case; times are seconds since the epoch, and `before`
+        is the serial of the last job already seen.
         """
-        query = select(*(column for column in jobs.c if column is not jobs.c.metadata))
+        columns = (column for column in jobs.c if column is not jobs.c.metadata)
+        query = select(*columns, _IMAGE_NAME).join(images, images.c.id == jobs.c.image_id)
+        if name is not None:
+            query = query.where(images.c.name.icontains(name, autoescape=True))
+        if created_after is not None:
+            query = query.where(jobs.c.created_at >= created_after)
+        if created_before is not None:
+            query = query.where(jobs.c.created_at < created_before)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if state is not None:
@@ -275,7 +286,12 @@ class Jobs:
 
 
 # Asked all the time, and most of the time goes into the making of a statement: so it is made once.
-_JOB = select(jobs).where(jobs.c.id == bindparam("id"))
+_IMAGE_NAME = images.c.name.label("image_name")
+_JOB = (
+    select(jobs, _IMAGE_NAME)
+    .join(images, images.c.id == jobs.c.image_id)
+    .where(jobs.c.id == bindparam("id"))
+)
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
 )
@@ -353,6 +369,7 @@ def _job(row: Row[Any]) -> JobRecord:
         finished_at=row.finished_at,
         expires_at=row.expires_at,
         finish_requested=row.finish_requested,
+        image_name=row.image_name,
         failure=Failure(row.failure_code, row.failure_detail) if row.failure_code else None,
     )
 

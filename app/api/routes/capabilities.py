@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from app.api.archives import MOST_JOBS
 from app.api.auth import CallerDep, ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
@@ -103,5 +104,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_field": LONGEST_FIELD,
         "max_drawings": MOST_WAITING,
         "max_raw_pixels": MOST_PIXELS,
+        "max_archived_jobs": MOST_JOBS,
         "max_labels": labels["maxProperties"],
     }

@@ -4,7 +4,6 @@ from importlib.metadata import version
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.deps import Services, ServicesDep
@@ -24,7 +23,7 @@ async def livez() -> Health:
 @router.get("/readyz", responses={503: {"model": Health, "description": "Not ready"}})
 async def readyz(response: Response, services: ServicesDep) -> Health:
     """Jobs are accepted. Without queue or worker they wait: degraded, but ready."""
-    health = await run_in_threadpool(_check, services)
+    health = await run_in_threadpool(check, services)
     response.status_code = 503 if health.status == "down" else 200
     return health
 
@@ -35,7 +34,8 @@ async def show_version() -> Version:
     return Version(version=version("reucid"))
 
 
-def _check(services: Services) -> Health:
+def check(services: Services) -> Health:
+    """What is wrong, if anything is."""
     try:
         services.database.ping()
         services.store.ping()
@@ -43,8 +43,6 @@ def _check(services: Services) -> Health:
     except (SQLAlchemyError, OSError) as error:
         return Health(status="down", problems=[f"ledger or store: {type(error).__name__}"])
     problems = [] if workers else ["no worker is alive: jobs are accepted and wait"]
-    try:
-        services.redis.ping()
-    except (RedisError, OSError):
+    if not services.queue_answers():
         problems.append("the queue does not answer: jobs are accepted and wait")
     return Health(status="degraded" if problems else "ok", problems=problems)

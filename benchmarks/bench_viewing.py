@@ -1,0 +1,87 @@
+"""How fast a viewer gets what it shows: `python benchmarks/bench_viewing.py [side] [method]`.
+
+An API in this process, asked over a socket: a first look at a result, its residual and its input,
+regions of them at full scale, and what a revision would be. Times in ms.
+"""
+
+import io
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+LOOK = 1024  # px of a first look, at most
+TILE = 512  # px
+TIMES = 20
+
+
+def micrograph(side: int) -> bytes:
+    """A lattice in counts, as a file."""
+    rng = np.random.default_rng(0)
+    waves = [1 + np.cos(2 * np.pi * np.arange(side) / period) for period in (12, 11)]
+    image = np.empty((side, side), np.uint16)
+    for row, height in enumerate(waves[0]):
+        image[row] = rng.poisson(20 * height * waves[1] + 40)
+    file = io.BytesIO()
+    np.save(file, image)
+    return file.getvalue()
+
+
+def timed(ask: Callable[[], Any], times: int = TIMES) -> tuple[float, float]:
+    """The first answer, and the median of the later ones, in ms."""
+    seconds = []
+    for _ in range(times):
+        start = time.perf_counter()
+        answer = ask()
+        seconds.append(time.perf_counter() - start)
+        answer.raise_for_status()
+    return 1e3 * seconds[0], 1e3 * median(seconds[1:])
+
+
+def main() -> None:
+    # Here: every drawing child reads this module anew, and has no use for a server.
+    from tests.support.inprocess import running
+
+    side = int(sys.argv[1]) if len(sys.argv) > 1 else 512
+    params = {"method": sys.argv[2]} if len(sys.argv) > 2 else {}
+    with (
+        TemporaryDirectory() as folder,
+        running(Path(folder), log_level="warning") as api,
+        api.client() as client,
+    ):
+        client.timeout = 600
+        form = {"params": json.dumps(params)}
+        job = client.post("/jobs", files={"file": micrograph(side)}, data=form).json()
+        start = time.perf_counter()
+        api.work(job["id"])
+        print(f"{side} x {side} px, denoised in {time.perf_counter() - start:.1f} s")
+        here = f"/jobs/{job['id']}"
+        reduce = max(1, side // LOOK)
+        corner = min(side - TILE, side // 2)
+        tile = ",".join(map(str, [corner, corner, corner + TILE, corner + TILE]))
+        for part in ("result", "residual", "input"):
+            for name, query in (
+                (f"reduce={reduce}", {"reduce": reduce}),
+                (f"{TILE} x {TILE} px", {"region": tile}),
+            ):
+                first, later = timed(
+                    lambda part=part, query=query: client.get(
+                        f"{here}/{part}", params={"format": "raw"} | query
+                    )
+                )
+                print(f"{part:9} {name:14} first {first:8.1f}, later {later:6.1f}")
+        if side <= 2 * LOOK:
+            first, later = timed(
+                lambda: client.post(f"{here}/revise/preview", json={"drop": {"1": [2]}})
+            )
+            print(f"preview of a revision    first {first:8.1f}, later {later:6.1f}")
+
+
+if __name__ == "__main__":
+    main()
