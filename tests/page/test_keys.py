@@ -111,7 +111,7 @@ def test_an_admin_makes_and_ends_keys(visit: Visit, locked: tuple[str, dict[str,
     visit.page.get_by_text("The server takes you for “admin”").wait_for()
     visit.go("#/admin")
     visit.page.get_by_role("heading", name="State").wait_for()
-    visit.page.get_by_label("Owner").fill("lab-3")
+    visit.page.get_by_role("textbox", name="Owner").fill("lab-3")
     visit.page.get_by_role("button", name="Make a key").click()
     made = visit.page.locator(".key-shown").inner_text()
     assert made

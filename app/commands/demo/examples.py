@@ -1,4 +1,7 @@
-"""Good and bad results of the bundled micrograph, for the page's help: `python -m app.commands.demo.examples`."""
+"""Good and bad results of the bundled micrograph, for the help of the page.
+
+`python -m app.commands.demo.examples` draws them anew.
+"""
 
 from pathlib import Path
 from typing import Any

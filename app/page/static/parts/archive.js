@@ -4,5 +4,5 @@ import { download } from "./downloads.js";
 
 /** @param {any[]} jobs */
 export function archive(jobs) {
-  if (jobs.length) download("v1/jobs/archive", "reucid-results.zip", { json: { job_ids: jobs.map(({ id }) => id) } });
+  if (jobs.length) download(`v1/jobs/archive?${new URLSearchParams(jobs.map(({ id }) => ["id", id]))}`, "reucid-results.zip");
 }

@@ -4,10 +4,11 @@ import { ask, askJson } from "../parts/api.js";
 import { button, facts, field, fill, h } from "../parts/dom.js";
 import { notice } from "../parts/notices.js";
 import { problem } from "../parts/problem.js";
-import { duration, size, when } from "../parts/words.js";
+import { duration, size, stateOf, when } from "../parts/words.js";
 import { told } from "./job.js";
 
 const LOOK = 5000; // ms
+const LEVELS = { ok: ["good", "all is well"], degraded: ["warn", "not all is well"], down: ["bad", "down"] };
 const SCOPES = [["submit", "denoise images"], ["read", "see results"], ["admin", "everything, of everybody"]];
 
 /** @type {import("../main.js").View} */
@@ -22,9 +23,8 @@ export async function view(place, { signal, caller }) {
     if (signal.aborted) return;
     try {
       const seen = await askJson("v1/admin/overview", { signal });
-      const health = await ask("v1/readyz", { signal }).then((answer) => answer.json(), () => ({ status: "down", problems: ["the server does not answer"] }));
-      fill(state, h("h2", {}, "State"), h("div", { class: "row" }, h("span", { class: `chip ${health.status === "ok" ? "good" : health.status === "degraded" ? "warn" : "bad"}` }, { ok: "all is well", degraded: "not all is well", down: "down" }[/** @type {"ok" | "degraded" | "down"} */ (health.status)]), h("span", {}, health.problems.join("; "))), stated(seen));
-      fill(owners, h("h2", {}, "Owners"), table(["owner", "images", "jobs", "waiting", "running", "disk"], seen.owners.map((/** @type {any} */ each) => [each.owner, each.images, each.jobs, each.queued, each.running, size(each.bytes)])));
+      fill(state, h("div", { class: "row" }, h("h2", {}, "State"), h("span", { class: `chip ${LEVELS[/** @type {keyof typeof LEVELS} */ (seen.status)][0]}` }, LEVELS[/** @type {keyof typeof LEVELS} */ (seen.status)][1]), h("span", {}, seen.problems.join("; "))), stated(seen), workers(seen.workers));
+      fill(owners, h("h2", {}, "Owners"), table(["owner", "images", "jobs", "keys", "last job", "disk"], seen.owners.map((/** @type {any} */ each) => [each.owner, each.images, counted(each.jobs) || "none", each.valid_keys, when(each.last_submitted_at), size(each.stored)])));
     } catch (error) {
       if (/** @type {Error} */ (error).name !== "AbortError") fill(state, problem(error, look));
     }
@@ -76,9 +76,25 @@ export async function view(place, { signal, caller }) {
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
+/** @param {Record<string, number>} counts by name */
+const counted = (counts) => Object.entries(counts).filter(([, count]) => count).map(([name, count]) => `${count} ${stateOf(name)}`).join(", ");
+
 /** @param {any} seen */
-function stated(seen) {
-  return facts(Object.entries(seen).filter(([, value]) => typeof value !== "object").map(([name, value]) => [name.replaceAll("_", " "), /bytes/.test(name) ? size(Number(value)) : /_s$/.test(name) ? duration(Number(value)) : String(value)]));
+function stated({ version, queue, disk, keys }) {
+  return facts([
+    ["version", version],
+    ["queue", `${counted(queue.queued) || "nothing"} waiting, ${queue.running} running${queue.longest_wait_s ? `; longest wait ${duration(queue.longest_wait_s)}` : ""}${queue.answers ? "" : "; the queue's server does not answer: jobs wait"}`],
+    ["disk", `${size(disk.free)} of ${size(disk.total)} free; ${size(disk.stored)} in images and results; below ${size(disk.min_free)} nothing is accepted`],
+    ["quota", disk.owner_quota ? `${size(disk.owner_quota)} for each owner` : "none"],
+    ["keys", `${keys.valid} valid, ${keys.expired} expired, ${keys.revoked} revoked`],
+  ]);
+}
+
+/** @param {any[]} all */
+function workers(all) {
+  const rows = all.map((each) => [each.name, h("span", { class: `chip ${each.alive ? "good" : "bad"}` }, each.alive ? "alive" : `silent for ${duration(each.silent_s)}`),
+    each.job_id ? h("a", { href: `#/job/${each.job_id}`, title: "The job that it runs" }, `a job for ${duration(each.running_s ?? 0)}`) : "idle"]);
+  return [h("h3", {}, "Workers"), rows.length ? table(["worker", "state", "runs"], rows) : h("p", {}, "No worker was heard of within a day: jobs are accepted and wait.")];
 }
 
 /** @param {string[]} heads @param {any[][]} rows */

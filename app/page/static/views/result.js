@@ -113,7 +113,8 @@ export async function result(place, known, left, query) {
       go.disabled = true;
       go.textContent = "Denoising…";
       try {
-        let made = await askJson("v1/jobs", { json: { image_id: job.image_id, params: { ...stated(job.params), scan_noise: opposite }, labels: { ...job.labels, counterpart: job.id }, external_id: job.external_id, sample_id: job.sample_id, batch: job.batch }, headers: { "Idempotency-Key": `counterpart-${job.id}` } });
+        const { jobs } = await askJson(`v1/jobs?${new URLSearchParams({ label: `counterpart=${job.id}`, state: "succeeded", limit: "1" })}`, { signal: left });
+        let made = jobs[0] ?? (await askJson("v1/jobs", { json: { image_id: job.image_id, params: { ...stated(job.params), scan_noise: opposite }, labels: { ...job.labels, counterpart: job.id }, external_id: job.external_id, sample_id: job.sample_id, batch: job.batch } }));
         while (["queued", "running"].includes(made.state)) made = await askJson(`v1/jobs/${made.id}?wait=30`, { signal: left });
         if (made.state !== "succeeded") throw Object.assign(new Error(made.error?.detail ?? made.state), { status: 422 });
         location.hash = `#/job/${job.id}?with=${made.id}`;
@@ -155,7 +156,7 @@ export async function result(place, known, left, query) {
 const ORIGINS = { minimum: "first minimum of the autocorrelation", inflexion: "inflexion of the autocorrelation", given: "as you asked", "least error": "least estimated error" };
 
 /** Parameters that were stated; the rest are defaults. @param {Record<string, any>} params */
-const stated = (params) => Object.fromEntries(Object.entries(params).filter(([, value]) => value !== null));
+const stated = (params) => Object.fromEntries(Object.entries(params).filter(([name, value]) => value !== null && name !== "revision"));
 
 /** One image minus another, both loaded as a whole. @param {Pyramid | null | undefined} raw @param {Pyramid} denoised */
 function difference(raw, denoised) {
