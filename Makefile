@@ -76,11 +76,12 @@ codes: $(VENV)/.run ## write docs/codes.md anew
 clients: $(VENV)/.dev ## generate clients from the OpenAPI document, check and run them
 	$(BIN)/python -m tests.clients
 
-wheel: $(VENV)/.run ## build the package that others install; build/wheel
+wheel: $(VENV)/.run ## build the packages that others install: all, and the client alone; build/wheel
 	rm -rf build/wheel
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel \
+		. ./reucid_client
 
-wheel-check: wheel $(VENV)/.dev ## install it where nothing else is, and denoise with it
+wheel-check: wheel $(VENV)/.dev ## install each where nothing else is, and use it
 	$(BIN)/python -m tests.wheel build/wheel/*.whl
 
 clean:

@@ -1,6 +1,6 @@
-"""Whether the built wheel is whole: `python -m tests.wheel DIST/reucid-X.Y.Z-py3-none-any.whl`.
+"""Whether the built wheels are whole: `python -m tests.wheel DIST/*.whl`.
 
-The wheel is installed in an empty environment that then gets what the wheel asks for and nothing
+Each wheel is installed in an empty environment that then gets what the wheel asks for and nothing
 else: the files of these packages are linked from the environment at hand, so nothing is downloaded
 twice, and pip, which may ask no index, refuses the wheel when they do not meet a requirement. What
 the code imports without asking for it is missing there, as it would be on a user's machine.
@@ -23,7 +23,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("app", "worker", "reucid_core")
+PACKAGES = ("app", "worker", "reucid_core", "reucid_client")
+CLIENT = "reucid-client"  # the distribution of that package alone
+OWN = ("reucid_client/pyproject.toml", "reucid_client/README.md")  # of its distribution
 HELD = (  # beside the code; patterns of which each has to match something
     "app/api/examples.json",
     "app/commands/demo/*.tif",
@@ -34,6 +36,14 @@ HELD = (  # beside the code; patterns of which each has to match something
     "worker/survey/page.html",
     "*/py.typed",
 )
+ASKED = """
+import sys, reucid_client
+client = reucid_client.Client("http://127.0.0.1:9", retrying=reucid_client.Retrying(patience=0))
+try:
+    client.job("0" * 32)
+except reucid_client.UnreachableError:
+    print(reucid_client.__version__)
+"""
 IMPORTED = "import app, worker, reucid_core; print(app.__file__)"
 LEDGER = """
 import sys
@@ -51,37 +61,59 @@ assert noisy.shape == result.shape and (noisy != result).any()
 
 
 def main() -> None:
-    """Check a wheel; an AssertionError or a command's failure says what is wrong."""
-    wheel = Path(sys.argv[1]).resolve()
-    metadata = check_contents(wheel)
+    """Check wheels; an AssertionError or a command's failure says what is wrong."""
+    for name in sys.argv[1:]:
+        check(Path(name).resolve())
+
+
+def check(wheel: Path) -> None:
+    """Contents first, then what it does."""
+    metadata = metadata_of(wheel)
+    alone = metadata.name == CLIENT
+    check_contents(wheel, ("reucid_client",) if alone else PACKAGES)
+    check_release(str(metadata.version))
     with TemporaryDirectory(prefix="wheel-", dir=wheel.parent) as name:
         folder = Path(name)
         python = install(wheel, metadata, folder / "venv")
-        check_installed(python, str(metadata.version), folder)
+        if alone:
+            assert run(python, "-c", ASKED, at=folder).strip() == str(metadata.version)
+        else:
+            check_installed(python, str(metadata.version), folder)
     sys.stdout.write(f"{wheel.name} is whole, and works where nothing else is installed\n")
 
 
-def check_contents(wheel: Path) -> Metadata:
-    """Everything the repository has in its packages is in the wheel, and nothing beside it."""
+def metadata_of(wheel: Path) -> Metadata:
+    """What the wheel says of itself."""
+    with ZipFile(wheel) as archive:
+        (about,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return Metadata.from_email(archive.read(about))
+
+
+def check_contents(wheel: Path, packages: Iterable[str]) -> None:
+    """Everything the repository has in these packages is in the wheel, and nothing beside it."""
     with ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-        (about,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = Metadata.from_email(archive.read(about))
+    expected = set(sources(packages))
     for pattern in HELD:
-        assert any(PurePosixPath(name).match(pattern) for name in names), f"no {pattern}"
-    assert names == set(sources()), f"differ: {sorted(names.symmetric_difference(sources()))}"
+        held = any(PurePosixPath(name).match(pattern) for name in expected)
+        assert held or not set(PACKAGES) <= set(packages), f"no {pattern}"
+    assert names == expected, f"differ: {sorted(names.symmetric_difference(expected))}"
+
+
+def check_release(version: str) -> None:
+    """The changelog's latest release is this one."""
     released = re.search(r"^## \[(\d+\.\d+\.\d+)\] - ", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert released, "CHANGELOG.md has no release"
-    assert released[1] == str(metadata.version), f"CHANGELOG.md has {released[1]}"
-    return metadata
+    assert released[1] == version, f"CHANGELOG.md has {released[1]}, the wheel {version}"
 
 
-def sources() -> Iterable[str]:
-    """The files of the packages, as the repository has them."""
-    for package in PACKAGES:
+def sources(packages: Iterable[str]) -> Iterable[str]:
+    """The files of packages, as the repository has them."""
+    for package in packages:
         for path in (ROOT / package).rglob("*"):
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield path.relative_to(ROOT).as_posix()
+            name = path.relative_to(ROOT).as_posix()
+            if path.is_file() and "__pycache__" not in path.parts and name not in OWN:
+                yield name
 
 
 def install(wheel: Path, metadata: Metadata, place: Path) -> Path:

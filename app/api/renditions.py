@@ -43,7 +43,7 @@ from app.api.wishes import Wish
 from app.http.conditional import etag_of, not_modified, tagged
 from app.http.problems import Problem
 from worker import formats
-from worker.bundles import bundle, provenance
+from worker.bundles import bundle, eln, provenance
 from worker.contract import ImageRecord, JobRecord
 from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT
 from worker.denoising.reports import (
@@ -191,6 +191,16 @@ def render_bundle(services: Services, job: JobRecord, *, with_input: bool) -> Re
 
     filename = "bundle.zip" if with_input else "bundle-without-input.zip"
     return _of_job(services, job, filename, bundle.MEDIA_TYPE, draw)
+
+
+def render_eln(services: Services, job: JobRecord) -> Rendition:
+    """Everything of a succeeded job for an electronic laboratory notebook."""
+    require(job, REPORT)
+
+    def draw(target: Path) -> None:
+        eln.write(target, *_run(services, job), owner=job.request.owner)
+
+    return _of_job(services, job, "bundle.eln", eln.MEDIA_TYPE, draw)
 
 
 def render_provenance(services: Services, job: JobRecord, *, with_input: bool) -> Rendition:

@@ -520,4 +520,5 @@ def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
     images = ("result", "residual", "coverage", "input", "interim", "eigenpatches.png")
     parts = ("events", *images, "report", "provenance", "bundle.zip")
-    return {"self": here} | {part.split(".")[0]: f"{here}/{part}" for part in parts}
+    links = {part.split(".")[0]: f"{here}/{part}" for part in parts}
+    return {"self": here} | links | {"eln": f"{here}/bundle.eln"}

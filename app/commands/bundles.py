@@ -26,7 +26,9 @@ BundleFile = Annotated[Path, typer.Argument(help="A bundle.", metavar="BUNDLE")]
 
 def bundle(
     job: Annotated[str, typer.Argument(help="The job's id.", metavar="JOB")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The bundle: .zip.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The bundle: .zip, or .eln for a notebook.")
+    ],
     server: Annotated[
         str, typer.Option("--server", help="The server's address.")
     ] = "http://127.0.0.1:8000",
@@ -45,7 +47,10 @@ def bundle(
         message = f"no folder {output.parent} to write {output.name} to"
         raise typer.BadParameter(message, param_hint="--output")
     with Client(server, Settings().key) as client:
-        typer.echo(client.fetch(job, "bundle.zip", output, input=with_input))
+        if output.suffix == ".eln":
+            typer.echo(client.fetch(job, "bundle.eln", output))
+        else:
+            typer.echo(client.fetch(job, "bundle.zip", output, input=with_input))
 
 
 def verify(

@@ -62,7 +62,7 @@ def write_record(
     with_input: bool = True,
 ) -> None:
     """Write the record that a bundle of the same would hold."""
-    path.write_bytes(_record(run, _digests(files), _digests(sent), with_input))
+    path.write_bytes(_record(run, digests(files), digests(sent), with_input))
 
 
 def write(
@@ -84,7 +84,7 @@ def write(
     with_input : bool
         Whether the bundle holds the input, or its hash only.
     """
-    results, originals = _digests(files), _digests(sent)
+    results, originals = digests(files), digests(sent)
     written = _record(run, results, originals, with_input)
     held, paths = results | (originals if with_input else {}), {**files, **sent}
     texts = {RECORD: written, CHECKSUMS: _checksums(written, held)}
@@ -116,7 +116,8 @@ def _checksums(written: bytes, digests: Mapping[str, Artifact]) -> bytes:
     return "".join(f"{hashes[name]}  {name}\n" for name in sorted(hashes, key=_place)).encode()
 
 
-def _digests(files: Mapping[str, Path]) -> dict[str, Artifact]:
+def digests(files: Mapping[str, Path]) -> dict[str, Artifact]:
+    """Hashes and sizes of files, by their names in a bundle."""
     return {
         name: Artifact(name, sha256_of(path), path.stat().st_size) for name, path in files.items()
     }

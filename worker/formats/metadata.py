@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,24 @@ DETECTOR = (
     "detectors.detector",
     "detectors.name",
 )
+OPERATOR = (
+    "sessioninfo.operator",
+    "user.username",
+    "user.name",
+    "experimentaldescription.user",
+    "general.authors",
+    "operator",
+)
+MICROSCOPE = (
+    "sessioninfo.microscope",
+    "experimentaldescription.microscope",
+    "microscope.name",
+    "instrument.instrumentmodel",
+    "instrument.instrumentclass",
+    "acquisitioninstrument.tem.microscope",
+    "microscopeinfo.name",
+)
+UNKNOWN = ("", "unknown", "none", "n/a")
 DETECTOR_IN_TITLE = re.compile(
     r"(?<![a-z])(HAADF|MAADF|LAADF|ABF|ADF|BF|DF[0-9]*)(?![a-z])", re.IGNORECASE
 )
@@ -76,6 +94,23 @@ def instrument(metadata: Mapping[str, Any], title: str) -> Instrument:
         dwell_time=_number(leaves, DWELL_TIME),
         beam_current=_number(leaves, BEAM_CURRENT),
     )
+
+
+def operator(metadata: Mapping[str, Any]) -> str | None:
+    """Who took an image, as far as its file says."""
+    return _name(metadata, OPERATOR)
+
+
+def microscope(metadata: Mapping[str, Any]) -> str | None:
+    """What an image was taken with, as far as its file says."""
+    return _name(metadata, MICROSCOPE)
+
+
+def _name(metadata: Mapping[str, Any], places: Iterable[str]) -> str | None:
+    leaves = dict(_leaves(metadata))
+    stated = (value for end in places for value in _ending(leaves, end) if isinstance(value, str))
+    names = (" ".join(value.split()) for value in stated)
+    return next((name for name in names if name.lower() not in UNKNOWN), None)
 
 
 def _number(leaves: Mapping[str, Any], places: Mapping[str, float]) -> float | None:

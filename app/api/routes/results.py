@@ -17,6 +17,7 @@ from app.api.renditions import (
     render_eigenpatch,
     render_eigenpatch_numbers,
     render_eigenpatches,
+    render_eln,
     render_interim,
     render_provenance,
     send_picture,
@@ -35,6 +36,7 @@ from app.http.conditional import etag_of, not_modified, tagged
 from app.http.files import sends
 from app.http.negotiation import choose
 from app.http.problems import Responses, problems
+from worker.bundles.eln import MEDIA_TYPE
 from worker.contract import JobRecord
 from worker.denoising.reports import to_csv
 from worker.formats import MEDIA_TYPES
@@ -52,6 +54,7 @@ RAW = {"result": views.send_result, "residual": views.send_residual, "input": vi
 PNG = sends("The picture", "image/png")
 NUMBERS = sends("The eigenpatches", answers.MEDIA_TYPE)
 ZIP = sends("The bundle", "application/zip")
+ELN = sends("The .eln file", MEDIA_TYPE)
 RECORD: Responses = {
     200: {
         "description": "The record",
@@ -286,6 +289,16 @@ async def bundle(
     return await _send(
         services, request, job, lambda: render_bundle(services, job, with_input=with_input)
     )
+
+
+@router.get(
+    "/bundle.eln",
+    response_class=Response,
+    responses=problems(404, 409, 410, 416, 422, 500, also=ELN),
+)
+async def eln(request: Request, job: JobDep, services: ServicesDep) -> Response:
+    """The same for an electronic laboratory notebook, in the ELN Consortium's file format."""
+    return await _send(services, request, job, lambda: render_eln(services, job))
 
 
 @router.get(

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 import tifffile
+from rocrate.rocrate import ROCrate
 
 from tests.support.clients import finished, submit
 from tests.support.commands import reucid
@@ -18,7 +20,7 @@ from worker.ledger.database import Database
 from worker.settings import Settings
 
 PARAMS = {"patch_size": 7, "stacks": 2, "seed": 3}
-PARTS = ["provenance", "bundle.zip"]
+PARTS = ["provenance", "bundle.zip", "bundle.eln"]
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +183,54 @@ def test_a_bundle_that_is_not_there_leaves_no_file(
     assert reucid(*arguments) == 2
     assert "no job" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_notebook_gets_an_eln_file(
+    api: httpx.Client, job: dict[str, Any], tmp_path: Path
+) -> None:
+    response = api.get(job["links"]["eln"].removeprefix("/v1"))
+    assert response.headers["content-type"] == "application/vnd.eln+zip"
+    held = entries(response)
+    (root,) = {name.split("/")[0] for name in held}
+    assert root == "micrograph-denoised"
+    document = json.loads(held[f"{root}/ro-crate-metadata.json"])
+    graph = {each["@id"]: each for each in document["@graph"]}
+    assert len(graph) == len(document["@graph"])
+    descriptor = graph["ro-crate-metadata.json"]
+    assert descriptor["conformsTo"]["@id"] == "https://w3id.org/ro/crate/1.1"
+    assert descriptor["version"] == "1.0"
+    assert graph[descriptor["sdPublisher"]["@id"]]["@type"] == "Organization"
+    assert graph["./"]["hasPart"] == [{"@id": "./denoising/"}]
+    experiment = graph["./denoising/"]
+    assert experiment["@type"] == "Dataset"
+    assert experiment["identifier"] == job["id"]
+    assert graph[experiment["author"]["@id"]]["name"] == job["owner"]
+    files = {part["@id"].removeprefix("./") for part in experiment["hasPart"]}
+    assert {f"{root}/{name}" for name in files} | {f"{root}/ro-crate-metadata.json"} == set(held)
+    for name in files:
+        content, about = held[f"{root}/{name}"], graph[f"./{name}"]
+        assert about["sha256"] == hashlib.sha256(content).hexdigest()
+        assert about["contentSize"] == str(len(content))
+        assert about["name"]
+        assert about["encodingFormat"]
+    bundled = entries(api.get(f"/jobs/{job['id']}/bundle.zip"))
+    assert held[f"{root}/denoising/result.tif"] == bundled["result.tif"]
+    named = {each["@id"] for value in graph.values() for each in _references(value)}
+    local = {name for name in named if not name.startswith(("http", "ni:"))}
+    assert local <= graph.keys(), "names nothing that is not there"
+
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        archive.extractall(tmp_path)
+    crate = ROCrate(tmp_path / root)
+    assert crate.get("./denoising/result.tif").type == "File"
+
+
+def _references(value: Any) -> Iterator[dict[str, str]]:
+    if isinstance(value, dict):
+        if set(value) == {"@id"}:
+            yield value
+        for each in value.values():
+            yield from _references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _references(each)

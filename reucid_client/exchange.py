@@ -1,0 +1,216 @@
+"""What is asked of a server, and what is made of the answers: without sending anything.
+
+Each function is a generator that yields requests, is sent the answers, and returns what came of
+them. `Client` and `AsyncClient` send them, in their own way of waiting.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import (
+    Any,
+    BinaryIO,
+    TypeVar,
+    Union,
+)
+from uuid import uuid4
+
+import httpx
+import numpy as np
+
+from reucid_client.errors import JobError
+from reucid_client.models import Event, Image, Job
+
+T = TypeVar("T")
+Array = np.ndarray[Any, Any]
+Source = Union[str, Path, bytes, Array]  # a file, its bytes, or pixels
+Sources = Union[Source, Sequence[Union[str, Path]]]  # several: an EMI file with its SER files
+
+LONG_POLL = 25.0  # s; below what proxies allow
+FIELDS = ("priority", "external_id", "sample_id", "batch", "labels", "metadata")
+MEDIA_TYPES = {
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".npy": "npy",
+    ".png": "png",
+    ".mrc": "mrc",
+    ".hspy": "hspy",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that can be sent again."""
+
+    method: str
+    path: str
+    query: Mapping[str, Any] = field(default_factory=dict)
+    json: Mapping[str, Any] | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[tuple[str, Path | bytes], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def options(self, open_files: ExitStack) -> dict[str, Any]:
+        """What httpx takes, with files opened anew."""
+        query = {name: value for name, value in self.query.items() if value is not None}
+        options: dict[str, Any] = {"params": query, "headers": dict(self.headers)}
+        if self.json is not None:
+            options["json"] = self.json
+        if self.files:
+            options["data"] = dict(self.fields)
+            options["files"] = [
+                ("file", (name, _opened(content, open_files))) for name, content in self.files
+            ]
+        return options
+
+
+Exchange = Generator[Request, httpx.Response, T]
+
+
+def upload(source: Sources, name: str | None = None) -> Exchange[Image]:
+    """A file, kept for jobs to come."""
+    response = yield Request("POST", "/v1/images", files=_files(source, name))
+    return Image.of(response.json())
+
+
+def submit(
+    source: Sources | Image, options: Mapping[str, Any], key: str | None = None
+) -> Exchange[Job]:
+    """A job; repeated with its key, the same one."""
+    fields = {name: options[name] for name in FIELDS if options.get(name) is not None}
+    params = {
+        name: value for name, value in options.items() if name not in FIELDS and name != "name"
+    }
+    headers = {"Idempotency-Key": key or uuid4().hex}
+    if isinstance(source, Image):
+        body = {"image_id": source.id, "params": params, **fields}
+        response = yield Request("POST", "/v1/jobs", json=body, headers=headers)
+    else:
+        files = _files(source, options.get("name"))
+        sent = {name: _as_text(value) for name, value in fields.items()}
+        sent["params"] = json.dumps(params)
+        response = yield Request("POST", "/v1/jobs", fields=sent, files=files, headers=headers)
+    return Job.of(response.json())
+
+
+def show(job_id: str, wait: float = 0.0) -> Exchange[Job]:
+    """The job, once it has ended or after some seconds."""
+    response = yield Request("GET", f"/v1/jobs/{job_id}", {"wait": wait or None})
+    return Job.of(response.json())
+
+
+def act(job_id: str, action: str, body: Mapping[str, Any] | None = None) -> Exchange[Job]:
+    """Cancel, finish, retry or revise a job."""
+    response = yield Request("POST", f"/v1/jobs/{job_id}/{action}", json=body)
+    return Job.of(response.json())
+
+
+def delete(path: str) -> Exchange[None]:
+    """An image or a job."""
+    yield Request("DELETE", path)
+
+
+def page(query: Mapping[str, Any]) -> Exchange[tuple[Sequence[Job], str | None]]:
+    """Some jobs, newest first, and the cursor of the next page."""
+    data = (yield Request("GET", "/v1/jobs", query)).json()
+    return [Job.of(each) for each in data["jobs"]], data["next"]
+
+
+def pixels(job_id: str, part: str) -> Exchange[Array]:
+    """Result, residual or coverage as an array, float32 or float64."""
+    response = yield Request("GET", f"/v1/jobs/{job_id}/{part}", {"format": "npy"})
+    array: Array = np.load(io.BytesIO(response.content), allow_pickle=False)
+    return array
+
+
+def events(job_id: str, after: int) -> Request:
+    """The stream of what happens to a job after an event."""
+    return Request("GET", f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(after)})
+
+
+def report(job_id: str) -> Exchange[dict[str, Any]]:
+    """The classification report."""
+    data: dict[str, Any] = (yield Request("GET", f"/v1/jobs/{job_id}/report")).json()
+    return data
+
+
+def download(job_id: str, part: str, path: Path) -> Request:
+    """A part in the format of a file's suffix."""
+    query = {} if "." in part or part == "report" else {"format": format_of(path)}
+    return Request("GET", f"/v1/jobs/{job_id}/{part}", query)
+
+
+def format_of(path: Path) -> str:
+    """The server's name of the format that a suffix names."""
+    try:
+        return MEDIA_TYPES[path.suffix.lower()]
+    except KeyError:
+        expected = ", ".join(MEDIA_TYPES)
+        raise ValueError(f"got {path.name!r}, expected a name that ends in {expected}") from None
+
+
+def succeeded(job: Job) -> Job:
+    """The job itself; raises JobError when it has no result."""
+    if job.state != "succeeded":
+        raise JobError(job)
+    return job
+
+
+def key_of(source: Sources, options: Mapping[str, Any]) -> str:
+    """An Idempotency-Key that the same files with the same options always have."""
+    digest = hashlib.sha256(json.dumps(dict(options), sort_keys=True).encode())
+    for _, content in _files(source, None):
+        digest.update(content.read_bytes() if isinstance(content, Path) else content)
+    return f"sha256-{digest.hexdigest()}"
+
+
+def verdict_of(report: Mapping[str, Any]) -> Sequence[str]:
+    """The report's own sentences on how far the result can be trusted; of a stack, each once."""
+    told = []
+    for frame in [report, *report.get("frame_reports", ())]:
+        assessment = frame.get("assessment") or {}
+        told += [*assessment.get("sentences", ()), *frame.get("warnings", ())]
+    return list(dict.fromkeys(told))
+
+
+class EventLines:
+    """Server-sent events from the lines of a stream."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def feed(self, line: str) -> Event | None:
+        """The event that a line ends, if it does."""
+        if line:
+            name, _, value = line.partition(":")
+            self._fields[name] = value[1:] if value.startswith(" ") else value
+            return None
+        fields, self._fields = self._fields, {}
+        if "data" not in fields or "event" not in fields:
+            return None
+        return Event(int(fields.get("id", 0)), fields["event"], json.loads(fields["data"]))
+
+
+def _files(source: Sources, name: str | None) -> tuple[tuple[str, Path | bytes], ...]:
+    if isinstance(source, np.ndarray):
+        buffer = io.BytesIO()
+        np.save(buffer, source, allow_pickle=False)
+        return ((name or "image.npy", buffer.getvalue()),)
+    if isinstance(source, bytes):
+        return ((name or "image", source),)
+    paths = [source] if isinstance(source, (str, Path)) else list(source)
+    return tuple((name or Path(path).name, Path(path)) for path in paths)
+
+
+def _opened(content: Path | bytes, open_files: ExitStack) -> BinaryIO | bytes:
+    return content if isinstance(content, bytes) else open_files.enter_context(content.open("rb"))
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

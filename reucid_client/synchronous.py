@@ -1,0 +1,289 @@
+"""The client for programs that wait."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from reucid_client import exchange
+from reucid_client.exchange import Array, Exchange, Request, Sources, T
+from reucid_client.models import Event, Image, Job
+from reucid_client.progress import Progress, shown
+from reucid_client.retrying import Retrying
+from reucid_client.wire import TIMEOUT, headers_for, problem_of, whole_file
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a job yielded.
+
+    Parameters
+    ----------
+    job : Job
+    image : ndarray, shape (m, n) or (frames, m, n)
+        Denoised, in the units of the source.
+    residual : ndarray
+        The source minus `image`.
+    report : dict
+        The classification report.
+    """
+
+    job: Job
+    image: Array = field(repr=False)
+    residual: Array = field(repr=False)
+    report: Mapping[str, Any] = field(repr=False)
+    _client: Client = field(repr=False)
+
+    @property
+    def verdict(self) -> Sequence[str]:
+        """How far it can be trusted, in sentences."""
+        return exchange.verdict_of(self.report)
+
+    def save(self, path: str | Path, part: str = "result") -> Path:
+        """Write the result, or another part, with the calibration of the source.
+
+        The suffix says in which format: .tif, .npy, .mrc, .hspy, .png; `part` may also be
+        `bundle.zip` or `report`.
+        """
+        return self._client.download(self.job.id, path, part)
+
+
+class Client:
+    """A server's images and jobs.
+
+    Parameters
+    ----------
+    url : str
+        Such as `http://server:8000`.
+    key : str, optional
+        By default that in the environment variable `REUCID_API_KEY`, if any.
+    retrying : Retrying, optional
+        How long to ask again when the network or the server fails for a while.
+    timeout : httpx.Timeout, optional
+
+    All methods raise `ProblemError` when the server refuses, `UnreachableError` when it does not
+    answer for longer than `retrying` has patience.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        retrying: Retrying | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = headers_for(key or os.environ.get("REUCID_API_KEY"))
+        self._http = httpx.Client(
+            base_url=url, headers=headers, timeout=timeout, transport=transport
+        )
+        self._retrying = retrying or Retrying()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    # --- the whole way ---
+
+    def denoise(self, source: Sources | Image, *, progress: bool = False, **options: Any) -> Result:
+        """Denoise a file or an array, and wait for the result.
+
+        Parameters
+        ----------
+        source : path, bytes, ndarray, Image, or list of paths
+            An EMI file is sent as a list: itself and its SER files.
+        progress : bool
+            Show a bar, in a terminal or a notebook.
+        **options
+            Parameters of the denoising (`patch_size=11`, `method="paper"`, ...), and `priority`,
+            `external_id`, `sample_id`, `batch`, `labels`, `metadata` of the job.
+
+        Raises
+        ------
+        JobError
+            When the job failed or was canceled.
+        """
+        job = self.submit(source, **options)
+        with shown(progress, job) as bar:
+            job = self.wait(job.id, bar=bar)
+        return self.result(job)
+
+    def result(self, job: Job | str) -> Result:
+        """Everything that a job yielded."""
+        if isinstance(job, str):
+            job = self.job(job)
+        job_id = exchange.succeeded(job).id
+        image, residual = (self.pixels(job_id, part) for part in ("result", "residual"))
+        return Result(job, image, residual, self.report(job_id), self)
+
+    # --- images ---
+
+    def upload(self, source: Sources, name: str | None = None) -> Image:
+        """Send a file, for jobs to come; the same file again is the same image."""
+        return self._do(exchange.upload(source, name))
+
+    def delete_image(self, image_id: str) -> None:
+        """Remove an image that no job needs."""
+        self._do(exchange.delete(f"/v1/images/{image_id}"))
+
+    # --- jobs ---
+
+    def submit(self, source: Sources | Image, *, key: str | None = None, **options: Any) -> Job:
+        """Submit a job without waiting for it; options as of `denoise`.
+
+        A submission with the `key` of an earlier one makes no second job.
+        """
+        return self._do(exchange.submit(source, options, key))
+
+    def job(self, job_id: str, wait: float = 0.0) -> Job:
+        """The job as it stands, or once it has ended within `wait` seconds."""
+        return self._do(exchange.show(job_id, wait))
+
+    def wait(
+        self, job_id: str, timeout: float | None = None, *, bar: Progress | None = None
+    ) -> Job:
+        """The job once it has ended; TimeoutError after so many seconds."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = exchange.LONG_POLL if end is None else end - time.monotonic()
+            wait = 1.0 if bar else exchange.LONG_POLL
+            job = self.job(job_id, max(0.0, min(left, wait)))
+            if bar:
+                bar(job)
+            if job.ended:
+                return job
+            if left <= 0:
+                raise TimeoutError(f"job {job_id} is {job.state} after {timeout} s")
+
+    def jobs(self, **filters: Any) -> Iterator[Job]:
+        """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`."""
+        cursor: str | None = None
+        while True:
+            jobs, cursor = self._do(exchange.page({**filters, "cursor": cursor}))
+            yield from jobs
+            if cursor is None:
+                return
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job."""
+        return self._do(exchange.act(job_id, "cancel"))
+
+    def finish(self, job_id: str) -> Job:
+        """Let a job end with what it has."""
+        return self._do(exchange.act(job_id, "finish"))
+
+    def retry(self, job_id: str) -> Job:
+        """A new job with the same image and parameters."""
+        return self._do(exchange.act(job_id, "retry"))
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that has ended, and all it yielded."""
+        self._do(exchange.delete(f"/v1/jobs/{job_id}"))
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[Event]:
+        """What happens to a job, up to its end; goes on where a connection broke."""
+        attempts = self._retrying.attempts()
+        while True:
+            failure: httpx.TransportError | None = None
+            try:
+                for event in self._stream_of_events(job_id, after):
+                    after = event.id
+                    attempts.succeeded()
+                    yield event
+                if self.job(job_id).ended:
+                    return
+            except httpx.TransportError as error:
+                failure = error
+            pause = attempts.pause(None)
+            if pause is None:
+                raise problem_of(None, failure, self._http.base_url) from failure
+            time.sleep(pause)
+
+    # --- what they yield ---
+
+    def pixels(self, job_id: str, part: str = "result") -> Array:
+        """`result`, `residual` or `coverage` as an array."""
+        return self._do(exchange.pixels(job_id, part))
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        """The classification report."""
+        return self._do(exchange.report(job_id))
+
+    def download(self, job_id: str, path: str | Path, part: str = "result") -> Path:
+        """Write a part of a job into a file, whole or not at all."""
+        path = Path(path)
+        self._sent(exchange.download(job_id, part, path), path)
+        return path
+
+    # --- sending ---
+
+    def _do(self, steps: Exchange[T]) -> T:
+        """Send what an exchange asks for, until it returns."""
+        try:
+            request = next(steps)
+            while True:
+                request = steps.send(self._sent(request))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def _sent(self, request: Request, into: Path | None = None) -> httpx.Response:
+        """The answer, read or written into a file; asked again as `retrying` says."""
+        attempts = self._retrying.attempts()
+        while True:
+            answer: httpx.Response | None = None
+            failure: httpx.TransportError | None = None
+            try:
+                with ExitStack() as files:
+                    options = request.options(files)
+                    with self._http.stream(request.method, request.path, **options) as answer:
+                        _take(answer, into)
+                        if answer.is_success:
+                            return answer
+            except httpx.TransportError as error:
+                answer, failure = None, error
+            pause = attempts.pause(answer)
+            if pause is None:
+                raise problem_of(answer, failure, self._http.base_url) from failure
+            time.sleep(pause)
+
+    def _stream_of_events(self, job_id: str, after: int) -> Iterator[Event]:
+        request = exchange.events(job_id, after)
+        with self._http.stream(request.method, request.path, headers=request.headers) as got:
+            if not got.is_success:
+                got.read()
+                raise problem_of(got, None, self._http.base_url)
+            lines = exchange.EventLines()
+            for line in got.iter_lines():
+                event = lines.feed(line)
+                if event is not None:
+                    yield event
+
+
+def _take(response: httpx.Response, into: Path | None) -> None:
+    if into is None or not response.is_success:
+        response.read()
+        return
+    with whole_file(into) as file:
+        for chunk in response.iter_bytes():
+            file.write(chunk)

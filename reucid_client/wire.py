@@ -1,0 +1,46 @@
+"""What both clients need to talk HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+import httpx
+
+from reucid_client.errors import ProblemError, ReucidClientError, UnreachableError
+
+TIMEOUT = httpx.Timeout(10.0, read=60.0, write=300.0)
+
+
+def headers_for(key: str | None) -> dict[str, str]:
+    """Of every request."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def problem_of(
+    response: httpx.Response | None, failure: Exception | None, url: object
+) -> ReucidClientError:
+    """The error for an answer, or for none."""
+    if response is None:
+        return UnreachableError(f"cannot reach {url}: {failure}")
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    return ProblemError(response.status_code, problem if isinstance(problem, dict) else {})
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name when all of it is written."""
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        temporary.replace(path)
+    finally:
+        if temporary.exists():
+            temporary.unlink()

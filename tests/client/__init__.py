@@ -1,0 +1,1 @@
+"""The light Python client, against a real server."""
