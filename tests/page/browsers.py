@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from tests.support.places import ROOT
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="no Playwright: pip install playwright")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="no Playwright: pip install playwright"
+)
 
 SCREENSHOTS = ROOT / "build" / "page"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -26,6 +28,7 @@ ARGUMENTS = (
     "--disable-background-networking",
 )
 PATIENCE = 60_000  # ms
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def chromium() -> str:

@@ -65,7 +65,9 @@ def job(api: httpx.Client) -> str:
 
 
 @pytest.fixture(scope="session")
-def numbers(api: httpx.Client, job: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[Any]]:
+def numbers(
+    api: httpx.Client, job: str, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, NDArray[Any]]:
     """Result and residual of the job as files have them, and what was denoised."""
     folder = tmp_path_factory.mktemp("numbers")
     found = {}

@@ -83,7 +83,9 @@ def test_every_control_has_a_name_and_a_title(visit: Visit, job: str) -> None:
 
 def test_by_keyboard_alone(visit: Visit) -> None:
     choosers: list[Any] = []
-    visit.page.on("filechooser", lambda chooser: choosers.append(chooser))  # now: it takes a while to be listened for
+    visit.page.on(
+        "filechooser", lambda chooser: choosers.append(chooser)
+    )  # now: it takes a while to be listened for
     visit.go()
     visit.page.wait_for_selector(".drop")
 

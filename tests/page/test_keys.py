@@ -18,7 +18,9 @@ from worker.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def locked(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dict[str, str]]]:
+def locked(
+    browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, dict[str, str]]]:
     """A server that wants keys, and one of each scope."""
     data = tmp_path_factory.mktemp("locked") / "data"
     with served(data) as server:

@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from tests.page.browsers import Visit, gray, hann_power, levels
+from tests.page.browsers import TIMES, Visit, gray, hann_power, levels
 
 VIEWS = ("raw", "denoised", "residual")
 PLACES = [(3, 3), (17, 200), (128, 128), (252, 251)]  # the very corners are round
+
+EDGES = {"first row": 10, "first column": 20, "end row": 90, "end column": 140}
 
 Numbers = dict[str, NDArray[Any]]
 
@@ -111,7 +113,8 @@ def test_difference_and_flicker(seen: Visit, numbers: Numbers) -> None:
         """both => {
           const canvas = document.querySelector("canvas[aria-label='flicker']");
           const at = [Math.floor(0.502 * canvas.width), Math.floor(0.51 * canvas.height)];
-          (window.seen ??= new Set()).add(canvas.getContext("2d").getImageData(...at, 1, 1).data[0]);
+          const [shown] = canvas.getContext("2d").getImageData(...at, 1, 1).data;
+          (window.seen ??= new Set()).add(shown);
           return both.every(each => [...window.seen].some(had => Math.abs(had - each) <= 1));
         }""",
         arg=sorted(both),
@@ -127,8 +130,7 @@ def test_the_line_profile_is_numpys(seen: Visit, numbers: Numbers) -> None:
         seen.drawn()
     seen.page.get_by_label("width", exact=True).fill("3")
     seen.page.keyboard.press("Enter")
-    seen.page.wait_for_selector("[data-part='profile'] .uplot")
-    seen.page.wait_for_timeout(300)  # the plot settles; the numbers do not depend on it
+    seen.page.wait_for_selector("[data-measured='20,30.5,200,150,3'] .uplot")
     with seen.page.expect_download() as waited:
         seen.page.get_by_role("button", name="CSV").click()
     rows = list(csv.DictReader(waited.value.path().read_text().splitlines()))
@@ -142,7 +144,9 @@ def test_the_line_profile_is_numpys(seen: Visit, numbers: Numbers) -> None:
     for name in VIEWS:
         image = numbers[name].astype(np.float64)
         expected = map_coordinates(image, [sampled_rows, sampled_columns], order=1).mean(0)
-        np.testing.assert_allclose([float(row[name]) for row in rows], expected, rtol=1e-6, atol=1e-3)
+        np.testing.assert_allclose(
+            [float(row[name]) for row in rows], expected, rtol=1e-6, atol=1e-3
+        )
 
 
 def test_the_spectrum_is_numpys(seen: Visit, numbers: Numbers) -> None:
@@ -155,7 +159,12 @@ def test_the_spectrum_is_numpys(seen: Visit, numbers: Numbers) -> None:
     )
     box = canvas.bounding_box()
     for row, column in ((128 + 10, 128 + 20), (40, 200), (128, 128 - 17)):
-        canvas.hover(position={"x": (column + 0.5) * box["width"] / 256, "y": (row + 0.5) * box["height"] / 256})
+        canvas.hover(
+            position={
+                "x": (column + 0.5) * box["width"] / 256,
+                "y": (row + 0.5) * box["height"] / 256,
+            }
+        )
         note = seen.page.locator("[data-part='spectrum'] [role='status']")
         for name in VIEWS:
             expected = hann_power(numbers[name].astype(np.float64))[row, column]
@@ -166,11 +175,13 @@ def test_the_spectrum_is_numpys(seen: Visit, numbers: Numbers) -> None:
 
 def test_the_statistics_of_a_region_are_numpys(seen: Visit, numbers: Numbers) -> None:
     seen.press("r")
-    for label, value in {"first row": 10, "first column": 20, "end row": 90, "end column": 140}.items():
+    region = [64, 64, 192, 192]  # what is marked to begin with
+    for position, (label, value) in enumerate(EDGES.items()):
+        region[position] = value
         seen.page.get_by_label(label).fill(str(value))
         seen.page.keyboard.press("Enter")
-        seen.page.wait_for_timeout(150)  # the table is made anew
-    seen.page.get_by_text("80 × 120 px").wait_for()
+        seen.page.wait_for_selector(f"[data-measured='{','.join(map(str, region))}']")
+    seen.page.get_by_text(f"80 {TIMES} 120 px").wait_for()
     for name in VIEWS:
         row = seen.page.locator("#measured tr", has=seen.page.get_by_role("rowheader", name=name))
         shown = [float(each) for each in row.locator("td").all_inner_texts()]

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from app.commands.demo import NOISY
-from tests.page.browsers import Visit
+from tests.page.browsers import TIMES, Visit
 from tests.page.conftest import submit, visiting
 from tests.support.servers import LONG, free_port, served
 from worker.ledger.database import Database
@@ -48,7 +48,9 @@ def test_from_a_dropped_file_to_a_finished_view(visit: Visit) -> None:
     visit.shot("result")
 
 
-def test_a_part_is_tried_and_leaves_nothing_behind(visit: Visit, api: httpx.Client, tmp_path: Path) -> None:
+def test_a_part_is_tried_and_leaves_nothing_behind(
+    visit: Visit, api: httpx.Client, tmp_path: Path
+) -> None:
     file = tmp_path / "trial.tif"
     tifffile.imwrite(file, np.roll(tifffile.imread(NOISY), 3))
     before = len(api.get("/jobs?limit=200").json()["jobs"])
@@ -57,7 +59,7 @@ def test_a_part_is_tried_and_leaves_nothing_behind(visit: Visit, api: httpx.Clie
     visit.wait_for("raw")
     visit.press("r")
     visit.page.get_by_role("button", name="Try it on a part").click()
-    visit.page.get_by_text("Trial on 128 × 128 px").wait_for()
+    visit.page.get_by_text(f"Trial on 128 {TIMES} 128 px").wait_for()
     for name in ("raw", "denoised", "residual"):
         visit.wait_for(name)
     visit.page.wait_for_selector(".verdict[data-level]")
@@ -88,7 +90,9 @@ def test_several_files_make_a_batch(visit: Visit, tmp_path: Path) -> None:
     assert waited.value.path().read_bytes()[:2] == b"PK"
 
 
-def test_a_stack_is_looked_through_frame_by_frame(visit: Visit, api: httpx.Client, tmp_path: Path) -> None:
+def test_a_stack_is_looked_through_frame_by_frame(
+    visit: Visit, api: httpx.Client, tmp_path: Path
+) -> None:
     file = tmp_path / "stack.tif"
     image = tifffile.imread(NOISY)[:96, :96]
     stack = np.stack([image, image[::-1], image.T])
@@ -130,7 +134,7 @@ def test_a_file_that_cannot_be_read_says_so_in_words(visit: Visit) -> None:
     visit.shot("refused")
 
 
-def test_the_address_of_a_job_can_be_sent_and_gone_back_to(visit: Visit, browser: Any, job: str) -> None:
+def test_the_address_of_a_job_can_be_sent_and_gone_back_to(visit: Visit, job: str) -> None:
     visit.go("#/jobs")
     visit.page.locator(f"[data-job='{job}'] a").first.click()
     visit.wait_for("denoised")
@@ -209,7 +213,9 @@ def test_a_restart_of_the_server_is_waited_for(browser: Any, tmp_path: Path) -> 
     visit.page.locator(".banner", has_text="The server does not answer").wait_for()
     visit.shot("away")
     with served(data, "--port", port):
-        visit.page.locator(".banner", has_text="The server does not answer").wait_for(state="hidden")
+        visit.page.locator(".banner", has_text="The server does not answer").wait_for(
+            state="hidden"
+        )
         visit.page.get_by_role("button", name="Finish with what there is").click()
         visit.wait_for("residual")
         with pytest.raises(StopIteration):

@@ -54,6 +54,7 @@ export function downloads(job, stem) {
     ...images("result", "Result"), ...images("residual", "Residual").slice(0, 3),
     ["Report: JSON", "Save the report on all eigenpatches", () => download(`${here}/report`, `${stem}-report.json`)],
     ["Report: CSV", "Save the report as a table", () => download(`${here}/report`, `${stem}-report.csv`, { headers: { Accept: "text/csv" } })],
+    ["Laboratory notebook: .eln", "Everything for an electronic laboratory notebook", () => download(`${here}/bundle.eln`, `${stem}.eln`)],
     ["Bundle, for “reucid verify”", "Input, result, residual, report, eigenpatches and provenance in one file that anyone can check", () => download(`${here}/bundle.zip`, `${stem}.zip`)],
   ]);
 }

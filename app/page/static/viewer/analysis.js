@@ -100,11 +100,14 @@ export class Analysis {
     }
     if (region !== view.region) return; // another one meanwhile
     const edges = ["first row", "first column", "end row", "end column"].map((name, index) => h("label", { class: "small" }, `${name} `, h("input", { type: "number", value: region[index], min: 0, max: view.shape[index % 2], title: `${name} of the region`, onchange: (/** @type {any} */ event) => this.edge(index, event.target.valueAsNumber) })));
+    const focused = [...this.statistics.querySelectorAll("input")].indexOf(document.activeElement);
     const calibrated = signal.pixel_size ? `, ${about((bottom - top) * signal.pixel_size[0])} × ${about((right - left) * signal.pixel_size[1])} ${unit}` : "";
     fill(this.statistics,
       h("p", { class: "small" }, `${bottom - top} × ${right - left} px${calibrated}`, reduce > 1 && `; of means of ${reduce} × ${reduce} px`),
       h("div", { class: "tablewrap", tabindex: 0, role: "group", "aria-label": "Statistics of the region" }, h("table", {}, h("thead", {}, h("tr", {}, ["", "mean", "std", "min", "max", "median"].map((name) => h("th", { class: name && "number", scope: "col" }, name)))), h("tbody", {}, rows))),
       h("div", { class: "levels" }, edges, button("Clear", "Remove the region", () => { view.set({ region: null }); })));
+    this.statistics.querySelectorAll("input")[focused]?.focus();
+    this.statistics.dataset.measured = region.join();
   }
 
   /** @param {number} index @param {number} value */

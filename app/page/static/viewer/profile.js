@@ -32,6 +32,7 @@ export class Profile {
     const uPlot = await plotting();
     if (run !== this.run) return;
     const data = [Float64Array.from({ length: count }, (_, index) => index * step), ...values];
+    this.element.dataset.measured = [...line, width].join();
     this.data = { titles: shown.map(({ name }) => name), data };
     this.draw(uPlot, shown, data, signal.pixel_size ? unit : "px");
     this.fillControls(line, width);
