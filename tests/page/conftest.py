@@ -22,7 +22,10 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(
+    browser: Any,  # noqa: ARG001  (without one there is nothing to serve)
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
     with served(tmp_path_factory.mktemp("page") / "data") as server:
         yield server.url
 

@@ -74,7 +74,7 @@ def test_every_control_has_a_name_and_a_title(visit: Visit, job: str) -> None:
         visit.go(view)
         visit.page.wait_for_load_state("networkidle")
         without = visit.page.evaluate(
-            """() => [...document.querySelectorAll("main button, main input, main select, main a, header a, header button")]
+            """() => [...document.querySelectorAll("button, input, select, main a, header a")]
               .filter(each => !each.title && !each.closest("label[title]"))
               .map(each => each.outerHTML.slice(0, 120))"""
         )
@@ -93,7 +93,10 @@ def test_by_keyboard_alone(visit: Visit) -> None:
         for _ in range(80):
             visit.page.keyboard.press("Tab")
             found = visit.page.evaluate(
-                "() => (document.activeElement.getAttribute('aria-label') || document.activeElement.textContent).trim()"
+                """() => {
+                  const on = document.activeElement;
+                  return (on.getAttribute("aria-label") || on.textContent).trim();
+                }"""
             )
             if found == label:
                 return

@@ -1,7 +1,6 @@
 """Keys: kept for the tab, shown in a header, and never more than their scopes allow."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,7 +18,8 @@ from worker.settings import Settings
 
 @pytest.fixture(scope="module")
 def locked(
-    browser: Any, tmp_path_factory: pytest.TempPathFactory
+    browser: Any,  # noqa: ARG001  (without one there is nothing to lock)
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[str, dict[str, str]]]:
     """A server that wants keys, and one of each scope."""
     data = tmp_path_factory.mktemp("locked") / "data"

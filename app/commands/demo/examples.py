@@ -13,8 +13,10 @@ from PIL import Image
 
 from app.commands.demo import NOISY
 from reucid_core import DenoiseParams, denoise
-from reucid_core.classifier import load_classifier
 from reucid_core.eigenpatches import Classify, Decomposition
+from worker.denoising.model_choice import ModelChoice
+from worker.denoising.model_files import Models
+from worker.denoising.model_loading import chosen_classifier
 
 FOLDER = Path(__file__).parents[2] / "page" / "static" / "help"
 SIDE = 160  # px of the part that is shown
@@ -38,12 +40,13 @@ def run(folder: Path) -> None:
     noisy = tifffile.imread(NOISY).astype(np.float32)
     rows = np.random.default_rng(SEED).normal(0, ROW_JITTER * np.ptp(noisy), (len(noisy), 1))
     streaked = noisy + rows.astype(np.float32)
+    network = chosen_classifier(Models(), ModelChoice())
     two_scale = DenoiseParams(method="two-scale", scan_noise="remove")
     results = {
-        "good": (noisy, denoise(noisy, classify=load_classifier()).image),
+        "good": (noisy, denoise(noisy, classify=network).image),
         "too-little": (noisy, denoise(noisy, classify=keeping(50)).image),
         "too-much": (noisy, denoise(noisy, classify=keeping(3)).image),
-        "streaks-kept": (streaked, denoise(streaked, classify=load_classifier()).image),
+        "streaks-kept": (streaked, denoise(streaked, classify=network).image),
         "streaks-removed": (streaked, denoise(streaked, two_scale).image),
     }
     for name, (before, after) in results.items():
