@@ -20,14 +20,20 @@ export class Histogram {
     this.same = h("input", { type: "checkbox", checked: true, title: "Show the residual over as many counts as the images, so that its strength can be compared", onchange: () => this.levelResidual() });
     this.element = h("section", { class: "card", "aria-label": "Histogram and levels" }, this.box,
       h("div", { class: "levels" }, h("label", {}, h("span", { class: "hidden-label" }, "Black level"), this.inputs[0]), "to", h("label", {}, h("span", { class: "hidden-label" }, "White level"), this.inputs[1]),
-        button("Auto", "Levels from the pixels, without the outermost 0.2 % (A)", () => this.automatic()), button("Full", "Levels from the least to the largest pixel", () => this.automatic(0)),
+        button("Auto", "Levels from the pixels, without the outermost 0.2 % (A)", () => { this.manual = false; this.automatic(); }), button("Full", "Levels from the least to the largest pixel", () => this.automatic(0)),
         h("label", { title: "Residual over as many counts as the images" }, this.same, "residual in the same contrast"), this.note));
     /** @type {[number, number]} */
     this.range = [0, 1];
     /** @type {{ kind: string, counts: Float64Array }[]} */
     this.curves = [];
     this.levelled = false;
-    this.refresh = settled(() => this.count(), 120);
+    this.seen = "";
+    this.manual = false; // whether a person has set the levels
+    this.refresh = settled(() => {
+      this.count();
+      const large = [...this.viewer.sources.values()].some(({ pyramid }) => pyramid && !pyramid.whole);
+      if (large && !this.manual) this.automatic();
+    }, 150);
   }
 
   /** @param {"low" | "high"} which @param {string} label */
@@ -57,6 +63,7 @@ export class Histogram {
 
   /** @param {"low" | "high"} which @param {number} value */
   put(which, value) {
+    this.manual = true;
     const { view } = this.viewer;
     const gap = (this.range[1] - this.range[0]) * 1e-4;
     view.set({ [which]: which === "low" ? Math.min(value, view.high - gap) : Math.max(value, view.low + gap) });
@@ -72,14 +79,24 @@ export class Histogram {
     if (kind === "residual") this.levelResidual();
   }
 
-  /** @param {string} kind @returns {Float32Array | null} what is loaded of the coarsest level with enough pixels */
+  /** All pixels of an image; of a large one what is in view, at the scale at which it is drawn. @param {string} kind @returns {Float32Array | null} */
   pixels(kind) {
     const source = [...this.viewer.sources.values()].find((each) => each.kind === kind && each.pyramid?.tiles.size);
     if (!source) return null;
     const { pyramid } = source;
-    const tile = pyramid.tiles.get("0/0/0") && pyramid.whole ? pyramid.tiles.get("0/0/0") : pyramid.tiles.get(`${pyramid.levels - 1}/0/0`);
-    this.reduce = tile?.reduce ?? 1;
-    return tile?.pixels ?? null;
+    const { view } = this.viewer;
+    const found = pyramid.whole ? { reduce: 1, pixels: pyramid.tiles.get("0/0/0").pixels } : pyramid.seen(view.window(), 1 / view.zoom);
+    this.reduce = found.reduce;
+    return found.pixels;
+  }
+
+  /** Of large images, what is in view changes: count it anew, and level it as long as nobody has. */
+  follow() {
+    const large = [...this.viewer.sources.values()].some(({ pyramid }) => pyramid && !pyramid.whole);
+    const now = JSON.stringify(this.viewer.view.window());
+    if (!large || now === this.seen) return;
+    this.seen = now;
+    this.refresh();
   }
 
   count() {
@@ -120,6 +137,7 @@ export class Histogram {
   }
 
   draw() {
+    this.follow();
     const { view } = this.viewer;
     const [height, width] = [this.box.clientHeight, this.box.clientWidth];
     if (!width) return;

@@ -186,6 +186,19 @@ export class Pyramid extends EventTarget {
     }
   }
 
+  /** What is loaded of a window, at the scale at which it is drawn or the next coarser one that is there. @param {number[]} window @param {number} pace image px per CSS px */
+  seen([top, left, bottom, right], pace) {
+    for (let level = Math.max(0, Math.min(this.levels - 1, Math.floor(Math.log2(pace)))); level < this.levels; level++) {
+      const span = this.side * 2 ** level;
+      const parts = [...this.tiles.values()].filter(({ reduce, row, column }) => reduce === 2 ** level && row * reduce < bottom && (row * reduce) + span > top && column * reduce < right && (column * reduce) + span > left);
+      if (!parts.length) continue;
+      const pixels = new Float32Array(parts.reduce((sum, part) => sum + part.pixels.length, 0));
+      parts.reduce((at, part) => { pixels.set(part.pixels, at); return at + part.pixels.length; }, 0);
+      return { reduce: 2 ** level, pixels };
+    }
+    return { reduce: 1, pixels: null };
+  }
+
   /** The value of one pixel, exactly as the server has it, or null while it is fetched. @param {number} row @param {number} column */
   value(row, column) {
     const tile = this.tile(0, Math.floor(row / this.side), Math.floor(column / this.side));

@@ -27,13 +27,14 @@ export class Toolbar {
     ], view.tool, (tool) => this.take(tool));
     this.maps = select("Colours", MAPS.map((name) => [name, name]), view.map, "Colours of the images (C)", (map) => view.set({ map }));
     this.residualMaps = select("Residual's colours", DIVERGING.map((name) => [name, name]), view.residualMap, "Colours of residual and difference", (residualMap) => view.set({ residualMap }));
+    this.residual = h("label", {}, h("span", {}, "Residual"), this.residualMaps);
     this.overlay = button("Overlay", "Show where the specimen departs from its lattice (O)", () => this.turnOverlay(), { "aria-pressed": "true", hidden: true });
     this.element = h("div", { class: "tools", role: "toolbar", "aria-label": "Tools of the images" },
       this.modes, this.pair, this.tools,
       h("div", { class: "group", role: "group", "aria-label": "Zoom" }, h("span", {}, "Zoom"),
         button("−", "Zoom out (−)", () => view.zoomBy(0.8), { "aria-label": "Zoom out" }), button("+", "Zoom in (+)", () => view.zoomBy(1.25), { "aria-label": "Zoom in" }),
         button("Fit", "Show the whole image (0)", () => view.fit()), button("1:1", "One pixel of the image to one of the screen (1)", () => view.moveTo(view.row, view.column, 1))),
-      h("label", {}, h("span", {}, "Colours"), this.maps), h("label", {}, h("span", {}, "Residual"), this.residualMaps), this.overlay);
+      h("label", {}, h("span", {}, "Colours"), this.maps), this.residual, this.overlay);
     this.timer = 0;
   }
 
@@ -41,6 +42,8 @@ export class Toolbar {
   refresh() {
     const { viewer } = this;
     this.modes.pick(viewer.mode);
+    this.modes.hidden = viewer.sources.size < 2;
+    this.residual.hidden = viewer.sources.size < 2;
     const options = /** @type {[string, string][]} */ ([...viewer.sources.values()].filter(({ pyramid }) => pyramid).map(({ name, title }) => [name, title]));
     const choose = (/** @type {number} */ which, /** @type {string} */ label) => select(label, options, viewer.pair[which], label, (name) => { viewer.pair[which] = name; viewer.view.set({}); });
     fill(this.pair, viewer.mode !== "three" && [choose(0, "First image"), viewer.mode === "difference" ? "−" : "and", choose(1, "Second image")]);

@@ -50,7 +50,7 @@ export async function view(place, { at: id, signal }) {
       viewer.show([{ name: "raw", title: chosen.frames > 1 ? `raw, frame ${frame + 1}` : "raw", kind: "raw", pyramid: new Pyramid(path, query, chosen.shape.slice(-2)) }]);
       const go = button("Try it on a part", "Denoise a part of the image now: the region that is marked, or the middle of what is in view", () => attemptHere(viewer, query, go, show));
       go.id = "trial";
-      fill(stage, h("div", { class: "row" }, go, h("span", { class: "quiet small" }, "Marks first with “Region” what is to be tried; else the middle of the view.")), viewer.element);
+      fill(stage, h("div", { class: "row" }, go, h("span", { class: "quiet small" }, "A trial takes the region that you mark with “Region”, or the middle of the view.")), viewer.element);
     };
 
     /** @param {Viewer} viewer @param {any} query @param {any} go @param {() => void} back */
