@@ -1,5 +1,6 @@
 """Files of several jobs in one zip, sent as they are made."""
 
+import io
 import json
 import os
 import re
@@ -44,18 +45,16 @@ class Order:
     format: FileFormat
 
 
-class _Sink:
+class _Sink(io.RawIOBase):
     """What a zip is written into, in order; taken away as it comes."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._written = bytearray()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any, /) -> int:
         self._written += data
         return len(data)
-
-    def flush(self) -> None:
-        pass
 
     def take(self) -> bytes:
         taken = bytes(self._written)
@@ -82,13 +81,14 @@ async def archived(
                     problem = to_problem(error)
                     told["problem"] = {"code": problem.code, "detail": problem.detail}
                     break
-                told |= made.told
-                info = made.entry(taken)
-                told["files"].append(info.filename)
-                with made.file as file, archive.open(info, "w") as entry:
-                    while chunk := await to_thread.run_sync(file.read, CHUNK):
-                        entry.write(chunk)
-                        yield sink.take()
+                with made.file as file:
+                    info = made.entry(taken)
+                    told |= made.told
+                    told["files"].append(info.filename)
+                    with archive.open(info, "w") as entry:
+                        while chunk := await to_thread.run_sync(file.read, CHUNK):
+                            entry.write(chunk)
+                            yield sink.take()
         archive.writestr(CONTENTS, json.dumps({"jobs": contents}, indent=1, ensure_ascii=False))
     yield sink.take()
 
@@ -106,12 +106,11 @@ class _Made:
         """Named after the input, and told from the others of its name."""
         stem = UNUSUAL.sub("_", PurePath(self.job.image_name).stem).strip(". ")[:LONGEST_NAME]
         stem = stem.encode("utf-8", "replace").decode() or "image"
-        name = f"{stem}{self.ending}"
-        if name in taken:
-            name = f"{stem}-{self.job.id[:8]}{self.ending}"
-        if name in taken:
-            name = f"{stem}-{self.job.id}{self.ending}"
-        taken.add(name)
+        for told_from in ("", f"-{self.job.id[:8]}", f"-{self.job.id}"):
+            name = f"{stem}{told_from}{self.ending}"
+            if name.casefold() not in taken:  # some file systems see no difference
+                break
+        taken.add(name.casefold())
         ended = datetime.fromtimestamp(self.job.finished_at or self.job.created_at, UTC)
         info = ZipInfo(name, ended.timetuple()[:6])
         info.external_attr = REGULAR_FILE

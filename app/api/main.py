@@ -20,7 +20,9 @@ from app.api.rates import RateLimiter
 from app.api.raw.answers import HEADERS
 from app.api.routes import (
     admin,
+    archives,
     capabilities,
+    eigenpatches,
     health,
     images,
     jobs,
@@ -61,6 +63,10 @@ EXPOSED = [
     "Retry-After",
     "X-Request-ID",
 ]
+MODULES = (  # archives before jobs, whose ids they would be
+    *(images, archives, jobs, results, eigenpatches, revisions),
+    *(capabilities, models, keys, admin),
+)
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -132,7 +138,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.root_path:
         app.add_middleware(PrefixMiddleware, root_path=settings.root_path)
     errors.install(app)
-    for module in (images, jobs, results, revisions, capabilities, models, keys, admin):
+    for module in MODULES:
         app.include_router(module.router, prefix="/v1", responses=problems(401, 403, 422, 429))
     (document,) = (r for r in app.routes if isinstance(r, Route) and r.path == app.openapi_url)
     app.add_route(f"/v1{document.path}", document.endpoint, include_in_schema=False)

@@ -12,6 +12,7 @@ from uuid import uuid4
 from sqlalchemy import (
     Connection,
     Row,
+    Select,
     bindparam,
     delete,
     exists,
@@ -125,8 +126,10 @@ class Jobs:
         `name` is part of the input's, in any case; times are seconds since the epoch, and `before`
         is the serial of the last job already seen.
         """
-        columns = (column for column in jobs.c if column is not jobs.c.metadata)
-        query = select(*columns, _IMAGE_NAME).join(images, images.c.id == jobs.c.image_id)
+        columns: list[Any] = [each for each in jobs.c if each is not jobs.c.metadata]
+        query: Select[Any] = select(*columns, _IMAGE_NAME).join(
+            images, images.c.id == jobs.c.image_id
+        )
         if name is not None:
             query = query.where(images.c.name.icontains(name, autoescape=True))
         if created_after is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from worker.contract import EventType, State
 from worker.ledger.database import Database
@@ -65,20 +65,20 @@ def states(database: Database) -> list[WorkerState]:
         ]
 
 
-def _images(connection: Connection) -> Iterable[Row[Any]]:
+def _images(connection: Connection) -> Iterable[Any]:
     return connection.execute(
         select(images.c.owner, func.count(), func.sum(images.c.stored)).group_by(images.c.owner)
     )
 
 
-def _jobs(connection: Connection) -> Iterable[Row[Any]]:
+def _jobs(connection: Connection) -> Iterable[Any]:
     columns = jobs.c.owner, jobs.c.state
     return connection.execute(
         select(*columns, func.count(), func.max(jobs.c.created_at)).group_by(*columns)
     )
 
 
-def _results(connection: Connection) -> Iterable[Row[Any]]:
+def _results(connection: Connection) -> Iterable[Any]:
     return connection.execute(
         select(jobs.c.owner, func.sum(artifacts.c.size))
         .join(jobs, jobs.c.id == artifacts.c.job_id)
@@ -87,7 +87,7 @@ def _results(connection: Connection) -> Iterable[Row[Any]]:
     )
 
 
-def _interims(connection: Connection) -> Iterable[Row[Any]]:
+def _interims(connection: Connection) -> Iterable[Any]:
     return connection.execute(
         select(jobs.c.owner, func.sum(events.c.data["size"].as_float()))
         .join(jobs, jobs.c.id == events.c.job_id)

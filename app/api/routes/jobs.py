@@ -13,12 +13,9 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, Field, ValidationError
-from starlette.responses import StreamingResponse
+from pydantic import BaseModel, ValidationError
 
-from app.api.archives import MOST_JOBS, Order, Part, archived
 from app.api.auth import Caller, ReaderDep, SubmitterDep
-from app.api.deps import PATTERN as ID
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.api.event_schemas import event_data
 from app.api.events import job_events, until_terminal
@@ -26,12 +23,10 @@ from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import DIGEST, FILES
 from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
 from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
-from app.api.wishes import FileFormat
 from app.http.conditional import not_modified, tagged
 from app.http.paging import Cursor, decode, encode, fitting, link
 from app.http.problems import (
     FieldError,
-    Limit,
     Problem,
     Responses,
     invalid,
@@ -49,6 +44,7 @@ log = structlog.get_logger()
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 LONGEST_WAIT = 60.0  # s
+MICROSECOND = 1e-6  # s
 LAST_EVENT_ID = 2**63 - 1  # what a database can hold
 TEXT: dict[str, Any] = {"type": "string"}
 SUBMISSION: dict[str, Any] = {
@@ -75,13 +71,6 @@ SUBMISSION: dict[str, Any] = {
             },
         },
     },
-}
-
-ARCHIVE: Responses = {
-    200: {
-        "description": "The archive, as it is made",
-        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
-    }
 }
 
 Wait = Annotated[
@@ -149,55 +138,6 @@ async def submit(
     if wait:
         response.headers["Preference-Applied"] = f"wait={wait:g}"
     return await run_in_threadpool(_view, services, job)
-
-
-@router.get(
-    "/archive",
-    response_class=StreamingResponse,
-    responses=problems(404, 422, 500, also=ARCHIVE),
-)
-def archive(
-    services: ServicesDep,
-    caller: ReaderDep,
-    batch: ShortText | None = None,
-    ids: Annotated[
-        list[Annotated[str, Field(pattern=ID)]] | None,
-        Query(alias="id", max_length=MOST_JOBS, description="A job's id; may be repeated."),
-    ] = None,
-    include: Annotated[
-        list[Part], Query(min_length=1, max_length=4, description="May be repeated.")
-    ] = ["result", "report"],  # noqa: B006  (FastAPI copies it)
-    format_: Annotated[FileFormat, Query(alias="format", description="Of images.")] = "tiff",
-) -> StreamingResponse:
-    """Results of a batch, or of jobs by their ids, in one zip, named after the inputs.
-
-    `contents.json` in it lists the files of each job, and what is missing and why.
-    """
-    wanted = ids or _of_batch(services, caller, batch)
-    order = Order(list(dict.fromkeys(include)), format_)
-    stream = archived(services, list(dict.fromkeys(wanted)), caller.sees, order)
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", batch or "") or "jobs"
-    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
-    return StreamingResponse(stream, media_type="application/zip", headers=headers)
-
-
-def _of_batch(services: Services, caller: Caller, batch: str | None) -> list[str]:
-    """The jobs of a batch, oldest first."""
-    if batch is None:
-        message = "got neither batch nor id, expected one of them"
-        raise invalid([FieldError(field="query.batch", message=message)])
-    found = services.jobs.page(owner=caller.sees, batch=batch, limit=MOST_JOBS + 1)
-    if not found:
-        raise Problem(404, "not_found", f"no job is of the batch {batch!r}")
-    if len(found) > MOST_JOBS:
-        raise Problem(
-            422,
-            "too_many_jobs",
-            f"got a batch of more than {MOST_JOBS} jobs, at most so many come in one archive "
-            "(max_archived_jobs): name some of them by id",
-            limit=Limit(name="max_archived_jobs", value=MOST_JOBS, got=len(found)),
-        )
-    return [job.id for job in reversed(found)]
 
 
 @router.get("", responses=problems(422, 500))
@@ -467,10 +407,13 @@ def _now(services: Services, job: JobRecord) -> dict[str, Any]:
 
 
 def _seconds(moment: datetime | None) -> float | None:
-    """Since the epoch; in UTC where nothing else is said."""
+    """Since the epoch; in UTC where nothing else is said.
+
+    A little earlier, so that a moment as an answer tells it, rounded, is that of its job.
+    """
     if moment is None:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - MICROSECOND
 
 
 def _etag(job: Job) -> str:

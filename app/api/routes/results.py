@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -14,9 +14,6 @@ from app.api.renditions import (
     Name,
     render,
     render_bundle,
-    render_eigenpatch,
-    render_eigenpatch_numbers,
-    render_eigenpatches,
     render_eln,
     render_interim,
     render_provenance,
@@ -24,7 +21,6 @@ from app.api.renditions import (
 )
 from app.api.schemas import Signal
 from app.api.wishes import (
-    LAST_FRAME,
     AcceptHeader,
     InterimWish,
     RawWish,
@@ -43,16 +39,11 @@ from worker.formats import MEDIA_TYPES
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["results"])
 
-EigenpatchFrameQuery = Annotated[
-    int, Query(ge=0, le=LAST_FRAME, description="Frame of a stack, from 0.")
-]
-
 FILES = sends("The image", *MEDIA_TYPES.values())
 FILES_OR_RAW = sends("The image", *MEDIA_TYPES.values(), answers.MEDIA_TYPE)
 FILES_OR_RAW[200] |= answers.ALSO[200]
 RAW = {"result": views.send_result, "residual": views.send_residual, "input": views.send_input}
 PNG = sends("The picture", "image/png")
-NUMBERS = sends("The eigenpatches", answers.MEDIA_TYPE)
 ZIP = sends("The bundle", "application/zip")
 ELN = sends("The .eln file", MEDIA_TYPE)
 RECORD: Responses = {
@@ -86,7 +77,7 @@ async def _serve(
     return await services.easel.drawn(job.request.owner, make)
 
 
-async def _send(
+async def send(
     services: Services, request: Request, job: JobRecord, make: Callable[[], Rendition]
 ) -> Response:
     return await services.easel.drawn(job.request.owner, lambda: make().response(request))
@@ -223,47 +214,6 @@ def report(
 
 
 @router.get(
-    "/eigenpatches.png",
-    response_class=Response,
-    responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
-)
-async def eigenpatches(
-    request: Request,
-    job: JobDep,
-    services: ServicesDep,
-    frame: EigenpatchFrameQuery = 0,
-) -> Response:
-    """All offered eigenpatches with their utilities, the kept ones framed green."""
-    return await _send(services, request, job, lambda: render_eigenpatches(services, job, frame))
-
-
-@router.get(
-    "/eigenpatches",
-    response_class=Response,
-    responses=problems(404, 409, 410, 416, 422, 500, also=NUMBERS),
-)
-async def eigenpatch_numbers(
-    request: Request,
-    job: JobDep,
-    services: ServicesDep,
-    stack: Annotated[int, Query(ge=1, description="Number of the stack, from 1.")] = 1,
-    frame: EigenpatchFrameQuery = 0,
-    _format: Annotated[Literal["raw"], Query(alias="format")] = "raw",
-) -> Response:
-    """All offered eigenpatches of a stack: little-endian float32 of shape (k, p, p), row-major.
-
-    With method `two-scale` stack 1 is the lattice's and stack 2 that of what departs from it.
-    """
-
-    def make() -> Response:
-        numbers, shape = render_eigenpatch_numbers(services, job, stack, frame)
-        told = {"Reucid-Shape": answers.listed(*shape), "Reucid-Dtype": "<f4"}
-        return numbers.response(request, told)
-
-    return await services.easel.drawn(job.request.owner, make)
-
-
-@router.get(
     "/provenance",
     response_class=Response,
     responses=problems(404, 409, 410, 416, 422, 500, also=RECORD),
@@ -272,7 +222,7 @@ async def provenance(
     request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
 ) -> Response:
     """How the result came about: an RO-Crate (Process Run Crate), as the bundle holds it."""
-    return await _send(
+    return await send(
         services, request, job, lambda: render_provenance(services, job, with_input=with_input)
     )
 
@@ -286,7 +236,7 @@ async def bundle(
     request: Request, job: JobDep, services: ServicesDep, with_input: WithInput = True
 ) -> Response:
     """Input, result, residual, report, eigenpatches and provenance, for `reucid verify`."""
-    return await _send(
+    return await send(
         services, request, job, lambda: render_bundle(services, job, with_input=with_input)
     )
 
@@ -298,25 +248,4 @@ async def bundle(
 )
 async def eln(request: Request, job: JobDep, services: ServicesDep) -> Response:
     """The same for an electronic laboratory notebook, in the ELN Consortium's file format."""
-    return await _send(services, request, job, lambda: render_eln(services, job))
-
-
-@router.get(
-    "/eigenpatches/{stack}/{k}.png",
-    response_class=Response,
-    responses=problems(404, 409, 410, 416, 422, 500, also=PNG),
-)
-async def eigenpatch(
-    request: Request,
-    job: JobDep,
-    services: ServicesDep,
-    stack: Annotated[int, Path(ge=1)],
-    k: Annotated[
-        int, Path(ge=1, description="From 1, in the order of decreasing singular values.")
-    ],
-    frame: EigenpatchFrameQuery = 0,
-) -> Response:
-    """One eigenpatch; zero is mid-gray."""
-    return await _send(
-        services, request, job, lambda: render_eigenpatch(services, job, stack, k, frame)
-    )
+    return await send(services, request, job, lambda: render_eln(services, job))

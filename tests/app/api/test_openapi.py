@@ -8,7 +8,7 @@ import pytest
 from app.api import event_schemas, schemas
 from app.api.examples import EXAMPLES
 from app.api.openapi import DOCUMENT, render
-from app.api.routes import capabilities
+from app.api.routes import admin, capabilities
 from app.api.schemas import Params
 from reucid_core import DenoiseParams
 from worker.denoising.model_choice import ModelChoice
@@ -33,7 +33,8 @@ def test_schema_has_the_cores_parameters_and_defaults() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_what_its_schema_says(name: str) -> None:
-    (model,) = (vars(m)[name] for m in (schemas, capabilities, event_schemas) if name in vars(m))
+    places = (schemas, capabilities, event_schemas, admin)
+    (model,) = (vars(m)[name] for m in places if name in vars(m))
     assert model.model_validate(EXAMPLES[name]).model_dump(mode="json") == EXAMPLES[name]
 
 
