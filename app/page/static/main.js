@@ -36,11 +36,11 @@ async function show() {
   /** @type {Caller} */
   let caller = { owner: null, scopes: new Set(), needsKey: key.get() !== "" };
   try {
-    if (name !== "help") caller = await whoAmI();
+    caller = await whoAmI();
   } catch (error) {
     bar(name, caller);
     if (signal.aborted) return;
-    if (name !== "key") {
+    if (name !== "key" && name !== "help") {
       fill(main, h("div", { class: "narrow stack" }, problem(error, show)));
       if (/** @type {any} */ (error).status === 0) setTimeout(() => !signal.aborted && show(), 2000);
       return;

@@ -21,7 +21,7 @@ export async function view(place) {
     h("h2", {}, "2. Look at the spectra"),
     h("p", {}, "Press T. The circles mark the lattice. In the denoised spectrum the spots should be as strong as in the raw one; in the residual they should be gone. A spot in the residual means that a part of the lattice was removed; streaks through the centre are the scan's own noise."),
     h("h2", {}, "3. Look at what you care about"),
-    h("p", {}, "Defects, dopants and edges repeat least, so they are what any such method is most likely to weaken. Wipe (W) over them between raw and denoised, and draw a profile (L) through them. If a bright column is less bright in the result than a dozen counts of noise can explain, do not measure it in the result."),
+    h("p", {}, "Defects, dopants and edges repeat least, so they are what any such method is most likely to weaken. Wipe (W) over them between raw and denoised, and draw a profile (L) through them. If something differs by more than the noise around it explains, do not measure it in the result."),
     h("h2", {}, "Examples"), h("p", {}, "Each row: raw, denoised, residual, in the same contrast. The micrograph is the simulated one of the demo."),
     EXAMPLES.map(([name, title, text]) => h("figure", {}, h("img", { src: `static/help/${name}.png`, alt: `Raw, denoised and residual side by side: ${title.toLowerCase()}`, width: 492, height: 160 }), h("figcaption", {}, h("strong", {}, `${title}. `), text))),
     h("h2", {}, "What the software does, and what it does not"),
