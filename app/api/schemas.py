@@ -451,15 +451,6 @@ class NewKey(Key):
     key: str = Field(description="The key itself, shown this once.")
 
 
-class CallerInfo(BaseModel):
-    """Whom the server takes a client for."""
-
-    model_config = example("CallerInfo")
-
-    owner: str = Field(description="Whose objects the client sees; an admin sees all.")
-    scopes: list[Scope] = Field(description="`admin` includes the others.")
-
-
 class KeyList(BaseModel):
     """All keys."""
 

@@ -11,9 +11,10 @@ from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
 from app.api.examples import example
 from app.api.raw.answers import MOST_PIXELS
-from app.api.schemas import CallerInfo, JobForm, Params
+from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from app.http.problems import problems
+from worker.contract import Scope
 from worker.formats import COLORMAPS, FORMATS
 from worker.formats.file_limits import LARGEST_RATIO, MOST_FRAMES, MOST_SIGNALS
 from worker.settings import Settings
@@ -68,6 +69,15 @@ class Capabilities(BaseModel):
     )
     models: list[str] = Field(description="Values of the parameter `model`, the default first.")
     colormaps: list[str]
+
+
+class CallerInfo(BaseModel):
+    """Whom the server takes a client for."""
+
+    model_config = example("CallerInfo")
+
+    owner: str = Field(description="Whose objects the client sees; an admin sees all.")
+    scopes: list[Scope] = Field(description="`admin` includes the others.")
 
 
 @router.get("/capabilities", responses=problems(500))

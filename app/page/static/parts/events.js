@@ -16,8 +16,14 @@ export async function follow(path, tell, signal, lost = () => {}) {
   let last = "0";
   let pause = FIRST_PAUSE;
   while (!signal.aborted) {
+    const watching = new AbortController(); // a tab that nobody sees keeps no connection: a browser has few
+    const unseen = () => document.hidden && watching.abort();
+    const stop = () => watching.abort();
     try {
-      const answer = await ask(path, { headers: { Accept: "text/event-stream", "Last-Event-ID": last }, signal });
+      await seen();
+      document.addEventListener("visibilitychange", unseen);
+      signal.addEventListener("abort", stop);
+      const answer = await ask(path, { headers: { Accept: "text/event-stream", "Last-Event-ID": last }, signal: watching.signal });
       lost(null);
       pause = FIRST_PAUSE;
       for await (const event of events(answer)) {
@@ -27,13 +33,21 @@ export async function follow(path, tell, signal, lost = () => {}) {
       }
     } catch (error) {
       const { name, status } = /** @type {any} */ (error);
-      if (name === "AbortError") return;
+      if (name === "AbortError") continue;
       if (status >= 400 && status < 500 && status !== 429) throw error;
       lost(error);
+    } finally {
+      document.removeEventListener("visibilitychange", unseen);
+      signal.removeEventListener("abort", stop);
     }
     await new Promise((wake) => setTimeout(wake, pause));
     pause = Math.min(LONGEST_PAUSE, 2 * pause);
   }
+}
+
+/** Until the tab is seen. */
+async function seen() {
+  while (document.hidden) await new Promise((wake) => document.addEventListener("visibilitychange", wake, { once: true }));
 }
 
 /** @param {Response} answer */

@@ -3,6 +3,8 @@
 import { unitOf } from "../parts/words.js";
 
 const ROUND = [1, 2, 5];
+const INNER = 46; // opacity of a map, of 255: what is marked is to be seen
+const OUTER = 235; // of its outline
 const SMALLER = { m: ["mm", 1e3], mm: ["µm", 1e3], "µm": ["nm", 1e3], nm: ["pm", 1e3] };
 const LARGER = { pm: ["nm", 1e3], "Å": ["nm", 10], nm: ["µm", 1e3], "µm": ["mm", 1e3] };
 
@@ -85,7 +87,7 @@ function drawBar(context, { pixels, text }, height) {
   context.fillRect(16, height - 16, pixels, 4);
 }
 
-/** A map of pixels, such as that of departures, as something to draw over the image. @param {number[]} runs pixels in row order that are not and are marked, in turn @param {number[]} shape @param {number[]} colour RGBA */
+/** A map of pixels, such as that of departures, as something to draw over the image. @param {number[]} runs pixels in row order that are not and are marked, in turn @param {number[]} shape @param {number[]} colour red, green, blue */
 export function maskOf(runs, [rows, columns], colour) {
   const step = Math.max(1, Math.ceil(Math.max(rows, columns) / 2048));
   const [down, across] = [Math.ceil(rows / step), Math.ceil(columns / step)];
@@ -93,10 +95,17 @@ export function maskOf(runs, [rows, columns], colour) {
   Object.assign(canvas, { width: across, height: down });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const image = context.createImageData(across, down);
+  const marked = new Uint8Array(across * down);
   let at = 0;
   runs.forEach((length, index) => {
-    if (index % 2) for (let pixel = at; pixel < at + length; pixel++) image.data.set(colour, 4 * (Math.floor(Math.floor(pixel / columns) / step) * across + Math.floor((pixel % columns) / step)));
+    if (index % 2) for (let pixel = at; pixel < at + length; pixel++) marked[Math.floor(Math.floor(pixel / columns) / step) * across + Math.floor((pixel % columns) / step)] = 1;
     at += length;
+  });
+  marked.forEach((is, place) => {
+    if (!is) return;
+    const column = place % across;
+    const inside = column > 0 && column < across - 1 && marked[place - 1] && marked[place + 1] && marked[place - across] && marked[place + across];
+    image.data.set([...colour, inside ? INNER : OUTER], 4 * place);
   });
   context.putImageData(image, 0, 0);
   return canvas;

@@ -12,7 +12,7 @@ import { Viewer } from "../viewer/viewer.js";
 import { Eigenpatches } from "./eigenpatches.js";
 import { about, told } from "./job.js";
 
-const DEPARTS = [255, 209, 102, 110];
+const DEPARTS = [255, 209, 102];
 
 /** @typedef {import("./job.js").Known} Known */
 

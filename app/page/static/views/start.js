@@ -19,6 +19,11 @@ export async function view(place, { caller, signal }) {
       h("a", { class: "button primary", href: "#/jobs", title: "Jobs that you may see" }, "See jobs"))));
     return;
   }
+  if (!mayRead) {
+    fill(place, h("div", { class: "narrow stack" }, h("section", { class: "card" }, h("h1", {}, "You may submit, not look"),
+      h("p", {}, "The key of this tab has the scope “submit” alone: it is for programs that send images. To work here, ask for one with “read” as well."))));
+    return;
+  }
   const input = h("input", { type: "file", multiple: true, class: "hidden-label", id: "files", tabindex: -1, "aria-label": "Choose files", title: "Choose files", onchange: () => take([...input.files]) });
   const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   icon.setAttribute("viewBox", "0 0 24 24");
@@ -72,7 +77,6 @@ export async function view(place, { caller, signal }) {
   }
 
   capabilities().catch(() => {});
-  if (!mayRead) return;
   const { jobs } = await askJson(`v1/jobs?limit=${RECENT * 3}`, { signal });
   const shown = jobs.filter((/** @type {any} */ job) => !job.labels.trial).slice(0, RECENT);
   if (shown.length) fill(recent, h("h2", {}, "Recent"), h("div", { class: "choices" }, shown.map((/** @type {any} */ job) => {
