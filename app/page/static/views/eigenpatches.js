@@ -168,13 +168,12 @@ export class Eigenpatches {
     }
     this.asking = new AbortController();
     const { job, signal } = this.known;
-    const started = performance.now();
     try {
       const answer = await ask(`v1/jobs/${job.id}/revise/preview`, { json: this.revision, signal: this.asking.signal });
       const pixels = new Float32Array(await answer.arrayBuffer());
       if (this.left.aborted) return;
       this.preview(Pyramid.of(pixels, signal.shape.slice(-2)), { ...this.report, stack_reports: this.report.stack_reports.map((/** @type {any} */ each) => ({ ...each, kept: each.kept.map((/** @type {boolean} */ _, /** @type {number} */ at) => this.kept(at + 1, each)) })) });
-      this.say(`${this.turned.size} ${this.turned.size === 1 ? "verdict is" : "verdicts are"} yours; the views show what the image would be (${Math.round(performance.now() - started)} ms). Nothing is changed yet.`);
+      this.say(`${this.turned.size} ${this.turned.size === 1 ? "verdict is" : "verdicts are"} yours; the views show what the image would be. Nothing is changed yet.`);
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") return;
       this.say("The image could not be made.");

@@ -69,6 +69,7 @@ export async function view(place, { at: id, query, signal: left, caller }) {
   const watch = running(body, known, shown.signal);
   follow(`v1/jobs/${id}/events`, async (type, data) => {
     if (type === "interim") known.interims.push(data.n);
+    if (type === "started") known.interims = []; // those of an attempt that was lost are gone
     watch.tell(type, data);
     if (type === "started" || type === "queued") {
       known.job = { ...known.job, state: type === "queued" ? "queued" : "running" };
@@ -85,7 +86,10 @@ export async function view(place, { at: id, query, signal: left, caller }) {
 async function interims(id, signal) {
   /** @type {number[]} */
   const found = [];
-  await follow(`v1/jobs/${id}/events`, (type, data) => { if (type === "interim") found.push(data.n); }, signal);
+  await follow(`v1/jobs/${id}/events`, (type, data) => {
+    if (type === "interim") found.push(data.n);
+    if (type === "started") found.length = 0;
+  }, signal);
   return found;
 }
 

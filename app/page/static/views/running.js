@@ -56,19 +56,49 @@ export function running(place, known, shown) {
   };
   look();
 
+  /** @type {any} the newest interim result that is not shown yet */
+  let latest = null;
+  let loading = false;
+  /** Show interim results as fast as they can be fetched; those that are overtaken are left out. */
+  const showLatest = async () => {
+    if (loading || !viewer || !signal) return;
+    loading = true;
+    while (latest && !shown.aborted) {
+      const { n, stacks } = latest;
+      latest = null;
+      const shape = signal.shape.slice(-2);
+      const pyramid = new Pyramid(`${here}/interim/${n}`, {}, shape);
+      const raw = stack ? new Pyramid(`${here}/input`, { frame: n - 1 }, shape) : null;
+      try {
+        await Promise.all([pyramid.open(), raw?.open()]);
+      } catch {
+        continue; // of an attempt that was lost, or the job has ended
+      }
+      if (shown.aborted) break;
+      const title = stack ? `denoised, frame ${n}` : `interim ${n} of ${stacks}`;
+      viewer.replace("denoised", { title, pyramid });
+      viewer.panes.find(({ name }) => name === "denoised")?.retitle(title);
+      if (raw) {
+        viewer.replace("raw", { title: `raw, frame ${n}`, pyramid: raw });
+        viewer.panes.find(({ name }) => name === "raw")?.retitle(`raw, frame ${n}`);
+      }
+    }
+    loading = false;
+  };
+
   return {
     tell(type, data) {
       if (shown.aborted && type !== "interim") return;
       if (type === "queued") at("queued");
-      if (type === "started") at("loading");
+      if (type === "started") {
+        at("loading");
+        latest = null; // of an attempt that was lost
+      }
       if (type === "stage") at(data.stage);
       if (type === "warning") warnings.append(h("li", {}, data.message ?? data.warning ?? JSON.stringify(data)));
-      if (type === "interim" && viewer && signal && !shown.aborted) {
-        const shape = signal.shape.slice(-2);
-        const title = stack ? `denoised, frame ${data.n}` : `interim ${data.n} of ${data.stacks}`;
-        viewer.replace("denoised", { title, pyramid: new Pyramid(`${here}/interim/${data.n}`, {}, shape) });
-        if (stack) viewer.replace("raw", { title: `raw, frame ${data.n}`, pyramid: new Pyramid(`${here}/input`, { frame: data.n - 1 }, shape) });
-        viewer.panes.find(({ name }) => name === "denoised")?.retitle(title);
+      if (type === "interim") {
+        latest = data;
+        showLatest();
       }
     },
     lost(error) {
