@@ -11,12 +11,12 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
-.PHONY: install demo serve test faults fuzz lint check contract bench load weights fields evaluation formats openapi codes \
+.PHONY: install demo serve test faults abuse soak fuzz lint check contract bench load weights fields evaluation formats openapi codes \
 	clients \
 	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
-	$(BIN)/reucid demo --output-dir demo-output
+	$(BIN)/reucid demo --output-dir demo-output --overwrite
 
 serve: $(VENV)/.run ## run the server until Ctrl-C
 	$(BIN)/reucid serve
@@ -52,9 +52,16 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 
 load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py
+	$(BIN)/python benchmarks/bench_backlog.py
+
+abuse: $(VENV)/.dev ## one owner does everything at once, ten others work; figures in build/abuse.json
+	$(BIN)/python -m tests.abuse
+
+soak: $(VENV)/.dev ## SOAK_HOURS=1 of ordinary work; memory, files and latency in build/soak.json
+	nice -n 10 $(BIN)/python benchmarks/bench_soak.py
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
-	$(BIN)/reucid train
+	$(BIN)/reucid train --overwrite
 
 fields: $(VENV)/.run ## simulate the multislice fields anew; half an hour on one core
 	$(INSTALL) --editable ".[multislice]"
@@ -62,7 +69,7 @@ fields: $(VENV)/.run ## simulate the multislice fields anew; half an hour on one
 
 evaluation: $(VENV)/.lab ## measure the classifiers on crystals they never saw; build/evaluation
 	$(INSTALL) --editable ".[bench,plots]"
-	$(BIN)/reucid evaluate
+	$(BIN)/reucid evaluate --overwrite
 
 formats: $(VENV)/.dev ## write the table of docs/formats.md anew: make formats REAL=<folder>
 	$(BIN)/python -m tests.formats_table $(REAL)

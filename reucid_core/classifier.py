@@ -182,6 +182,7 @@ class Classifier:
         self.identity = identity
         self.scan_noise = scan_noise
         self.card = card
+        self.method = str(card.get("method", "paper"))  # whose decompositions it was trained on
         self._network = network.eval()
 
     @torch.inference_mode()

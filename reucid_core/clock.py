@@ -7,6 +7,10 @@ class Clock:
     """Wall-clock seconds by stage, summed over repeated laps."""
 
     def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew, with no seconds booked; those told before stay as they are."""
         self.seconds: dict[str, float] = {}
         self._start = self._last = time.perf_counter()
 

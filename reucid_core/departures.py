@@ -1,9 +1,11 @@
 """Where an image departs from its lattice.
 
-Two tests at every pixel of the whitened residual: whether its leading patterns are stronger than
-noise makes them, and whether the lattice is weaker or stronger there than elsewhere.
+Three tests of the whitened residual: at every column of the lattice and, more strictly, at every
+pixel, whether something as large as a column is missing or too much there; and at every pixel
+whether the image's leading patterns are stronger than noise makes them.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,64 +15,198 @@ import scipy.special
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
+from reucid_core.whitening import Whitening
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-FALSE_ALARM = 1e-4  # of each test, per pixel
-GROW = 3  # px around a pixel that departs
-SIGMA = 2.5  # px, of the window in which the lattice's local gain is measured
+FALSE_ALARM_COLUMN = 1e-2  # of the test of a column: there are 100 times fewer than pixels
+FALSE_ALARM_SPOT = 1e-4  # of the same test at a pixel
+FALSE_ALARM_PATTERN = 1e-5  # of the test for patterns at a pixel
+MOST_REACH = 28  # px from which pixels have a say in whether one departs
+GROW = 3  # px around a pixel where a pattern is
+SPOT = 2.5  # px, standard deviation of the spot that is tested for, at least
+LARGEST_SPOT = 5.0  # px
+REACH = 2.0  # standard deviations of the spot around its middle that depart with it
+SPOTS = 4  # standard deviations of a column in the diameter of the point-spread function
+DARK, BRIGHT = 0.05, 0.99  # quantiles of intensity: of the background and of the columns
+FAINT = 0.1  # of the range between them above the background: a column is brighter
 LEVELS = 16  # of intensity, in which the residual's variance is measured
 SIGNIFICANT = 4.0  # standard errors of the variance's slope that count
 LEAST_VARIANCE = 0.1
 
 
-def local_variance(residual: FloatArray, estimate: FloatArray) -> Float64:
-    """Variance of the whitened noise by the intensity of the image, of mean 1, shape (m, n)."""
-    levels = np.quantile(estimate[::3, ::3], np.linspace(0, 1, LEVELS + 1))
-    level = np.clip(np.searchsorted(levels, estimate.ravel()) - 1, 0, LEVELS - 1)
-    counts = np.bincount(level, minlength=LEVELS)
-    used = counts > estimate.size / (8 * LEVELS)
-    squares = residual.ravel().astype(np.float64) ** 2
-    means = np.bincount(level, estimate.ravel(), LEVELS)[used] / counts[used]
-    variances = np.bincount(level, squares, LEVELS)[used] / counts[used]
-    if len(means) < 3 or np.ptp(means) == 0 or not variances.all():
-        return np.ones(residual.shape)
-    errors = variances * np.sqrt(2 / counts[used])
-    centre = np.average(means, weights=errors**-2)
-    spread = float(np.sum(((means - centre) / errors) ** 2))
-    slope = float(np.sum((means - centre) * variances / errors**2)) / spread
-    if slope * np.sqrt(spread) < SIGNIFICANT:
-        return np.ones(residual.shape)
-    at_centre = np.average(variances, weights=errors**-2)
-    lowest = max(float(variances.min()), LEAST_VARIANCE)
-    variance = np.clip(
-        at_centre + slope * (estimate - centre), lowest, max(lowest, float(variances.max()))
-    )
-    return np.asarray(variance / variance.mean(dtype=np.float64), dtype=np.float64)
+@dataclass(frozen=True)
+class LocalVariance:
+    """Variance of the whitened noise by the intensity of the image, of mean 1: a clipped line."""
+
+    centre: float = 0.0  # intensity
+    at_centre: float = 1.0
+    slope: float = 0.0
+    lowest: float = 1.0
+    highest: float = 1.0
+
+    @classmethod
+    def of(cls, residual: FloatArray, estimate: FloatArray) -> "LocalVariance":
+        """Measured in the whitened residual of an image, or in a sample of its pixels.
+
+        Parameters
+        ----------
+        residual, estimate : ndarray, shape (m, n)
+            The estimate in the image's own colours.
+        """
+        levels = np.quantile(estimate[::3, ::3], np.linspace(0, 1, LEVELS + 1)[1:-1])
+        level = np.searchsorted(levels, estimate.ravel())
+        counts = np.bincount(level, minlength=LEVELS)
+        used = counts > estimate.size / (8 * LEVELS)
+        squares = residual.ravel().astype(np.float64) ** 2
+        means = np.bincount(level, estimate.ravel(), LEVELS)[used] / counts[used]
+        variances = np.bincount(level, squares, LEVELS)[used] / counts[used]
+        if len(means) < 3 or np.ptp(means) == 0 or not variances.all():
+            return cls()
+        errors = variances * np.sqrt(2 / counts[used])
+        centre = np.average(means, weights=errors**-2)
+        spread = float(np.sum(((means - centre) / errors) ** 2))
+        slope = float(np.sum((means - centre) * variances / errors**2)) / spread
+        if slope * np.sqrt(spread) < SIGNIFICANT:
+            return cls()
+        at_centre = float(np.average(variances, weights=errors**-2))
+        lowest = max(float(variances.min()), LEAST_VARIANCE)
+        highest = max(lowest, float(variances.max()))
+        line = cls(float(centre), at_centre, slope, lowest, highest)
+        mean = float(line.at(estimate).mean(dtype=np.float64))
+        return cls(float(centre), *(each / mean for each in (at_centre, slope, lowest, highest)))
+
+    def at(self, estimate: FloatArray) -> FloatArray:
+        """Where the image is so bright, shape (m, n), in the type of the estimate."""
+        if self.slope == 0.0:
+            return np.ones_like(estimate)
+        kind = estimate.dtype.type
+        variance = estimate - kind(self.centre)
+        variance *= kind(self.slope)
+        variance += kind(self.at_centre)
+        return np.clip(variance, kind(self.lowest), kind(self.highest), out=variance)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a column of the lattice is.
+
+    Parameters
+    ----------
+    sigma : float
+        Its standard deviation in px, about.
+    faintest : float
+        Intensity that all columns exceed; infinite where there are none.
+    """
+
+    sigma: float
+    faintest: float
+
+    @classmethod
+    def of(cls, lattice: FloatArray, diameter: int | None) -> "Columns":
+        """Those of a lattice.
+
+        Parameters
+        ----------
+        lattice : ndarray, shape (m, n)
+            In its own colours; or a sample of its pixels.
+        diameter : int or None
+            Of the point-spread function in px, if it is known.
+        """
+        low, high = np.quantile(lattice[::4, ::4], (DARK, BRIGHT))
+        sigma = min(max(SPOT, (diameter or 0) / SPOTS), LARGEST_SPOT)
+        return cls(sigma, float(low + FAINT * (high - low)) if high > low else np.inf)
+
+    def at(self, lattice: FloatArray) -> Mask:
+        """Where they are: local maxima, shape (m, n)."""
+        smooth = scipy.ndimage.gaussian_filter(lattice, 0.7)
+        highest = scipy.ndimage.maximum_filter(smooth, 2 * round(self.sigma) + 1)
+        return np.asarray((smooth == highest) & (smooth > self.faintest))
 
 
 def find_departures(
-    residual: FloatArray, template: FloatArray, variance: Float64, patterns: FloatArray
+    residual: FloatArray,
+    twice: FloatArray,
+    lattice: FloatArray,
+    variance: FloatArray,
+    patterns: FloatArray,
+    columns: Columns,
+    error: float,
 ) -> Mask:
     """Pixels that depart from the lattice, and those around them, shape (m, n).
 
     Parameters
     ----------
-    residual : ndarray, shape (m, n)
-        Whitened.
-    template : ndarray, shape (m, n)
-        The whitened lattice above its background.
+    residual, twice : ndarray, shape (m, n)
+        Whitened, and whitened once more.
+    lattice : ndarray, shape (m, n)
+        In its own colours.
     variance : ndarray, shape (m, n)
         Of the residual.
     patterns : ndarray, shape (k, p, p)
-        Leading eigenpatches of the residual.
+        Leading eigenpatches of the whitened image.
+    columns : Columns
+    error : float
+        `error_of_spot`.
     """
+    spot = np.abs(spot_deviation(twice, variance, columns.sigma, error))
+    found = spot > _bound(FALSE_ALARM_SPOT)
+    found |= columns.at(lattice) & (spot > _bound(FALSE_ALARM_COLUMN))
     strength = _pattern_strength(residual, variance, patterns)
-    bound = scipy.special.chdtri(len(patterns), FALSE_ALARM)
-    gain = _gain_deviation(residual, template, variance)
-    found = (strength > bound) | (np.abs(gain) > -scipy.special.ndtri(FALSE_ALARM / 2))
-    return np.asarray(scipy.ndimage.binary_dilation(found, iterations=GROW))
+    shaped = strength > scipy.special.chdtri(len(patterns), FALSE_ALARM_PATTERN)
+    return _grown(found, REACH * columns.sigma) | _grown(shaped, GROW)
+
+
+def spot_deviation(
+    twice: FloatArray, variance: FloatArray, sigma: float, error: float
+) -> FloatArray:
+    """How much of a spot is missing (negative) or too much in standard errors, shape (m, n).
+
+    The noise is white only where the image is whitened, and there a spot is whitened as well: its
+    matched filter is the spot after the whitening once more, which is its own transpose.
+    """
+    fitted = scipy.ndimage.gaussian_filter(twice, sigma, truncate=3, mode="constant")
+    around = scipy.ndimage.gaussian_filter(variance, sigma / np.sqrt(2), truncate=3)
+    deviation: FloatArray = fitted / (np.sqrt(around) * around.dtype.type(error))
+    return deviation
+
+
+def error_of_spot(whitening: Whitening, shape: tuple[int, ...], sigma: float) -> float:
+    """Standard error of the noise in a spot's matched filter where its variance is 1."""
+    rows, columns = (
+        _passed(factors, length, sigma)
+        for factors, length in zip((whitening.rows, whitening.columns), shape, strict=True)
+    )
+    # The squared spot sums to 1 / (4 pi sigma^2).
+    return float(np.sqrt(rows * columns / (4 * np.pi)) / sigma)
+
+
+def _passed(factors: Float64, length: int, sigma: float) -> float:
+    """Mean square of a whitening's factors over the frequencies of a spot."""
+    if len(factors) == 1:
+        return float(factors[0] ** 2)
+    frequency = np.arange(length) / (2 * length)
+    weight = np.exp(-((2 * np.pi * sigma * frequency) ** 2))
+    weight[0] /= 2  # the others stand for two frequencies each
+    return float(np.average(factors**2, weights=weight))
+
+
+def _bound(false_alarm: float) -> float:
+    return float(-scipy.special.ndtri(false_alarm / 2))
+
+
+def _grown(found: Mask, reach: float) -> Mask:
+    """All pixels within a distance, shape (m, n)."""
+    grown = np.zeros_like(found)
+    around = np.arange(-int(reach), int(reach) + 1)
+    y, x = np.nonzero(found)
+    for dy in around:
+        for dx in around[np.hypot(around, dy) < reach + 0.5]:
+            inside = (y + dy >= 0) & (y + dy < found.shape[0])
+            inside &= (x + dx >= 0) & (x + dx < found.shape[1])
+            grown[y[inside] + dy, x[inside] + dx] = True
+    return grown
 
 
 def runs_of(mask: Mask) -> list[int]:
@@ -82,12 +218,12 @@ def runs_of(mask: Mask) -> list[int]:
     return [0, *lengths] if flat[0] else lengths
 
 
-def mask_of(runs: list[int], shape: tuple[int, int]) -> Mask:
+def mask_of(runs: list[int], shape: tuple[int, ...]) -> Mask:
     """The map that `runs_of` tells, shape (m, n)."""
     return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(shape)
 
 
-def _pattern_strength(residual: FloatArray, variance: Float64, patterns: FloatArray) -> Any:
+def _pattern_strength(residual: FloatArray, variance: FloatArray, patterns: FloatArray) -> Any:
     """Sum of squared coefficients of the patterns over their variance: chi-square of noise."""
     p = patterns.shape[-1]
     q, shape = p // 2, residual.shape
@@ -102,14 +238,3 @@ def _pattern_strength(residual: FloatArray, variance: Float64, patterns: FloatAr
     strength[:q] = strength[-q:] = 0  # the transform wraps there
     strength[:, :q] = strength[:, -q:] = 0
     return strength
-
-
-def _gain_deviation(residual: FloatArray, template: FloatArray, variance: Float64) -> Any:
-    """Deviation of the lattice's local gain from 1, in standard errors."""
-    projected = scipy.ndimage.gaussian_filter(residual * template, SIGMA, truncate=3)
-    weight = scipy.ndimage.gaussian_filter(
-        template.astype(np.float64) ** 2 * variance, SIGMA / np.sqrt(2), truncate=3
-    )
-    # The squared window is a narrower one: 4 pi sigma^2 times its square.
-    error = np.sqrt(np.maximum(weight, np.finfo(np.float64).tiny) / (4 * np.pi)) / SIGMA
-    return projected / error

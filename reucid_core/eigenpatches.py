@@ -101,5 +101,6 @@ Classify = Callable[[Decomposition], ArrayLike]
 """Utilities in [0, 1], shape (k,), of a decomposition's eigenpatches.
 
 A callable may carry a float attribute `threshold` (0.5 is assumed without) and string attributes
-`identity` and `scan_noise` that the report will quote.
+`identity` and `scan_noise` that the report will quote. One with the attribute `method` is for
+decompositions of that method alone (`reucid_core.plan.choose_method`).
 """

@@ -42,7 +42,7 @@ class Transform:
     correlation: FloatArray  # (lags + 1, at least 2 lags + 1), circular, not normalised
     torus: tuple[int, int]  # (M, N), of the field of zeros
     seeds: FloatArray  # float64, (lags + 1, N), the correlation on that torus
-    spectrum: Spectrum | None  # (M, N // 2 + 1), without mean, if of fast sides
+    spectrum: Spectrum | None  # (M, N // 2 + 1), of the deviation, if of fast sides
 
     @classmethod
     def of(
@@ -52,6 +52,7 @@ class Transform:
         lags: int | None = None,
         height: int | None = None,
         threads: int | None = None,
+        precision: DTypeLike = np.float64,
     ) -> "Transform":
         """Transform an image. Cost O(mn log mn).
 
@@ -64,6 +65,8 @@ class Transform:
             Rows of a band; by default the image is transformed as a whole.
         threads : int, optional
             Threads of the FFT.
+        precision : numpy.float32 or numpy.float64
+            Of the spectrum that is kept for filters; the correlation is in double precision.
         """
         m, n = image.shape
         lags = m - 1 if lags is None else lags
@@ -76,6 +79,7 @@ class Transform:
         torus = fast_shape((m, n)) if 2 * lags < min(m, n) else (m, n)
         spectrum = scipy.fft.rfft2(deviation, s=torus, workers=threads)
         seeds = correlation_of(spectrum, torus[1], lags, threads=threads)
+        spectrum = spectrum.astype(np.result_type(precision, np.complex64), copy=False)
         if torus != (m, n):
             closed = close_seams(seeds, deviation, lags, threads=threads)
             return cls(image, mean, closed, torus, seeds, spectrum)

@@ -13,14 +13,17 @@ from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ParameterError
 from reucid_core.exact import Float64, Transform, decompose_frames, prepare
 from reucid_core.fir import project_and_fuse
+from reucid_core.grids import Frames
 from reucid_core.image import as_working_image
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Task
 from reucid_core.params import DenoiseParams
-from reucid_core.pipeline import Result, denoise, report_of
-from reucid_core.plan import Plan
+from reucid_core.pipeline import Result, assessed, denoise, report_of
+from reucid_core.plan import Plan, choose_way
 from reucid_core.report import StackReport
+from reucid_core.scales import find_scales
 from reucid_core.threads import limited
+from reucid_core.two_scale import denoise_frame
 
 Frame = NDArray[Any]
 JOINT = "the eigenpatches of all frames together"
@@ -48,7 +51,7 @@ def denoise_frames(
         Decompose the patches of all frames together. The Gram matrix is then the sum of the
         frames' own, so all frames have one patch size and one verdict, and each is filtered by the
         eigenpatches that were kept. Frames then have to show the same structure with the same
-        point-spread function. Engine `exact` only.
+        point-spread function; with two scales they also share the noise. Engine `exact` only.
     on_stack : callable, optional
         As in `denoise`, for each frame; not called if `joint`.
 
@@ -77,15 +80,15 @@ def check_joint(params: DenoiseParams) -> None:
     ------
     ParameterError
     """
-    if params.method == "two-scale":
-        raise ParameterError(
-            "frames", "got 'joint' with method two-scale, expected paper: it has one scale for all"
-        )
     if params.engine == "stacked" or params.stacks is not None or params.deadline is not None:
         raise ParameterError(
             "frames",
             "got 'joint' with engine stacked, a number of stacks or a deadline, expected none of "
             "them: only engine exact decomposes all frames together",
+        )
+    if params.bias:
+        raise ParameterError(
+            "bias", "got true with frames 'joint', expected 'each': it is measured frame by frame"
         )
 
 
@@ -110,7 +113,33 @@ def _each(
 def _jointly(
     frames: Sequence[Frame] | NDArray[Any], params: DenoiseParams, classify: Classify
 ) -> Iterator[Result]:
-    task = Task(params, classify, None, Clock())
+    chosen = choose_way(params, classify)
+    way = replace(chosen, engine="exact", engine_reason=JOINT)
+    task = Task(replace(params, method=way.method), classify, None, Clock())
+    outcomes = _at_two_scales if way.method == "two-scale" else _at_one_scale
+    for frame, outcome in zip(frames, outcomes(frames, task), strict=True):
+        yield Result(
+            noisy=frame,
+            image=outcome.image,
+            partial_coverage=None,
+            eigenpatches=tuple(outcome.eigenpatches),
+            report=report_of(frame, outcome.image, way, outcome, task),
+        )
+        task.clock.restart()  # what all share is in the first frame's report
+
+
+def _at_two_scales(frames: Sequence[Frame] | NDArray[Any], task: Task) -> Iterator[Outcome]:
+    clean = Frames(frames, task.params)
+    with limited(task.params.threads):
+        scales = find_scales(clean, task)
+    for number in range(len(clean)):
+        with limited(task.params.threads):
+            outcome = denoise_frame(clean, number, scales, task)
+        yield outcome
+
+
+def _at_one_scale(frames: Sequence[Frame] | NDArray[Any], task: Task) -> Iterator[Outcome]:
+    params = task.params
     with limited(params.threads):
         plan, height, eigenpatches, verdict = _decide(frames, task)
     useful = eigenpatches[verdict.kept]
@@ -119,15 +148,7 @@ def _jointly(
             noisy = as_working_image(frame, params.precision)
             image = project_and_fuse(noisy, useful, height=height, threads=params.threads)
         task.clock.lap("fuse")
-        outcome = Outcome(plan, image, None, [eigenpatches], [verdict])
-        yield Result(
-            noisy=frame,
-            image=image,
-            partial_coverage=None,
-            eigenpatches=(eigenpatches,),
-            report=report_of(frame, noisy, "exact", JOINT, outcome, task),
-        )
-        task = replace(task, clock=Clock())  # what all share is in the first frame's report
+        yield assessed(Outcome(plan, image, None, [eigenpatches], [verdict]), noisy)
 
 
 def _decide(

@@ -28,6 +28,7 @@ LEAST = 1e-9  # of the largest magnitude: a standard deviation below it is round
 MOST = 8 / 3  # of the image's variance: the window's weight for noise in the middle rows alone
 ONE_PIXEL = 0.5  # of the image's sum of squares: from there on a single pixel rules the spectrum
 EDGES = 3.0  # times what most bands of rows have: from there on power is that of edges
+BLOCK = 2**20  # pixels whose squares are summed at a time
 NEIGHBOURS = slice(1, 9)  # frequencies beside the line of row offsets
 
 
@@ -107,7 +108,7 @@ def estimate_noise(
     NoiseModel
     """
     frames = list(frames)
-    largest = max(float(np.abs(frame).max()) for frame in frames)
+    largest = max(float(bound) for frame in frames for bound in (frame.max(), -frame.min()))
     if min(frames[0].shape) < SMALLEST or all(np.ptp(frame) == 0 for frame in frames):
         return NoiseModel("none")
     first: Literal["x", "y"] = "y" if scan_axis == "y" else "x"
@@ -128,9 +129,11 @@ def _plausible(model: NoiseModel, frames: list[FloatArray]) -> NoiseModel:
     """No noise has more power than its image, and a single pixel's spectrum is not the noise's."""
     power = highest = 0.0
     for frame in frames:
-        squares = np.square(frame - frame.mean(dtype=np.float64), dtype=np.float64)
-        power += float(squares.sum())
-        highest = max(highest, float(squares.max()))
+        mean = frame.mean(dtype=np.float64)
+        for block in np.array_split(frame, -(-frame.size // BLOCK)):
+            squares = np.square(block - mean, dtype=np.float64)
+            power += float(squares.sum())
+            highest = max(highest, float(squares.max()))
     if model.variance > MOST * power / sum(frame.size for frame in frames):
         return NoiseModel("none", model.scan_axis)
     return replace(model, certain=model.certain and highest < ONE_PIXEL * power)
@@ -138,7 +141,7 @@ def _plausible(model: NoiseModel, frames: list[FloatArray]) -> NoiseModel:
 
 def _along(frames: list[FloatArray], axis: Literal["x", "y"]) -> NoiseModel:
     """The model that takes the noise for white across an axis: `white` or `row`."""
-    turned = [frame if axis == "x" else np.ascontiguousarray(frame.T) for frame in frames]
+    turned = [frame if axis == "x" else frame.T for frame in frames]
     spectra = Spectra.joined(Spectra.of(frame) for frame in turned)
     limit = spectra.information_limit()
     alone = spectra.noise_alone(limit)

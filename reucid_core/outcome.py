@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,19 @@ from reucid_core.verdict import choose_threshold, judge
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a denoising stands after a stack.
+    """Where a denoising stands after a stack, or after one of two scales.
 
     Parameters
     ----------
     stack, stacks : int
-        Stacks finished, and in all.
+        Stacks or scales finished, and in all.
     image : ndarray, shape (m, n)
         The interim result; pixels that no patch has reached yet hold the raw value.
     coverage : ndarray, shape (m, n), int32, or None
         As in `Result`; None from the exact engine, which has all patches at once.
     report : StackReport
         Of the stack just finished.
+    what : {"stacks", "scales"}
     """
 
     stack: int
@@ -37,6 +39,7 @@ class Progress:
     image: FloatArray
     coverage: NDArray[np.int32] | None
     report: StackReport
+    what: Literal["stacks", "scales"] = "stacks"
 
 
 OnStack = Callable[[Progress], bool | None]

@@ -1,19 +1,19 @@
-"""Hot pixels and cosmic spikes: found before anything is measured in the image, and left out of it.
+"""Hot pixels, spikes and what is drawn over an image: found first of all, and left out of it.
 
-One of them outweighs all other patches, so the decomposition would be its own. An image is sampled
-finely enough that a single pixel never stands so far above, or below, all its neighbours; a bright
-atom spreads over several.
+One hot pixel outweighs all other patches, so the decomposition would be its own. An image is
+sampled finely enough that a single pixel never stands so far above, or below, all its neighbours; a
+bright atom spreads over several.
 """
 
-from dataclasses import replace
-
 import numpy as np
+import scipy.ndimage
 from numpy.typing import NDArray
 
+from reucid_core.departures import mask_of, runs_of
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.outcome import Outcome, Task
+from reucid_core.overlays import bridged, find_overlays
+from reucid_core.params import Outliers
 from reucid_core.report import OutlierReport
-from reucid_core.two_scale import denoise_two_scale
 
 BOUND = 10.0  # of the deviation from the neighbours' mean, by which a pixel exceeds all of them
 ALONE = 0.75  # of its height above the lowest neighbour; a Gaussian atom of 0.8 px has 0.69
@@ -23,21 +23,40 @@ GAUSSIAN = 1.2533  # standard deviation over mean absolute deviation of a Gaussi
 MOST = 0.002  # share of the pixels of a level; more are no outliers
 FEW = 3  # that may be outliers in any case
 STEP = 4  # px between those that quantiles are taken of
+BAND, LEAST_ROWS = 2**20, 64  # pixels and rows of an image that are looked at together
+MEASURED = 2**18  # pixels whose deviation from their neighbours' mean is measured
 NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
-def denoise_robustly(noisy: FloatArray, task: Task) -> Outcome:
-    """Denoise an image at two scales without its outliers, then put them back or not.
+def outliers_of(image: FloatArray, treatment: Outliers) -> OutlierReport:
+    """The outliers of an image of any size; of a large one, found band by band.
 
     Parameters
     ----------
-    noisy : ndarray, shape (m, n), float32 or float64
-    task : Task
+    image : ndarray, shape (m, n), at least 3 x 3 px
+    treatment : {"keep", "repair"}
     """
-    rows, columns = np.nonzero(find_outliers(noisy))
-    found = OutlierReport(rows.tolist(), columns.tolist(), task.params.outliers)
-    outcome = denoise_two_scale(without(noisy, found), task)
-    return replace(outcome, image=put_back(outcome.image, noisy, found), outliers=found)
+    overlays = find_overlays(image)
+    m, n = image.shape
+    height = max(LEAST_ROWS, BAND // n)
+    rows, columns = [], []
+    for start in range(0, m, height):
+        first, stop = max(0, start - 1), min(m, start + height)
+        if m - stop < LEAST_ROWS:
+            stop = m
+        y, x = np.nonzero(find_outliers(image[first : min(m, stop + 1)])[start - first :])
+        inside = y < stop - start
+        inside[inside] &= ~overlays[y[inside] + start, x[inside]]
+        rows += (y[inside] + start).tolist()
+        columns += x[inside].tolist()
+        if stop == m:
+            break
+    labels, _ = scipy.ndimage.label(overlays, np.ones((3, 3)))
+    boxes = [
+        [down.start, across.start, down.stop - 1, across.stop - 1]
+        for down, across in scipy.ndimage.find_objects(labels)
+    ]
+    return OutlierReport(rows, columns, treatment, boxes, runs_of(overlays) if boxes else [])
 
 
 def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
@@ -54,45 +73,52 @@ def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
     """
     highest, lowest, mean = _around(image)
     height = np.maximum(image - highest, lowest - image)
-    alone = height > ALONE * (height + highest - lowest)
-    deviation = np.abs(image - mean)
-    edges = np.quantile(mean[::STEP, ::STEP], np.linspace(0, 1, LEVELS + 1)[1:-1])
-    level = np.searchsorted(edges, mean)
     found = np.zeros(image.shape, dtype=bool)
+    edges = np.quantile(mean[::STEP, ::STEP], np.linspace(0, 1, LEVELS + 1)[1:-1])
+    # Few pixels stand alone; how far others deviate is measured in a sample.
+    y, x = np.nonzero(height > ALONE * (height + highest - lowest))
+    high, level = height[y, x], np.searchsorted(edges, mean[y, x])
+    some = (slice(None, None, _step(image)),)
+    deviation = np.abs(image[some] - mean[some])
+    levels = np.searchsorted(edges, mean[some])
     for number in range(LEVELS):
-        here = level == number
-        spread = _spread(deviation[here])
-        outside = here & alone & (height > BOUND * spread)
-        if np.count_nonzero(outside) <= max(FEW, MOST * np.count_nonzero(here)):
-            found |= outside
+        here = levels == number
+        outside = (level == number) & (high > BOUND * _spread(deviation[here]))
+        most = MOST * np.count_nonzero(here) * _step(image)
+        if np.count_nonzero(outside) <= max(FEW, most):
+            found[y[outside], x[outside]] = True
     return found
 
 
 def without(image: FloatArray, found: OutlierReport) -> FloatArray:
-    """The image with the median of their neighbours in place of the outliers: a copy."""
-    if not found.rows:
+    """The image with what the neighbours of the outliers hold in their place: a copy."""
+    if found.none:
         return image
-    repaired = image.copy()
-    masked = image.astype(np.float64)
-    masked[found.positions] = np.nan
-    padded = np.pad(masked, 1, constant_values=np.nan)
-    around = np.stack(
-        [padded[np.add(found.rows, y + 1), np.add(found.columns, x + 1)] for y, x in NEIGHBOURS]
-    )
-    known = ~np.isnan(around).all(axis=0)
-    values = np.full(len(found.rows), np.median(masked[np.isfinite(masked)]))
-    values[known] = np.nanmedian(around[:, known], axis=0)
+    overlays = mask_of(found.runs, image.shape) if found.runs else None
+    repaired = image.copy() if overlays is None else bridged(image, overlays)
+    if not found.rows:
+        return repaired
+    m, n = image.shape
+    y, x = (np.array(places)[None] for places in found.positions)
+    down, right = np.array(NEIGHBOURS).T[..., None]
+    inside = (y + down >= 0) & (y + down < m) & (x + right >= 0) & (x + right < n)
+    rows, columns = np.clip(y + down, 0, m - 1), np.clip(x + right, 0, n - 1)
+    known = inside & ~np.isin(rows * n + columns, y * n + x)
+    around = np.where(known, repaired[rows, columns].astype(np.float64), np.nan)
+    values = np.full(len(found.rows), np.median(repaired[::STEP, ::STEP]), dtype=np.float64)
+    some = known.any(axis=0)
+    values[some] = np.nanmedian(around[:, some], axis=0)
     repaired[found.positions] = values
     return repaired
 
 
-def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> FloatArray:
-    """The result with the raw values of the outliers, if they are kept."""
-    if found.treatment == "repair" or not found.rows:
-        return image
-    kept = image.copy()
-    kept[found.positions] = noisy[found.positions]
-    return kept
+def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> None:
+    """Write the raw values of the outliers into the result, if they are kept."""
+    if found.treatment == "keep" and not found.none:
+        image[found.positions] = noisy[found.positions]
+        if found.runs:
+            overlays = mask_of(found.runs, image.shape)
+            image[overlays] = noisy[overlays]
 
 
 def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -106,6 +132,11 @@ def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         np.minimum(lowest, neighbour, out=lowest)
         total += neighbour
     return highest, lowest, total / len(NEIGHBOURS)
+
+
+def _step(image: FloatArray) -> int:
+    """Every which row of an image is measured."""
+    return max(1, image.size // MEASURED)
 
 
 def _spread(deviation: FloatArray) -> float:

@@ -5,7 +5,8 @@ from typing import Literal, get_args
 
 from reucid_core.errors import ParameterError
 
-Method = Literal["two-scale", "paper"]
+ChosenMethod = Literal["two-scale", "paper"]
+Method = Literal["auto", "two-scale", "paper"]
 Engine = Literal["auto", "exact", "stacked"]
 Precision = Literal["auto", "float32", "float64"]
 ScanNoise = Literal["keep", "remove"]  # are row offsets and row jitter data, or artefact?
@@ -24,14 +25,16 @@ class DenoiseParams:
 
     Parameters
     ----------
-    method : {"two-scale", "paper"}
+    method : {"auto", "two-scale", "paper"}
         `two-scale`: the noise is measured and whitened, the lattice is found in large patches, and
         what departs from it in small ones. `paper`: the published method, which takes the noise for
-        white and has one patch size.
+        white and has one patch size. `auto` is `two-scale` unless something is stated that only
+        `paper` has: engine `stacked`, a number of stacks or of components, or a classifier for it;
+        or the memory does not suffice. The report says which, and why.
     engine : {"auto", "exact", "stacked"}
         How the result is computed. `stacked` is Algorithm 1 of the paper, `exact` its result with
-        one stack at a fraction of the cost; `auto` is exact unless a number of stacks or a
-        deadline is stated, or the memory does not suffice.
+        one stack at a fraction of the cost; `auto` is exact unless, with method `paper`, a number
+        of stacks or a deadline is stated, or the memory does not suffice.
     patch_size : int, optional
         Side of a patch in px, odd. By default, with method `paper`, the diameter of the
         point-spread function, found in the image's autocorrelation; with `two-scale` the one whose
@@ -39,7 +42,8 @@ class DenoiseParams:
     stacks : int, optional
         Number of patch stacks d. By default as few as the memory allows.
     components : int, optional
-        Eigenpatches per stack offered to the classifier. By default ``min(p**2, max(64, 4 * p))``.
+        Eigenpatches per stack offered to the classifier, for method `paper`. By default
+        ``min(p**2, max(64, 4 * p))``.
     threshold : float, optional
         Utility in [0, 1] from which an eigenpatch is kept. By default the one stored with the
         classifier.
@@ -49,15 +53,20 @@ class DenoiseParams:
         Whether row offsets are noise or signal. `auto` is `remove` with method `two-scale` and
         `keep` with `paper`, where it is for whoever chooses the classifier to see to it.
     outliers : {"keep", "repair"}
-        What hot pixels and spikes, which are left out of the decomposition, hold in the result:
-        their raw values, or what is made of their neighbours. For method `two-scale`.
+        What hot pixels and spikes, bars and text drawn over the image, and rows that were lost, all
+        left out of the decomposition, hold in the result: their raw values, or what is made of
+        their neighbours. For method `two-scale`.
+    bias : bool
+        Whether it is measured how much of small changes in single columns is kept, by denoising the
+        result once more with noise and such changes: twice the time.
     seed : int
         Seed of the random assignment of patches to stacks and of the randomised SVD.
     precision : {"auto", "float32", "float64"}
         Floating-point type of the computation and of the result. `auto` is float32 for images of
         16 or fewer bits per pixel and float32 ones, float64 for all others.
     deadline : float, optional
-        Seconds after which no further stack is begun. The first stack is always finished.
+        Seconds after which no further stack is begun; the first is always finished. With two
+        scales, after which what departs from the lattice is not looked for any more.
     memory_budget : int, optional
         Bytes this computation may use beside its input. By default what the machine, the control
         group and the process leave free.
@@ -70,7 +79,7 @@ class DenoiseParams:
         When a value is out of its range; the error names the field.
     """
 
-    method: Method = "paper"
+    method: Method = "auto"
     engine: Engine = "auto"
     patch_size: int | None = None
     stacks: int | None = None
@@ -79,6 +88,7 @@ class DenoiseParams:
     scan_axis: ScanAxis = "auto"
     scan_noise: ScanNoiseChoice = "auto"
     outliers: Outliers = "keep"
+    bias: bool = False
     seed: int = 0
     precision: Precision = "auto"
     deadline: float | None = None
@@ -100,20 +110,15 @@ class DenoiseParams:
         _check_integer("seed", self.seed, 0, MAX_SEED, optional=False)
         _check_number("threshold", self.threshold, 0.0, 1.0)
         _check_number("deadline", self.deadline, 0.0, MAX_DEADLINE)
-        if self.method == "two-scale" and (
-            self.engine == "stacked" or self.stacks is not None or self.deadline is not None
-        ):
-            raise ParameterError(
-                "method",
-                "got two-scale with engine stacked, a number of stacks or a deadline, expected "
-                "none of them: only engine exact has two scales",
-            )
+        if self.method == "two-scale" and (reason := self.reason_for_paper) is not None:
+            raise ParameterError("method", f"got two-scale, expected paper or auto: {reason}")
         if self.engine == "exact" and self.stacks not in (None, 1):
             raise ParameterError("stacks", f"got {self.stacks}, expected 1 with engine exact")
-        if self.engine == "exact" and self.deadline is not None:
+        if self.method == "paper" and self.engine == "exact" and self.deadline is not None:
             raise ParameterError(
                 "deadline",
-                f"got {self.deadline}, expected none with engine exact: it has one stack",
+                f"got {self.deadline}, expected none with method paper and engine exact: it has "
+                "one stack",
             )
         if self.patch_size is not None and self.patch_size % 2 == 0:
             raise ParameterError(
@@ -123,10 +128,21 @@ class DenoiseParams:
             )
 
     @property
+    def reason_for_paper(self) -> str | None:
+        """What is stated that only method `paper` has, in words; None if nothing is."""
+        if self.engine == "stacked":
+            return "engine stacked was stated, which is the paper's algorithm"
+        if self.stacks is not None:
+            return "a number of stacks was stated, which only the paper's algorithm has"
+        if self.components is not None:
+            return "a number of components was stated, which only the paper's algorithm has"
+        return None
+
+    @property
     def scan_noise_decision(self) -> ScanNoise:
-        """What is stated, else what goes with the method."""
+        """What is stated, else what goes with the method, which has been chosen."""
         if self.scan_noise == "auto":
-            return "remove" if self.method == "two-scale" else "keep"
+            return "keep" if self.method == "paper" else "remove"
         return self.scan_noise
 
 

@@ -1,36 +1,42 @@
 """From a noisy image to a linear filter of it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from reucid_core.assessment import assess_one_scale
 from reucid_core.clock import Clock
 from reucid_core.departures import mask_of
 from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import denoise_exact
 from reucid_core.image import as_working_image
-from reucid_core.noise import NoiseModel
+from reucid_core.noise import NoiseModel, estimate_noise
 from reucid_core.noise_floor import noise_floor
 from reucid_core.outcome import OnStack, Outcome, Progress, Task
-from reucid_core.outliers import denoise_robustly
+from reucid_core.outliers import without
 from reucid_core.params import DenoiseParams
-from reucid_core.plan import choose_engine
-from reucid_core.report import OutlierReport, Report, library_versions
+from reucid_core.plan import Way, choose_way, thriftier
+from reucid_core.renoising import estimate_bias
+from reucid_core.report import NO_NOISE, OutlierReport, Report, library_versions
 from reucid_core.stacked import denoise_stacked
 from reucid_core.terrain import full_terrain
 from reucid_core.threads import limited
+from reucid_core.two_scale import denoise_two_scale
 
 __all__ = ["OnStack", "Progress", "Result", "denoise"]
 
 SHOWN = 5  # outliers that a warning names
-METHODS = {
+Engine = Callable[[FloatArray, Task], Outcome]
+
+METHODS: dict[tuple[str, str], Engine] = {
     ("paper", "exact"): denoise_exact,
     ("paper", "stacked"): denoise_stacked,
-    ("two-scale", "exact"): denoise_robustly,
+    ("two-scale", "exact"): denoise_two_scale,
 }
 
 
@@ -126,39 +132,64 @@ def denoise(
     """
     params = params or DenoiseParams()
     source = np.asarray(image)
-    task = Task(params, classify, on_stack, Clock())
     with limited(params.threads):
         noisy = as_working_image(source, params.precision)
-        engine, reason = choose_engine(params)
-        try:
-            outcome = METHODS[params.method, engine](noisy, task)
-        except MemoryBudgetError as error:
-            if engine == "stacked" or params.engine != "auto" or params.method == "two-scale":
-                raise
-            engine, reason = "stacked", str(error)
-            outcome = METHODS[params.method, engine](noisy, task)
+        way = choose_way(params, classify)
+        while True:
+            task = Task(replace(params, method=way.method), classify, on_stack, Clock())
+            try:
+                outcome = METHODS[way.method, way.engine](noisy, task)
+                break
+            except MemoryBudgetError as error:
+                other = thriftier(way, params, str(error))
+                if other is None:
+                    raise
+                way = other
+        outcome = assessed(outcome, noisy)
+        if params.bias:
+            outcome = with_bias(outcome, noisy, task, METHODS[way.method, way.engine])
     return Result(
         noisy=source,
         image=outcome.image,
         partial_coverage=outcome.coverage,
         eigenpatches=tuple(outcome.eigenpatches),
-        report=report_of(source, noisy, engine, reason, outcome, task),
+        report=report_of(source, noisy, way, outcome, task),
     )
 
 
+def assessed(outcome: Outcome, noisy: FloatArray) -> Outcome:
+    """With an assessment, if it is of one scale and whole."""
+    if outcome.assessment is not None or outcome.noise is not None or outcome.stopped_by:
+        return outcome
+    passed = [verdict.n_kept / outcome.plan.p**2 for verdict in outcome.verdicts]
+    found = assess_one_scale(outcome.image, noisy, sum(passed) / len(passed))
+    return replace(outcome, assessment=found)
+
+
+def with_bias(outcome: Outcome, noisy: FloatArray, task: Task, engine: Engine) -> Outcome:
+    """With an assessment that tells what is kept of small changes in columns, where any is told."""
+    noise = estimate_noise([noisy]) if outcome.noise is None else outcome.noise
+    if outcome.assessment is None or noise.kind == "none":
+        return outcome
+    quiet = replace(task, on_stack=None, clock=Clock())
+    result, psf = outcome.image, outcome.plan.patch_size
+    if outcome.outliers is not None:
+        result = without(result, outcome.outliers)
+    found = estimate_bias(
+        result, noise, psf.radius, task.params.seed, lambda image: engine(image, quiet).image
+    )
+    task.clock.lap("bias")
+    return replace(outcome, assessment=replace(outcome.assessment, columns=found))
+
+
 def report_of(
-    source: NDArray[Any],
-    noisy: FloatArray,
-    engine: str,
-    reason: str,
-    outcome: Outcome,
-    task: Task,
+    source: NDArray[Any], noisy: FloatArray, way: Way, outcome: Outcome, task: Task
 ) -> Report:
     """The report of a reconstruction."""
     plan = outcome.plan
     return Report(
-        engine=engine,
-        engine_reason=reason,
+        engine=way.engine,
+        engine_reason=way.engine_reason,
         shape=(noisy.shape[0], noisy.shape[1]),
         input_dtype=str(source.dtype),
         precision=str(noisy.dtype),
@@ -175,7 +206,8 @@ def report_of(
         threshold=task.threshold,
         model=getattr(task.classify, "identity", None),
         scan_noise=_scan_noise(task),
-        method=task.params.method,
+        method=way.method,
+        method_reason=way.method_reason,
         noise=outcome.noise,
         spacing=outcome.spacing,
         weights=outcome.weights,
@@ -206,10 +238,14 @@ def _warnings(outcome: Outcome) -> list[str]:
     plan = outcome.plan
     if outcome.noise is not None:
         warnings += _told_of_noise(outcome.noise)
-    if outcome.assessment is not None and outcome.assessment.suspicious:
-        warnings += outcome.assessment.sentences
-    if outcome.outliers is not None and outcome.outliers.rows:
-        warnings.append(_told_of_outliers(outcome.outliers))
+    if outcome.noise is not None and outcome.stopped_by is not None:
+        warnings.append(
+            "it was stopped at the lattice: what departs from it, as defects do, was not recovered"
+        )
+    if outcome.assessment is not None:
+        warnings += outcome.assessment.doubts
+    if outcome.outliers is not None:
+        warnings += _told_of_outliers(outcome.outliers)
     if plan.patch_size.origin == "none" and outcome.noise is None:
         warnings.append(
             "the autocorrelation shows no point-spread function above the noise; the smallest "
@@ -223,19 +259,35 @@ def _warnings(outcome: Outcome) -> list[str]:
     return warnings
 
 
-def _told_of_outliers(found: OutlierReport) -> str:
-    first = ", ".join(f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN])
-    more = ", ..." if len(found.rows) > SHOWN else ""
+def _told_of_outliers(found: OutlierReport) -> list[str]:
+    told = []
     verb = "kept as they are" if found.treatment == "keep" else "repaired"
-    return (
-        f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: {first}{more}"
-    )
+    if found.rows:
+        places = [f"({y}, {x})" for y, x in list(zip(*found.positions, strict=True))[:SHOWN]]
+        told.append(
+            f"{len(found.rows)} pixels stand far out of their neighbours and were {verb}: "
+            + _listed(places, len(found.rows))
+        )
+    if found.boxes:
+        areas = [
+            f"rows {top} to {bottom}, columns {left} to {right}"
+            for top, left, bottom, right in found.boxes[:SHOWN]
+        ]
+        told.append(
+            f"{len(found.boxes)} areas are drawn over the image or missing from it and were "
+            f"{verb}, left out of everything measured: {_listed(areas, len(found.boxes), '; ')}"
+        )
+    return told
+
+
+def _listed(shown: list[str], number: int, separator: str = ", ") -> str:
+    return separator.join(shown if number <= SHOWN else [*shown, "..."])
 
 
 def _told_of_noise(noise: NoiseModel) -> list[str]:
     told = []
     if noise.kind == "none":
-        told.append("no noise could be measured: the image is returned as it is")
+        told.append(NO_NOISE)
     if noise.kind == "separable":
         told.append(
             "the noise is correlated in both directions, as in filtered or resampled images; it is "

@@ -1,12 +1,12 @@
 """What has to be decided before the first patch is cut: engine, patch size, stacks, components."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reucid_core import psf
-from reucid_core.eigenpatches import FloatArray
+from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.memory import available_memory
-from reucid_core.params import MIN_PATCH_SIZE, DenoiseParams
+from reucid_core.params import MIN_PATCH_SIZE, ChosenMethod, DenoiseParams
 from reucid_core.workload import Workload, check_stacks
 
 StacksOrigin = Literal["given", "memory", "engine"]
@@ -27,10 +27,54 @@ class Plan:
         return self.patch_size.size
 
 
-def choose_engine(params: DenoiseParams) -> tuple[ChosenEngine, str]:
-    """The engine and why: the exact one unless stacks are wanted."""
+@dataclass(frozen=True)
+class Way:
+    """How a result is made, and why so."""
+
+    method: ChosenMethod
+    method_reason: str
+    engine: ChosenEngine
+    engine_reason: str
+
+
+def choose_way(params: DenoiseParams, classify: Classify) -> Way:
+    """Method and engine: two scales unless what is stated belongs to the paper's method.
+
+    Parameters
+    ----------
+    params : DenoiseParams
+    classify : callable
+        One with an attribute `method` judges decompositions of that method alone.
+    """
+    method, reason = _choose_method(params, classify)
+    return Way(method, reason, *_choose_engine(params, method))
+
+
+def thriftier(way: Way, params: DenoiseParams, why: str) -> Way | None:
+    """A way that takes less memory, if what is stated leaves one."""
+    if way.method == "two-scale" and params.method == "auto":
+        return Way("paper", why, *_choose_engine(params, "paper"))
+    if (way.method, way.engine, params.engine) == ("paper", "exact", "auto"):
+        return replace(way, engine="stacked", engine_reason=why)
+    return None
+
+
+def _choose_method(params: DenoiseParams, classify: Classify) -> tuple[ChosenMethod, str]:
+    if params.method != "auto":
+        return params.method, "stated"
+    if params.reason_for_paper is not None:
+        return "paper", params.reason_for_paper
+    if getattr(classify, "method", None) == "paper":
+        return "paper", "the classifier that was chosen is for decompositions of the paper's method"
+    return "two-scale", "nothing was stated that only the paper's method has"
+
+
+def _choose_engine(params: DenoiseParams, method: ChosenMethod) -> tuple[ChosenEngine, str]:
+    """The exact one unless stacks are wanted."""
     if params.engine != "auto":
         return params.engine, "stated"
+    if method == "two-scale":
+        return "exact", "two scales have one stack each"
     if params.stacks is not None:
         return "stacked", "a number of stacks was stated"
     if params.deadline is not None:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.fir import project_and_fuse
 from reucid_core.image import as_working_image
+from reucid_core.lattice import energy_of
 from reucid_core.memory import available_memory
 from reucid_core.outliers import put_back, without
 from reucid_core.report import Report
 from reucid_core.stacked import prepare
 from reucid_core.terrain import full_terrain, terrain
 from reucid_core.threads import limited
-from reucid_core.two_scale import energy_of, replay_two_scale
+from reucid_core.two_scale import replay_two_scale
 from reucid_core.workload import band_height
 
 __all__ = ["patch_energy", "replay"]
@@ -59,7 +60,7 @@ def replay(
     """
     noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
     if report.method == "two-scale":
-        return _replay_two_scale(noisy, report, eigenpatches, threads)
+        return _replay_two_scale(noisy, report, eigenpatches, threads, memory)
     useful = [
         offered[np.array(verdict.kept, dtype=bool)]
         for offered, verdict in zip(eigenpatches, report.stack_reports, strict=True)
@@ -79,26 +80,29 @@ def replay(
 
 
 def _replay_two_scale(
-    noisy: FloatArray, report: Report, eigenpatches: Sequence[FloatArray], threads: int | None
+    noisy: FloatArray,
+    report: Report,
+    eigenpatches: Sequence[FloatArray],
+    threads: int | None,
+    memory: int | None,
 ) -> tuple[FloatArray, NDArray[np.int32]]:
     coverage = full_terrain(report.shape, report.patch_size, report.spacing)
     noise, recovery, outliers = report.noise, report.recovery, report.outliers
     if outliers is None:  # nothing was done
         return noisy.copy(), coverage
     measured = without(noisy, outliers)
-    if noise is None or recovery is None:  # no noise could be told
-        return put_back(measured, noisy, outliers), coverage
-    lattice, departing = eigenpatches
-    useful = departing[np.array(recovery.stack_report.kept, dtype=bool)]
-    with limited(threads):
-        image = replay_two_scale(
-            measured,
-            noise,
-            (lattice, np.array(report.weights), report.spacing),
-            (useful, recovery.runs),
-            threads,
-        )
-    return put_back(image, noisy, outliers), coverage
+    if noise is None or noise.kind == "none":  # no noise could be told
+        image = measured.copy()
+    else:
+        lattice = eigenpatches[0], np.array(report.weights), report.spacing
+        recovered = None
+        if recovery is not None:
+            kept = np.array(recovery.stack_report.kept, dtype=bool)
+            recovered = eigenpatches[1][kept], recovery.runs
+        with limited(threads):
+            image = replay_two_scale(measured, noise, lattice, recovered, threads, memory)
+    put_back(image, noisy, outliers)
+    return image, coverage
 
 
 def patch_energy(image: NDArray[Any], report: Report) -> list[float]:

@@ -11,6 +11,8 @@ from reucid_core.noise import NoiseModel
 from reucid_core.params import Outliers
 from reucid_core.psf import Origin
 
+NO_NOISE = "no noise could be measured: the image is returned as it is"
+
 StoppedBy = Literal["request", "deadline"]
 Judge = Literal["classifier", "person"]
 
@@ -58,19 +60,31 @@ class OutlierReport:
     Parameters
     ----------
     rows, columns : list of int
-        From 0.
+        Of single pixels, from 0.
     treatment : {"keep", "repair"}
         Their raw values, or what the method makes of their neighbours.
+    boxes : list of [int, int, int, int]
+        First row, first column, last row and last column of what is drawn over the image or
+        missing from it: bars, text, rows that were lost.
+    runs : list of int
+        Pixels in row order that are not and are in one of them, in turn; empty if there is none.
     """
 
     rows: list[int]
     columns: list[int]
     treatment: Outliers
+    boxes: list[list[int]]
+    runs: list[int]
 
     @property
     def positions(self) -> tuple[list[int], list[int]]:
-        """For indexing an image."""
+        """Of the single pixels, for indexing an image."""
         return self.rows, self.columns
+
+    @property
+    def none(self) -> bool:
+        """Whether there is nothing to leave out."""
+        return not self.rows and not self.runs
 
 
 @dataclass(frozen=True)
@@ -100,6 +114,7 @@ class Report:
     model: str | None
     scan_noise: str | None  # the classifier's decision; None by one that has none
     method: str
+    method_reason: str
     noise: NoiseModel | None  # as measured in the image; None with method paper
     spacing: int  # px between neighbouring pixels of a patch
     weights: list[float]  # of the lattice's eigenpatches; empty with method paper
@@ -122,15 +137,20 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether every patch of the image is in the result."""
-        return self.stacks_done == self.stacks
+        """Whether every patch of the image is in the result, at every scale."""
+        return self.stopped_by is None
 
     def to_dict(self) -> dict[str, Any]:
         """As dicts, lists, strings and finite numbers, ready for JSON."""
         told = asdict(self) | {"complete": self.complete}
+        return told | {"verdict": self.verdict}
+
+    @property
+    def verdict(self) -> list[str]:
+        """What the result says of itself, in sentences; none if it was stopped early."""
         if self.assessment is not None:
-            told["assessment"]["sentences"] = self.assessment.sentences
-        return told
+            return self.assessment.sentences
+        return [NO_NOISE] if self.noise is not None and self.noise.kind == "none" else []
 
 
 @cache

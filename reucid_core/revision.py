@@ -4,7 +4,6 @@ What was decomposed, measured and tested stays as it was; which eigenpatches are
 person where one says it. So the result is as much a filter of the image as before.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,14 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.assessment import Assessment, structure_in
+from reucid_core.assessment import Assessment, assess_one_scale
 from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.errors import ParameterError
 from reucid_core.image import as_working_image
+from reucid_core.lattice import Lattice, weights_of
+from reucid_core.outliers import without
 from reucid_core.replay import replay
 from reucid_core.report import Judge, Report, StackReport, library_versions
-from reucid_core.two_scale import Lattice, share_of_noise, weights_of
+from reucid_core.two_scale import assess
 from reucid_core.whitening import Whitening
 
 __all__ = ["Verdicts", "judged_anew", "revise", "verdicts_of_people"]
@@ -98,13 +99,11 @@ def judged_anew(report: Report, verdicts: Verdicts) -> Report:
     verdicts.check(report)
     stacks = [_judged(stack, verdicts) for stack in report.stack_reports]
     judged = replace(report, stack_reports=stacks)
+    if report.weights:
+        judged = replace(judged, weights=_weights(report, stacks[0]))
     if report.recovery is not None:
         recovery = _judged(report.recovery.stack_report, verdicts)
-        judged = replace(
-            judged,
-            recovery=replace(report.recovery, stack_report=recovery),
-            weights=_weights(report, stacks[0]),
-        )
+        judged = replace(judged, recovery=replace(report.recovery, stack_report=recovery))
     return judged
 
 
@@ -192,37 +191,39 @@ def revise(
 def _assessed(
     image: NDArray[Any], revised: FloatArray, report: Report, eigenpatches: Sequence[FloatArray]
 ) -> Assessment | None:
-    noise, recovery = report.noise, report.recovery
-    if noise is None or recovery is None or report.outliers is None:
+    """As the result was assessed, but for what would need another denoising."""
+    if report.assessment is None:
         return None
-    stack = report.stack_reports[0]
-    lattice = Lattice(
-        report.patch_size,
-        report.spacing,
-        Decomposition(
-            eigenpatches[0],
-            np.array(stack.singular_values),
-            stack.n_patches,
-            stack.energy,
-            1 / report.spacing**2,
-        ),
-        stack,
-        np.array(report.weights),
-    )
-    recovered = recovery.stack_report.n_kept / recovery.patch_size**2
-    left = lattice.passed + recovery.share * recovered * (1 - lattice.passed)
     noisy = as_working_image(image, report.precision)  # type: ignore[arg-type]
-    residual = noisy - revised
-    residual[report.outliers.positions] = 0  # no part of what was measured
-    height, bound = structure_in(Whitening.of(noise).whiten(residual))
-    share = max(share_of_noise(noise, lattice), np.finfo(np.float64).tiny)
-    gain = -10 * math.log10(share + left - lattice.passed)
-    return Assessment(1 - left, gain, height, bound)
+    stacks, p = report.stack_reports, report.patch_size
+    if report.noise is None:
+        passed = [stack.n_kept / p**2 for stack in stacks]
+        return assess_one_scale(revised, noisy, sum(passed) / len(passed))
+    first = stacks[0]
+    decomposition = Decomposition(
+        eigenpatches[0],
+        np.array(first.singular_values),
+        first.n_patches,
+        first.energy,
+        1 / report.spacing**2,
+    )
+    lattice = Lattice(p, report.spacing, decomposition, first, np.array(report.weights))
+    recovered, recovery = 0.0, report.recovery
+    if recovery is not None:
+        passed_there = recovery.stack_report.n_kept / recovery.patch_size**2
+        recovered = recovery.share * passed_there * (1 - lattice.passed)
+    measured, clean = noisy, revised
+    if report.outliers is not None and report.outliers.rows:
+        measured, clean = without(noisy, report.outliers), revised.copy()
+        clean[report.outliers.positions] = measured[report.outliers.positions]
+    whitening = Whitening.of(report.noise)
+    residual = whitening.whiten(measured - clean)
+    return assess(whitening.whiten(clean), residual, lattice, report.noise, recovered)
 
 
 def _said(assessment: Assessment | None) -> list[str]:
     """What warnings say of an assessment."""
-    return assessment.sentences if assessment is not None and assessment.suspicious else []
+    return [] if assessment is None else assessment.doubts
 
 
 def _told_of_people(report: Report) -> list[str]:

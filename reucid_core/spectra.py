@@ -16,9 +16,9 @@ from reucid_core.eigenpatches import FloatArray
 
 Float64 = NDArray[np.float64]
 
-PIXELS = 2**22  # transformed at a time; larger images are sampled in bands of rows
+PIXELS = 2**19  # transformed at a time; larger images are sampled in bands of rows
 BANDS = 4
-LEAST_ROWS = 64  # in a band
+LEAST_ROWS = 256  # in a band
 LOWEST = 0.15  # cycles/px across the scan, below which no line is taken for noise alone
 MARGIN = 0.01  # cycles/px beyond the information limit
 HIGHEST = (0.42, 0.5)  # lines of the first guess
@@ -68,7 +68,7 @@ class Spectra:
     @classmethod
     def _of_band(cls, band: FloatArray) -> "Spectra":
         window = np.hanning(len(band) + 2)[1:-1, None]
-        centred = band - band.mean(dtype=np.float64)
+        centred = np.ascontiguousarray(band) - band.mean(dtype=np.float64)
         lines = scipy.fft.dct(centred, axis=1, norm="ortho", overwrite_x=True)
         lines *= window
         # Without the highest line of an even number: it is real, so its power is of another kind.
@@ -133,11 +133,12 @@ def steady_shape(image: FloatArray, limit: float) -> Float64 | None:
     like streaks; noise is in all bands. Relative to the mean of the upper half of frequencies.
     """
     m, n = image.shape
-    height = max(SHORTEST, m // SHORT_BANDS)
+    height = max(SHORTEST, min(m // SHORT_BANDS, LEAST_ROWS))
     if m < 3 * height:
         return None
     shapes = []
-    for start in np.linspace(0, m - height, 2 * m // height - 1).astype(int):
+    number = min(2 * m // height, 2 * SHORT_BANDS) - 1
+    for start in np.linspace(0, m - height, number).astype(int):
         band = Spectra._of_band(image[start : start + height])
         alone = band.noise_alone(limit + 1 / height)
         if not len(alone.across):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.noise import NoiseModel
@@ -41,38 +41,65 @@ class Whitening:
         rows, columns = (_thrifty(1 / np.sqrt(power)) for power in noise.spectrum())
         return cls(rows, columns, threads)
 
+    @property
+    def by_row(self) -> bool:
+        """Whether any rows can be whitened or coloured without the others."""
+        return len(self.rows) == 1
+
     def whiten(self, image: FloatArray) -> FloatArray:
         """The whitened image, shape (m, n), in its own type."""
-        return self._apply(image, self.rows, self.columns)
+        return self._apply(image, self.rows, self.columns, np.empty(image.shape, image.dtype))
 
-    def colour(self, whitened: FloatArray) -> FloatArray:
-        """The image again, shape (m, n)."""
-        return self._apply(whitened, 1 / self.rows, 1 / self.columns)
+    def colour(self, whitened: FloatArray, *, out: FloatArray | None = None) -> FloatArray:
+        """The image again, shape (m, n), or rows of it `by_row`; `out` may be the argument."""
+        out = np.empty(whitened.shape, whitened.dtype) if out is None else out
+        return self._apply(whitened, 1 / self.rows, 1 / self.columns, out)
 
-    def _apply(self, image: FloatArray, rows: Float64, columns: Float64) -> FloatArray:
-        along_x = cosine_filter(image, columns, axis=1, threads=self.threads)
-        return cosine_filter(along_x, rows, axis=0, threads=self.threads)
+    def of_constant(self, level: float) -> float:
+        """What the whitening of a constant image is, which is constant, too."""
+        return level * float(self.rows[0] * self.columns[0])
+
+    def _apply(
+        self, image: FloatArray, rows: Float64, columns: Float64, out: FloatArray
+    ) -> FloatArray:
+        if len(rows) == len(columns) == 1:
+            return np.multiply(image, image.dtype.type(rows[0] * columns[0]), out=out)
+        if len(rows) == 1:
+            return cosine_filter(image, rows[0] * columns, axis=1, threads=self.threads, out=out)
+        if len(columns) == 1:
+            return cosine_filter(image, columns[0] * rows, axis=0, threads=self.threads, out=out)
+        along_x = cosine_filter(image, columns, axis=1, threads=self.threads, out=out)
+        return cosine_filter(along_x, rows, axis=0, threads=self.threads, out=out)
 
 
 def cosine_filter(
-    image: FloatArray, factors: Float64, *, axis: int, threads: int | None = None
+    image: FloatArray,
+    factors: Float64,
+    *,
+    axis: int,
+    threads: int | None = None,
+    out: FloatArray | None = None,
+    precision: DTypeLike = np.float64,
 ) -> FloatArray:
-    """Multiply an image's cosine transform along an axis; a new array in the image's type.
+    """Multiply an image's cosine transform along an axis.
 
     Parameters
     ----------
     image : ndarray, shape (m, n)
-    factors : ndarray, shape (length of the axis,) or (1,)
+    factors : ndarray, shape (length of the axis,)
     axis : {0, 1}
     threads : int, optional
+    out : ndarray, shape (m, n), optional
+        May be the image; by default a new array in the image's type.
+    precision : numpy.float32 or numpy.float64
+        Of the transforms.
     """
-    if len(factors) == 1:
-        return np.asarray(image * image.dtype.type(factors[0]))
-    out = np.empty(image.shape, image.dtype)
+    out = np.empty(image.shape, image.dtype) if out is None else out
     lines, into = (image, out) if axis == 1 else (image.T, out.T)
     step = max(1, BLOCK // lines.shape[1])
+    factors = factors.astype(precision)
     for start in range(0, len(lines), step):
-        block = lines[start : start + step].astype(np.float64)
+        block = lines[start : start + step].astype(precision)
         transform = scipy.fft.dct(block, axis=1, norm="ortho", workers=threads, overwrite_x=True)
         transform *= factors
         into[start : start + step] = scipy.fft.idct(
@@ -86,7 +113,14 @@ def half_band(image: FloatArray, *, threads: int | None = None) -> FloatArray:
     for axis in (1, 0):
         length = image.shape[axis]
         passed = (np.arange(length) < (length + 1) // 2).astype(np.float64)
-        image = cosine_filter(image, passed, axis=axis, threads=threads)
+        image = cosine_filter(
+            image,
+            passed,
+            axis=axis,
+            threads=threads,
+            out=None if axis == 1 else image,
+            precision=image.dtype,
+        )
     return image
 
 

@@ -16,6 +16,7 @@ from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
 from worker.store import Store
+from worker.webhooks.delivery import Deliverer
 
 log = structlog.get_logger()
 
@@ -47,7 +48,8 @@ def dispatch(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     database = open_database(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
-    with Sweeper(database, Store(settings.data_dir), settings).beside():
+    sweeper = Sweeper(database, Store(settings.data_dir), settings)
+    with sweeper.beside(), Deliverer(database, settings).beside():
         Dispatcher(database, redis, settings).run(stop)
 
 

@@ -50,12 +50,12 @@ class Acceptance:
         *,
         owner: str,
         check: Callable[[FileInfo], None],
-        check_space: Callable[[], None],
+        check_space: Callable[[int], None],
     ) -> tuple[ImageRecord, bool]:
         """Decode a file and enter it; the bool says if it is new to its owner.
 
         Nothing is entered when `check`, which looks at the contents, or `check_space`, which is
-        asked before a file takes space of its own, raises.
+        told the bytes that all its files take, raises.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Acceptance:
         info = decode(file.path, file.folder, self.limits, file.companions)
         check(info)
         info = self.store.with_digests(file.folder, info)
-        check_space()
+        check_space(self.store.size_of_upload(file.folder))
         self.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
         if known is not None and self._revive(file, known.id, info):
             return self.images.get(known.id, owner=owner), False
@@ -89,6 +89,7 @@ class Acceptance:
             info=info,
             image_id=image_id,
             stored=self.store.size_of_image(image_id),
+            reservation=file.folder.name,
         )
         reached("accept.entered")
         if not created:  # the same file came twice at once
@@ -104,7 +105,7 @@ class Acceptance:
             self.store.accept(file.folder, image_id)
             return self.store.size_of_image(image_id)
 
-        revived = self.images.revive(image_id, info, place)
+        revived = self.images.revive(image_id, info, place, file.folder.name)
         for folder in old:
             self.store.discard(folder)
         return revived

@@ -69,6 +69,24 @@ class EventType(StrEnum):
         return self in (EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED)
 
 
+class Topic(StrEnum):
+    """What a webhook can be told of."""
+
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELED = "job.canceled"
+    IMAGE_EXPIRED = "image.expired"
+    TEST = "test"
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery to a webhook stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True)
 class ImageInfo:
     """What is known of one image signal of a file: everything a result needs beside the pixels."""
@@ -227,3 +245,35 @@ class Event:
     type: EventType
     data: Mapping[str, Any]
     created_at: float
+
+
+@dataclass(frozen=True)
+class WebhookRecord:
+    """A webhook as the ledger holds it, without its secret."""
+
+    id: str
+    owner: str
+    url: str
+    topics: tuple[Topic, ...]
+    created_at: float
+    failing_since: float | None = None
+    disabled_at: float | None = None
+    disabled_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class DeliveryRecord:
+    """Something that a webhook is told; `number` grows in the order in which it came true."""
+
+    number: int
+    webhook_id: str
+    subject: str  # id of the job or image it is about
+    topic: Topic
+    data: Mapping[str, Any]
+    created_at: float
+    state: DeliveryState
+    attempts: int
+    due_at: float
+    ended_at: float | None
+    status: int | None
+    error: str | None

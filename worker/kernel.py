@@ -1,4 +1,4 @@
-"""What a process asks of the kernel and of the C library: ties to its parent, few heaps."""
+"""What a process asks of kernel and C library: ties to its parent, its rank, few heaps."""
 
 import contextlib
 import ctypes
@@ -20,6 +20,18 @@ def keep_few_heaps() -> None:
     """
     with contextlib.suppress(AttributeError):  # another C library, without that habit
         _libc.mallopt(M_ARENA_MAX, HEAPS)
+
+
+def give_memory_back() -> None:
+    """Return to the system what this process has freed; the C library keeps much of it."""
+    with contextlib.suppress(AttributeError):  # another C library
+        _libc.malloc_trim(0)
+
+
+def give_way(by: int) -> None:
+    """Have other processes go first where the processor is short, from now on and for children."""
+    with contextlib.suppress(OSError):
+        os.nice(by)
 
 
 def die_with(parent: int) -> None:

@@ -147,6 +147,10 @@ class Settings(BaseSettings):
         description="Addresses of proxies whose `X-Forwarded-For` and `-Proto` are believed, "
         "separated by commas.",
     )
+    webhook_private: bool = Field(
+        default=False,
+        description="Let webhooks point to this machine and to local networks.",
+    )
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="`debug` also logs successful read requests."
     )

@@ -90,6 +90,10 @@ class Store:
         decoded = [upload / pixels_name(index) for index in range(len(info.signals))]
         return replace(info, digests=tuple(sha256_of(path) for path in decoded))
 
+    def size_of_upload(self, upload: Path) -> int:
+        """Bytes that the files of an upload take."""
+        return _size_of_files(upload)
+
     def discard(self, upload: Path) -> None:
         """Delete the folder of an upload that was not accepted, or one in the trash."""
         shutil.rmtree(upload, ignore_errors=True)

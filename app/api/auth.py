@@ -97,6 +97,7 @@ def _known(services: Services, key: str) -> Caller:
         raise _unauthorized("got a key that is not known here")
     if record.state != "valid":
         raise _unauthorized(f"got the key {record.prefix}..., which is {record.state}")
+    services.lanes.know(key, record.id, record.owner)
     services.rates.check(record.id)
     return Caller(record.owner, record.scopes, record.id)
 

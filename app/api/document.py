@@ -15,7 +15,7 @@ from app.http.problems import ProblemBody
 
 REF = "#/components/schemas/{model}"
 STREAM = "text/event-stream"
-SENT = ("JobSpec", "KeySpec", "Params", "RevisionSpec")  # schemas of what clients send
+SENT = ("JobSpec", "KeySpec", "Params", "RevisionSpec", "WebhookSpec")  # of what clients send
 TAGS = {
     "images": "Uploaded files and what is in them.",
     "jobs": "Denoisings: submitted, watched, stopped, repeated, removed.",
@@ -23,6 +23,7 @@ TAGS = {
     "capabilities": "What this server can do.",
     "models": "The classifiers of this server.",
     "page": "Where everything is.",
+    "webhooks": "Programs that are told when a job has ended.",
     "keys": "Who may do what; for administrators.",
     "admin": "All of a server at a glance, for administrators.",
     "health": "For whoever operates the server.",

@@ -4,14 +4,11 @@ Few at a time, and of all owners who wait each in turn. A request that waits for
 thread; one whose file is drawn already does not wait.
 """
 
-import asyncio
 import errno
 import json
 import os
 import sys
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,7 +20,9 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 from fastapi.concurrency import run_in_threadpool
 
+from app.api.lanes import step_aside
 from app.http.problems import Limit, Problem
+from app.http.turns import CrowdedError, Turns
 from worker.decoding.parent import printed, run_apart
 from worker.decoding.sandbox import enter
 from worker.decoding.terms import ANSWER, DISK_FULL
@@ -136,12 +135,12 @@ def _in_child(
 
 
 class Easel:
-    """The places at which an API process draws."""
+    """The places at which an API process draws; of one owner, never all of them."""
 
-    def __init__(self, places: int = PLACES, most_waiting: int = MOST_WAITING) -> None:
-        self._free = places
-        self._most_waiting = most_waiting
-        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+    def __init__(
+        self, places: int = PLACES + 1, of_one: int = PLACES, most_waiting: int = MOST_WAITING
+    ) -> None:
+        self.turns = Turns(places, of_one, most_waiting)
         self._threads = CapacityLimiter(places)
 
     async def drawn(self, owner: str, make: Callable[[], Given]) -> Given:
@@ -150,52 +149,18 @@ class Easel:
         try:
             return await run_in_threadpool(make)
         except NotDrawnError:
-            pass
+            step_aside()
         finally:
             _may_draw.reset(allowed)
-        async with self._place(owner):
-            return await to_thread.run_sync(make, limiter=self._threads)
-
-    @asynccontextmanager
-    async def _place(self, owner: str) -> AsyncIterator[None]:
-        await self._take(owner)
         try:
-            yield
-        finally:
-            self._give()
-
-    async def _take(self, owner: str) -> None:
-        if self._free:
-            self._free -= 1
-            return
-        queue = self._waiting.setdefault(owner, deque())
-        if len(queue) >= self._most_waiting:
-            got = len(queue) + 1
+            async with self.turns.place(owner):
+                return await to_thread.run_sync(make, limiter=self._threads)
+        except CrowdedError as error:
             raise Problem(
                 429,
                 "too_many_drawings",
-                f"got {got} requests of {owner} that wait to be drawn, at most "
-                f"{self._most_waiting} may",
+                f"got {error.got} requests of {owner} that wait to be drawn, at most "
+                f"{error.most} may",
                 headers={"Retry-After": "5"},
-                limit=Limit(name="max_drawings", value=self._most_waiting, got=got),
-            )
-        turn = asyncio.get_running_loop().create_future()
-        queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._give()
-            raise
-
-    def _give(self) -> None:
-        """Hand the place to the next owner in turn."""
-        while self._waiting:
-            owner, queue = self._waiting.popitem(last=False)
-            turn = queue.popleft()
-            if queue:
-                self._waiting[owner] = queue  # at the end of the others
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._free += 1
+                limit=Limit(name="max_drawings", value=error.most, got=error.got),
+            ) from None

@@ -142,13 +142,16 @@ def install(app: FastAPI) -> None:
 
 
 def _allowed(request: Request) -> list[str]:
-    """Every method of a path; the router names those of one route only."""
-    methods = [
-        method
-        for method in ("DELETE", "GET", "POST")
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL
-            for route in request.app.router.routes
-        )
-    ]
-    return methods + ["HEAD"] * ("GET" in methods)
+    """Every method of a path; the router names those of one route only.
+
+    Those of the first routes that know the path: others may take it for an id.
+    """
+    for routes in request.app.router.routes:
+        found = {
+            method: routes.matches({**request.scope, "method": method})[0]
+            for method in ("DELETE", "GET", "POST")
+        }
+        if set(found.values()) != {Match.NONE}:
+            methods = [method for method, match in found.items() if match is Match.FULL]
+            return methods + ["HEAD"] * ("GET" in methods)
+    return []

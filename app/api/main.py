@@ -1,5 +1,6 @@
 """The web application."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from app.api.cache import CLIPPED
 from app.api.document import openapi
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes, LanesMiddleware
 from app.api.rates import RateLimiter
 from app.api.raw.answers import HEADERS
 from app.api.routes import (
@@ -32,6 +34,7 @@ from app.api.routes import (
     page,
     results,
     revisions,
+    webhooks,
 )
 from app.api.services import Services
 from app.api.waiting import Waiting
@@ -46,6 +49,7 @@ from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
+from worker.kernel import give_memory_back
 from worker.ledger.database import open_database
 from worker.settings import Settings
 from worker.store import Store
@@ -65,8 +69,9 @@ EXPOSED = [
 ]
 MODULES = (  # archives before jobs, whose ids they would be
     *(images, archives, jobs, results, eigenpatches, revisions),
-    *(capabilities, models, keys, admin),
+    *(capabilities, models, keys, admin, webhooks),
 )
+MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -83,6 +88,7 @@ fetch `/result`, `/residual`, `/report`.
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application on a ledger, a store and a queue as set."""
     settings = settings or Settings()
+    lanes = Lanes()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -104,8 +110,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
                 in_flight=InFlight(redis),
+                lanes=lanes,
             )
+            giving_back = asyncio.create_task(_give_memory_back())
             yield
+            giving_back.cancel()
             services.redis.close()
         database.close()
 
@@ -122,6 +131,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(BodyMiddleware, settings=settings)
     app.add_middleware(AuthorityMiddleware)
     app.add_middleware(AccessMiddleware)
+    app.add_middleware(LanesMiddleware, lanes=lanes)
     app.add_middleware(
         RequestIdMiddleware, answer=lambda error: errors.to_problem(error).response()
     )
@@ -148,3 +158,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(page.router)
     app.openapi = lambda: openapi(app)  # type: ignore[method-assign]
     return app
+
+
+async def _give_memory_back() -> None:
+    """Again and again: what a burst of requests has needed is of no use afterwards."""
+    while True:
+        await asyncio.sleep(MEMORY_BACK)
+        await run_in_threadpool(give_memory_back)

@@ -4,10 +4,16 @@ What jobs do is read from the ledger when it is asked for, so that every API pro
 What HTTP does is counted by each process, and labelled with it.
 """
 
+import os
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,15 +49,43 @@ class _Jobs(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("reucid_store_free_bytes", "Free space.", self._services.store.free())
-        yield _gauge(
-            "reucid_queue_up", "Whether the queue answers.", self._services.queue_answers()
-        )
+        yield from self._of_the_process()
+        answers = self._services.queue_answers()
+        yield _gauge("reucid_queue_up", "Whether the queue answers.", answers)
         try:
             figures = list(self._of_the_ledger())
         except SQLAlchemyError:
             figures = []
         yield _gauge("reucid_ledger_up", "Whether the ledger can be read.", bool(figures))
         yield from figures
+
+    def _of_the_process(self) -> Iterator[Metric]:
+        """What is shared by all requests of this API process, and how much of it is taken."""
+        lanes, easel = self._services.lanes, self._services.easel.turns
+        decoding = self._services.decoding
+        used, size = self._services.database.connections()
+        rows = {
+            "database": (size, used, 0),
+            "decoding": (decoding.places, decoding.taken, decoding.waiting),
+            "drawing": (easel.places, easel.taken, easel.waiting),
+        }
+        for name, turns in lanes.all().items():
+            rows[name] = (turns.places, turns.taken, turns.waiting)
+        figures = ("places", "taken", "waiting")
+        texts = ("Places for", "Of these taken", "Waiting for a place")
+        for n, (figure, text) in enumerate(zip(figures, texts, strict=True)):
+            family = GaugeMetricFamily(f"reucid_{figure}", f"{text}.", labels=["process", "of"])
+            for name, row in rows.items():
+                family.add_metric([str(os.getpid()), name], row[n])
+            yield family
+        refused = CounterMetricFamily(
+            "reucid_refused_at_the_door",
+            "Requests that were refused before anything was done for them.",
+            labels=["process", "code"],
+        )
+        for code, count in lanes.refused.items():
+            refused.add_metric([str(os.getpid()), code], count)
+        yield refused
 
     def _of_the_ledger(self) -> Iterator[Metric]:
         database, jobs = self._services.database, self._services.jobs

@@ -21,7 +21,7 @@ from reucid_core.revision import Verdicts, judged_anew
 from reucid_core.threads import find_libraries
 from worker import formats
 from worker.contract import ImageInfo
-from worker.denoising.artifacts import whole_coverage
+from worker.denoising.artifacts import departures, whole_coverage
 from worker.denoising.reports import eigenpatches_key
 from worker.denoising.revising import eigenpatches_of, reports_of
 from worker.denoising.selection import Chosen, as_stack
@@ -60,6 +60,11 @@ def paint_residual(
 def paint_coverage(target: Path, report: Path, info: ImageInfo, wish: "Wanted") -> int | None:
     """The coverage of a whole result, which is not stored."""
     return _write(target, wish.part(whole_coverage(json.loads(report.read_bytes()))), info, wish)
+
+
+def paint_departures(target: Path, report: Path, info: ImageInfo, wish: "Wanted") -> int | None:
+    """The map of departures, which the report holds."""
+    return _write(target, wish.part(departures(json.loads(report.read_bytes()))), info, wish)
 
 
 def paint_eigenpatches(

@@ -1,12 +1,19 @@
 """What one caller may take: places in the queue, space on the disk."""
 
+import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
+from anyio import CancelScope
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.services import Services
 from app.http.problems import Limit, Problem
 from worker.contract import Room
+from worker.ledger.reservations import LEASE, QuotaError, Reservation
 from worker.settings import MIB
 
 FORM_LINES = MIB  # of a multipart body, beside its file
@@ -15,11 +22,6 @@ FORM_LINES = MIB  # of a multipart body, beside its file
 def room(services: Services) -> Room:
     """How many jobs may be queued."""
     return Room(services.settings.max_queued_per_owner, services.settings.max_queued)
-
-
-def check_upload(services: Services, request: Request, owner: str) -> None:
-    """Refuse an upload, before its body is read, that would not be kept."""
-    check_space(services, owner, check_size(services, request))
 
 
 def check_size(services: Services, request: Request) -> int:
@@ -40,13 +42,78 @@ def check_space(services: Services, owner: str, more: int) -> None:
     renditions = services.store.size_of_renditions(*services.jobs.of_owner(owner))
     used = services.jobs.used(owner) + renditions + more
     if used > quota:
-        raise Problem(
-            507,
-            "quota_exceeded",
-            f"the files of {owner} would take {used} bytes, at most {quota} are "
-            "allowed (owner_quota): delete jobs and images that are no longer needed",
-            limit=Limit(name="owner_quota", value=quota, got=used),
+        raise _quota_exceeded(owner, used, quota)
+
+
+def _quota_exceeded(owner: str, used: int, quota: int) -> Problem:
+    return Problem(
+        507,
+        "quota_exceeded",
+        f"the files of {owner} would take {used} bytes, at most {quota} are "
+        "allowed (owner_quota): delete jobs and images that are no longer needed",
+        limit=Limit(name="owner_quota", value=quota, got=used),
+    )
+
+
+class Space:
+    """Disk space that an upload has been promised, and more as it turns out to need it.
+
+    It is promised before the body is read, in the ledger, so that uploads that come at the same
+    time, to one API process or to several, cannot exceed the owner's quota together.
+    """
+
+    def __init__(self, services: Services, owner: str, upload: str) -> None:
+        quota = services.settings.owner_quota
+        self._services, self._owner = services, owner
+        self._reservation = (
+            None if quota is None else Reservation(services.database, upload, owner, quota)
         )
+        self._promised = 0
+
+    def promise(self, size: int) -> None:
+        """Have so many bytes in all; 507 when there is no room for them."""
+        check_free(self._services, size)
+        if self._reservation is None:
+            return
+        owned = self._services.jobs.of_owner(self._owner)
+        renditions = self._services.store.size_of_renditions(*owned)
+        try:
+            self._reservation.claim(size, renditions)
+        except QuotaError as error:
+            raise _quota_exceeded(self._owner, error.would_be, error.quota) from None
+        self._promised = size
+
+    def grow(self, size: int) -> None:
+        """Have more where a body turns out to be longer than it said, or than it did not say."""
+        check_free(self._services)
+        if self._reservation is None or size <= self._promised:
+            return
+        try:
+            self.promise(2 * size)  # seldom, as each promise is a write
+        except Problem:
+            self.promise(size)
+
+    def waive(self) -> None:
+        """Ask for no promise: what is sent was sent before."""
+        self._reservation = None
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep what was promised while the block lasts."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            if self._reservation is not None:
+                with CancelScope(shield=True), suppress(SQLAlchemyError):  # else it lapses
+                    await run_in_threadpool(self._reservation.end)
+
+    async def _renew(self) -> None:
+        while self._reservation is not None:
+            await asyncio.sleep(LEASE / 4)
+            with suppress(SQLAlchemyError):
+                await run_in_threadpool(self._reservation.renew)
 
 
 def check_free(services: Services, more: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import dataclass
 
 import structlog
 from limits import parse
@@ -13,8 +14,22 @@ from redis.exceptions import RedisError
 from app.http.problems import Limit, Problem
 
 BLIND = 5.0  # s without asking after Redis did not answer
+CLOSED = 1.0  # s for which a key that was refused is refused without being counted
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Closed:
+    """A key that has had its requests for now."""
+
+    until: float  # of the monotonic clock
+    problem: Problem
+
+    @property
+    def seconds(self) -> float:
+        """For how long it is refused without being counted."""
+        return max(0.0, self.until - time.monotonic())
 
 
 class RateLimiter:
@@ -25,6 +40,15 @@ class RateLimiter:
         storage = RedisStorage("redis://", connection_pool=redis.connection_pool)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._blind_until = 0.0
+        self._closed: dict[str, Closed] = {}
+
+    def closed(self, key_id: str) -> Closed | None:
+        """Whether a key is refused for the moment, whatever it asks for."""
+        closed = self._closed.get(key_id)
+        if closed is not None and not closed.seconds:
+            self._closed.pop(key_id, None)
+            return None
+        return closed
 
     def check(self, key_id: str) -> None:
         """Count a request, or refuse it with 429."""
@@ -39,10 +63,12 @@ class RateLimiter:
             self._blind_until = time.monotonic() + BLIND
             return
         amount, unit = self._rate.amount, self._rate.GRANULARITY.name
-        raise Problem(
+        problem = Problem(
             429,
             "rate_limited",
             f"got more requests with this key than {amount} a {unit} (rate_limit)",
             headers={"Retry-After": str(max(1, math.ceil(wait)))},
             limit=Limit(name="rate_limit", value=f"{amount}/{unit}", got=f">{amount}/{unit}"),
         )
+        self._closed[key_id] = Closed(time.monotonic() + min(CLOSED, max(0.0, wait)), problem)
+        raise problem

@@ -29,6 +29,7 @@ from app.api.drawing import Source, Work, check_place, draw_apart
 from app.api.painting import (
     Wanted,
     paint_coverage,
+    paint_departures,
     paint_eigenpatch,
     paint_eigenpatch_numbers,
     paint_eigenpatches,
@@ -50,6 +51,7 @@ from worker.denoising.reports import (
     decomposed_frame,
     decompositions,
     frame_reports,
+    has_departures,
     is_whole,
 )
 from worker.denoising.revising import reports_of
@@ -59,12 +61,12 @@ PREVIEW = 2**22  # bytes that a preview takes at most, about
 FLOAT32 = 4  # bytes
 BINARY = "application/octet-stream"
 
-Name = Literal["result", "residual", "coverage", "input"]
+Name = Literal["result", "residual", "coverage", "departures", "input"]
 
 
 def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendition:
-    """Result, residual or coverage of a succeeded job, or the input of any."""
-    _require(job, name)
+    """Result, residual, coverage or departures of a succeeded job, or the input of any."""
+    _require(services, job, name)
     chosen = chosen_signal(services, job)
     stack = len(chosen.info.shape) == 3 and wish.frame is None and wish.format != "png"
 
@@ -81,8 +83,8 @@ def render(services: Services, job: JobRecord, name: Name, wish: Wish) -> Rendit
 def send_picture(
     request: Request, services: Services, job: JobRecord, name: Name, wish: Wish
 ) -> Response:
-    """The same as a picture with a look of its own; drawn, and not kept."""
-    _require(job, name)
+    """As `render`, a picture with a look of its own; drawn, and not kept."""
+    _require(services, job, name)
     chosen = chosen_signal(services, job)
     wanted = _wanted(chosen, wish)
     check_place()
@@ -250,6 +252,8 @@ def _part(services: Services, job: JobRecord, name: str) -> Path:
             return render(services, job, "result", Wish("tiff")).path
         case "residual.tif":
             return render(services, job, "residual", Wish("tiff")).path
+        case "departures.tif":
+            return render(services, job, "departures", Wish("tiff")).path
         case _:
             return artifact(services, job, name)[0]
 
@@ -282,7 +286,7 @@ def _wanted(chosen: Chosen, wish: Wish) -> Wanted:
 def _draw(
     services: Services, job: JobRecord, chosen: Chosen, name: Name, wanted: Wanted, target: Path
 ) -> int | None:
-    """Draw one of the images of a job, where there is room; gives the clipped pixels."""
+    """Draw an image of a job, where there is room; gives the clipped pixels."""
     shape = chosen.info.shape if wanted.frame is None else chosen.info.frame_shape
     pixels = math.prod(shape)
     check_space(services, job.request.owner, FLOAT32 * pixels)
@@ -295,6 +299,10 @@ def _draw(
         sources = [_held(services, job, REPORT if whole else COVERAGE)]
         held = math.prod(chosen.info.shape) if whole else pixels
         return draw_apart(work, sources, target, chosen.info, wanted, pixels=held)
+    if name == "departures":
+        sources = [_held(services, job, REPORT)]
+        whole_map = math.prod(chosen.info.shape)
+        return draw_apart(paint_departures, sources, target, chosen.info, wanted, pixels=whole_map)
     image = image_of(services, job)
     path = services.store.pixels(image.id, chosen.index)
     noisy = Source(path, image.contents.digests[chosen.index])
@@ -305,10 +313,17 @@ def _draw(
     return draw_apart(paint_residual, sources, target, chosen, wanted, pixels=pixels)
 
 
-def _require(job: JobRecord, name: Name) -> None:
+def _require(services: Services, job: JobRecord, name: Name) -> None:
     """Refuse what is not there; the input of a job is from its beginning on."""
-    if name != "input":
-        require(job, RESULT)
+    if name == "input":
+        return
+    require(job, RESULT)
+    if name == "departures" and not has_departures(read_report(services, job)):
+        raise Problem(
+            404,
+            "not_found",
+            "this job has no map of departures: method two-scale makes one, where it finds noise",
+        )
 
 
 def _held(services: Services, job: JobRecord, name: str) -> Source:

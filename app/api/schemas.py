@@ -1,6 +1,7 @@
 """What the API takes and gives, flat enough to generate clients from."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -57,10 +58,12 @@ class Strict(BaseModel):
 class Params(Strict):
     """Parameters of a denoising; every one may be left out."""
 
-    method: Literal["two-scale", "paper"] = Field(
-        "paper",
-        description="`paper`: as published, for white noise; `two-scale`: the noise is measured in "
-        "the image, the lattice is found in large patches and what departs from it in small ones.",
+    method: Literal["auto", "two-scale", "paper"] = Field(
+        "auto",
+        description="`two-scale`: the noise is measured in the image, the lattice is found in "
+        "large patches and what departs from it in small ones; `paper`: as published, for white "
+        "noise; `auto`: `two-scale` unless engine `stacked`, `stacks`, `components` or `model` are "
+        "stated, which only `paper` has. The report's `method` and `method_reason` say which.",
     )
     engine: Literal["auto", "exact", "stacked"] = Field(
         "auto",
@@ -70,15 +73,20 @@ class Params(Strict):
     patch_size: int | None = Field(
         None,
         ge=MIN_PATCH_SIZE,
-        description="Side of a patch in px, odd; by default the diameter of the point-spread "
-        "function, found in the image's autocorrelation.",
+        description="Side of a patch in px, odd; by default the one of least estimated error, or "
+        "with method `paper` the diameter of the point-spread function.",
         examples=[11],
     )
     stacks: int | None = Field(
-        None, ge=1, description="Number of patch stacks; by default as few as the memory allows."
+        None,
+        ge=1,
+        description="Number of patch stacks, of method `paper`; by default as few as the memory "
+        "allows.",
     )
     components: int | None = Field(
-        None, ge=1, description="Eigenpatches per stack offered to the classifier."
+        None,
+        ge=1,
+        description="Eigenpatches per stack offered to the classifier, of method `paper`.",
     )
     threshold: float | None = Field(
         None,
@@ -97,13 +105,15 @@ class Params(Strict):
         None,
         ge=0,
         le=MAX_DEADLINE,
-        description="Seconds after which no further stack is begun.",
+        description="Seconds after which no further stack is begun; with two scales, after which "
+        "what departs from the lattice is not looked for any more.",
     )
 
     model: ShortText | None = Field(
         None,
-        description="Classifier, by its name in `GET /v1/models`; by default the one that "
-        "is marked as default there. None with method `two-scale`.",
+        description="Classifier, by its name in `GET /v1/models`, all of which are for method "
+        "`paper`; by default the one that is marked as default there. With `two-scale` the rule "
+        "of the noise floor judges.",
         examples=["paper"],
     )
     scan_axis: Literal["auto", "x", "y"] = Field(
@@ -112,8 +122,14 @@ class Params(Strict):
     )
     outliers: Literal["keep", "repair"] = Field(
         "keep",
-        description="What hot pixels and spikes, which are left out of the decomposition, hold in "
-        "the result of method `two-scale`: raw values, or what is made of their neighbours.",
+        description="What hot pixels and spikes, bars and text drawn over the image, and rows that "
+        "were lost, all left out of the decomposition, hold in the result of method `two-scale`: "
+        "raw values, or what is made of their neighbours.",
+    )
+    bias: bool = Field(
+        False,
+        description="Whether the verdict tells how much of small changes in single columns is "
+        "kept: found by denoising the result once more, in twice the time.",
     )
     scan_noise: Literal["auto", "keep", "remove"] = Field(
         "auto",
@@ -132,8 +148,8 @@ class Params(Strict):
     )
     frames: Literal["each", "joint"] = Field(
         "each",
-        description="Of a stack: `each` frame by its own eigenpatches, or `joint`: one Gram "
-        "matrix, patch size and verdict for all frames (engine `exact` only).",
+        description="Of a stack: `each` frame by its own eigenpatches, or `joint`: one noise "
+        "model, Gram matrix, patch size and verdict for all frames (engine `exact` only).",
     )
 
     def of_job(self) -> JobParams:
@@ -314,7 +330,9 @@ class JobSummary(BaseModel):
     state: State
     stage: Stage | None = Field(description="What a running job is doing.")
     progress: float = Field(ge=0, le=1)
-    stacks_done: int = Field(description="Patch stacks of an image; frames of a stack of images.")
+    stacks_done: int = Field(
+        description="Patch stacks or scales of an image; frames of a stack of images."
+    )
     stacks: int | None = Field(description="How many there are in all.")
     eta_s: float | None = Field(description="Seconds until a running job is done, estimated.")
     queue_position: int | None = Field(description="0 is next; null when not queued.")
@@ -363,6 +381,27 @@ class Job(JobSummary):
     model_config = example("Job")
 
     metadata: dict[str, Any]
+
+
+class Verdict(BaseModel):
+    """What a result says of itself, without a truth."""
+
+    model_config = example("Verdict")
+
+    suspicious: bool = Field(
+        description="Whether it should not be used without a look: hardly any noise was removed, "
+        "its residual holds structure, or detail was lost."
+    )
+    sentences: list[str] = Field(
+        description="The doubts first. Of a stack, each says of how many frames it is true."
+    )
+
+    @classmethod
+    def of(cls, report: Mapping[str, Any]) -> "Verdict":
+        """As a report tells."""
+        doubted = set(report["warnings"])
+        sentences = list(report["verdict"])
+        return cls(suspicious=not doubted.isdisjoint(sentences), sentences=sentences)
 
 
 class ImageList(BaseModel):
@@ -509,7 +548,7 @@ def _eta(record: JobRecord, now: float) -> float | None:
 
 def _links(job_id: str, root: str) -> dict[str, str]:
     here = f"{root}/v1/jobs/{job_id}"
-    images = ("result", "residual", "coverage", "input", "interim", "eigenpatches.png")
-    parts = ("events", *images, "report", "provenance", "bundle.zip")
+    images = ("result", "residual", "coverage", "departures", "input", "interim")
+    parts = ("events", *images, "eigenpatches.png", "verdict", "report", "provenance", "bundle.zip")
     links = {part.split(".")[0]: f"{here}/{part}" for part in parts}
     return {"self": here} | links | {"eln": f"{here}/bundle.eln"}

@@ -1,5 +1,6 @@
 """The open parts of one API process."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -11,15 +12,19 @@ from redis.exceptions import RedisError
 from app.api.drawing import Easel
 from app.api.events import Wakes
 from app.api.inflight import InFlight
+from app.api.lanes import Lanes
 from app.api.rates import RateLimiter
-from worker.decoding.parent import PLACES
+from app.http.turns import Turns
 from worker.denoising.model_files import Models
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
+from worker.ledger.webhooks import Webhooks
 from worker.settings import Settings
 from worker.store import Store
+
+DECODERS = os.cpu_count() or 1  # children at a time that decode files of one owner
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,13 @@ class Services:
     wakes: Wakes
     rates: RateLimiter
     in_flight: InFlight
+    lanes: Lanes
     easel: Easel = field(default_factory=Easel)
-    decoding: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PLACES))
+    # Of one owner, never all; how many wait is bounded by what they have sent to the disk.
+    decoding: Turns = field(
+        default_factory=lambda: Turns(DECODERS + 1, of_one=DECODERS, most_waiting=2**20)
+    )
+    decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS + 1))
 
     @property
     def jobs(self) -> Jobs:
@@ -54,6 +64,10 @@ class Services:
             return bool(self.redis.ping())
         except (RedisError, OSError):
             return False
+
+    @property
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.database)
 
     @property
     def models(self) -> Models:

@@ -16,7 +16,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.api.deps import Services
-from app.api.quotas import FORM_LINES, check_free, check_space, too_large
+from app.api.quotas import FORM_LINES, Space, too_large
 from app.api.schemas import JobForm
 from app.http.digests import checked_stream
 from app.http.problems import FieldError, Problem, invalid
@@ -66,29 +66,38 @@ def unsupported(got: str, expected: str) -> Problem:
     return Problem(415, "unsupported_media_type", f"got Content-Type {got!r}, expected {expected}")
 
 
-async def receive_body(request: Request, folder: Path, services: Services) -> ReceivedFile:
+@dataclass(frozen=True)
+class Upload:
+    """Where the files of a request go, and the space they may take."""
+
+    folder: Path
+    space: Space
+
+
+async def receive_body(request: Request, upload: Upload, services: Services) -> ReceivedFile:
     """Store a raw request body."""
-    sink = _Sink(folder / ORIGINAL, NAMELESS, services.settings.max_upload)
+    sink, size = _Sink(upload.folder / ORIGINAL, NAMELESS, services.settings.max_upload), 0
     try:
         async for piece in _pieces(request):
-            await run_in_threadpool(_take, services, sink.write, piece)
+            size += len(piece)
+            await run_in_threadpool(_take, upload.space, size, sink.write, piece)
     finally:
         sink.close()
     return sink.received()
 
 
-async def receive_form(request: Request, folder: Path, services: Services) -> Form:
+async def receive_form(request: Request, upload: Upload, services: Services) -> Form:
     """Store a multipart body's file and collect its fields, in one pass and little memory."""
     _, options = parse_options_header(request.headers["content-type"])
     limit, size = services.settings.max_upload, 0
-    reader = _FormReader(folder, limit)
+    reader = _FormReader(upload.folder, limit)
     try:
         parser = MultipartParser(options[b"boundary"], reader.callbacks())
         async for piece in _pieces(request):
             size += len(piece)
             if size > limit + FORM_LINES:
                 raise too_large(size, limit)
-            await run_in_threadpool(_take, services, parser.write, piece)
+            await run_in_threadpool(_take, upload.space, size, parser.write, piece)
         if not reader.ended:
             raise FormParserError("it ends before its last boundary")
     except (KeyError, FormParserError) as error:
@@ -98,9 +107,9 @@ async def receive_form(request: Request, folder: Path, services: Services) -> Fo
     return reader.form
 
 
-def _take(services: Services, write: Callable[[bytes], object], piece: bytes) -> None:
-    """Write a piece, unless other uploads have filled the disk since this one began."""
-    check_free(services)
+def _take(space: Space, size: int, write: Callable[[bytes], object], piece: bytes) -> None:
+    """Write a piece, unless there is no space for so much, or others have filled the disk."""
+    space.grow(size)
     write(piece)
 
 
@@ -131,6 +140,7 @@ async def accept(
     file: ReceivedFile | None,
     *,
     owner: str,
+    space: Space,
     check: Callable[[FileInfo], None] = lambda _: None,
 ) -> tuple[ImageRecord, bool]:
     """Decode a received file and enter it into store and ledger; the bool says if it is new.
@@ -146,19 +156,21 @@ async def accept(
         file,
         owner=owner,
         check=check,
-        # A body of undeclared length was not checked before.
-        check_space=partial(check_space, services, owner, file.size),
+        check_space=space.promise,  # now that it is decoded it takes more
     )
-    # In threads of its own: files that decode slowly must not hold up everything else.
-    return await to_thread.run_sync(enter, limiter=services.decoding)
+    async with services.decoding.place(owner):
+        # In threads of their own: files that decode slowly must not hold up everything else.
+        return await to_thread.run_sync(enter, limiter=services.decoders)
 
 
 @asynccontextmanager
-async def upload_folder(services: Services) -> AsyncIterator[Path]:
-    """A folder for one request's file; what was not accepted goes with the request."""
+async def incoming(services: Services, owner: str) -> AsyncIterator[Upload]:
+    """A place for one request's files; what was not accepted goes with the request."""
     folder = await run_in_threadpool(services.store.new_upload)
+    upload = Upload(folder, Space(services, owner, folder.name))
     try:
-        yield folder
+        async with upload.space.kept():
+            yield upload
     finally:
         with CancelScope(shield=True):  # also where the request was given up
             await run_in_threadpool(services.store.discard, folder)

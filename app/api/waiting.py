@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from app.api.lanes import step_aside
 from app.http.problems import Limit, Problem
 
 RETRY_AFTER = 5  # s
@@ -22,6 +23,7 @@ class Waiting:
     def place(self, key_id: str | None) -> Iterator[None]:
         """A waiter's place while the context lasts; 429 when there is none."""
         self._check_room(key_id)
+        step_aside()
         self._waiters[key_id] += 1
         try:
             yield

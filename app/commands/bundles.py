@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.options import Overwrite
+from app.commands.outputs import check_outputs
+
 if TYPE_CHECKING:
     from worker.bundles.verdicts import Verdict
 
@@ -35,6 +38,7 @@ def bundle(
     with_input: Annotated[
         bool, typer.Option("--input/--no-input", help="Include the input, or only its hash.")
     ] = True,
+    overwrite: Overwrite = False,
 ) -> None:
     """Fetch everything of a job in one file that `reucid verify` can check.
 
@@ -43,9 +47,7 @@ def bundle(
     from app.commands.client import Client
     from worker.settings import Settings
 
-    if not output.resolve().parent.is_dir():
-        message = f"no folder {output.parent} to write {output.name} to"
-        raise typer.BadParameter(message, param_hint="--output")
+    check_outputs([], [], [output], overwrite=overwrite)
     with Client(server, Settings().key) as client:
         if output.suffix == ".eln":
             typer.echo(client.fetch(job, "bundle.eln", output))
@@ -113,6 +115,7 @@ def revise(
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write the classification report (JSON).")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a bundle's result anew with other eigenpatches, without decomposing its input again.
 
@@ -122,26 +125,30 @@ def revise(
 
     is_bundle = output.suffix == ".zip"
     images, others = ([], [output]) if is_bundle else ([output], [])
-    check_outputs(file, images, others + [path for path in (report,) if path is not None])
-    if image is not None and not image.is_file():
-        raise typer.BadParameter(f"no file at {image}", param_hint="--input")
+    inputs = [path for path in (file, image) if path is not None]
+    for path, where in ((file, "BUNDLE"), (image, "--input")):
+        if path is not None and not path.is_file():
+            raise typer.BadParameter(f"no file at {path}", param_hint=where)
+    others += [] if report is None else [report]
+    check_outputs(inputs, images, others, overwrite=overwrite)
     from worker.decoding import forkserver
 
     forkserver.start()  # it loads the readers while this process loads torch
     from app.commands.listing import assessed, summary
     from reucid_core.revision import Verdicts
-    from worker import local
     from worker.denoising.revision import Revision
+    from worker.local.reading import write
+    from worker.local.revising import revise_bundle
 
     verdicts = Verdicts(_by_stack(keep, "--keep"), _by_stack(drop, "--drop"))
-    revised = local.revise_bundle(
+    revised = revise_bundle(
         file,
         Revision(None, verdicts, frame),
         input_file=image,
         bundle_at=output if is_bundle else None,
     )
     if not is_bundle:
-        local.save_image(output, revised.image, revised.info)
+        write(output, revised.image, revised.info)
     if report is not None:
         report.write_text(json.dumps(revised.report, indent=1))
     for warning in revised.report["warnings"]:

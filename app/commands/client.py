@@ -10,10 +10,19 @@ from typing import Any
 
 import httpx
 
+from worker.denoising.reports import has_departures
 from worker.formats.text import printable
 
 MOST_LOST = 30  # polls in a row, a second apart, that may fail while a job is followed
 GLANCE = 0.25  # s of one long poll; short, for the sake of the progress display
+PARTS = {  # of a job, by the names they are saved under
+    "result.tif": "result",
+    "residual.tif": "residual",
+    "coverage.tif": "coverage",
+    "departures.tif": "departures",
+    "report.json": "report",
+    "eigenpatches.png": "eigenpatches.png",
+}
 PATIENCE = httpx.Timeout(10.0, read=60.0, write=300.0)
 
 
@@ -111,21 +120,30 @@ class Client:
         finally:
             temporary.unlink(missing_ok=True)
 
-    def fetch_all(self, job_id: str, folder: Path) -> list[Path]:
-        """Download result, residual, coverage, interim results, report and eigenpatches."""
-        folder.mkdir(parents=True, exist_ok=True)
+    def fetch_all(self, job_id: str, folder: Path, prefix: str = "") -> list[Path]:
+        """Download all images of a job, the interim ones too, its report and eigenpatches.
+
+        `prefix` goes before each of `PARTS`, and before `interim-0001.tif` and so on.
+        """
         stacks = int(self.job(job_id)["stacks_done"])
-        files = [
-            self.fetch(job_id, part, folder / f"{part}.tif", format="tiff")
-            for part in ("result", "residual", "coverage")
+        report = self._request("GET", f"/v1/jobs/{job_id}/report").json()
+        parts = [
+            (part, name)
+            for name, part in PARTS.items()
+            if part != "departures" or has_departures(report)
         ]
-        files += [
-            self.fetch(job_id, f"interim/{n}", folder / f"interim-{n:04d}.tif", format="tiff")
-            for n in range(1, stacks + 1)
+        parts += [(f"interim/{n}", f"interim-{n:04d}.tif") for n in range(1, stacks + 1)]
+        return [
+            self.fetch(job_id, part, folder / f"{prefix}{name}", **_query(name))
+            for part, name in parts
         ]
-        files.append(self.fetch(job_id, "report", folder / "report.json"))
-        files.append(self.fetch(job_id, "eigenpatches.png", folder / "eigenpatches.png"))
-        return files
+
+    def verdict(self, job_id: str) -> list[str]:
+        """What the result of a succeeded job says of itself, in sentences."""
+        sentences: list[str] = self._request("GET", f"/v1/jobs/{job_id}/verdict").json()[
+            "sentences"
+        ]
+        return sentences
 
     def ready(self) -> bool:
         """Whether the server takes jobs and has a worker for them."""
@@ -149,6 +167,10 @@ class Client:
         if response.is_error:
             raise _refused(response)
         return response
+
+
+def _query(name: str) -> dict[str, str]:
+    return {"format": "tiff"} if name.endswith(".tif") else {}
 
 
 def _refused(response: httpx.Response) -> ClientError:

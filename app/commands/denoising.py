@@ -1,150 +1,193 @@
-"""`reucid denoise`: an image, or all frames of a stack, here, without a server."""
+"""`reucid denoise`: an image, a stack, or many of them, here, without a server."""
 
-import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.grouped import grouped
 from app.commands.options import (
-    Colormap,
-    Components,
-    EngineOption,
-    FrameOption,
-    FramesOption,
-    InputFile,
-    MethodOption,
-    OutliersOption,
-    OutputType,
-    PatchSize,
-    ScanAxisOption,
-    ScanNoiseOption,
-    Seed,
-    SignalOption,
-    Stacks,
-    Threshold,
-    parameters,
+    READABLE,
+    Denoising,
+    ModelOption,
+    Overwrite,
+    Writing,
 )
-from app.commands.outputs import check_outputs, make_folder
+from app.commands.outputs import check_outputs, make_folder, refuse_existing
 
 if TYPE_CHECKING:
     from worker.denoising.model_files import Models
+    from worker.denoising.params import JobParams
+    from worker.local.targets import Form, Targets
+
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", metavar="N", min=1, help="Of many files, so many at a time; one for each core."
+    ),
+]
 
 
+@grouped
 def denoise(
-    file: InputFile,
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", help="The denoised image: .tif, .mrc, .hspy, .npy or .png."),
-    ],
-    residual: Annotated[
-        Path | None, typer.Option("--residual", help="Also write input minus output.")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Also write the classification report (JSON).")
-    ] = None,
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", help="Also write everything in one file, for `reucid verify`."),
-    ] = None,
-    interim_dir: Annotated[
-        Path | None,
-        typer.Option("--interim-dir", help="Also write the result after each stack or frame."),
-    ] = None,
-    signal: SignalOption = None,
-    frame: FrameOption = None,
-    frames: FramesOption = "each",
-    method: MethodOption = "paper",
-    engine: EngineOption = "auto",
-    stacks: Stacks = "auto",
-    patch_size: PatchSize = "auto",
-    components: Components = None,
-    threshold: Threshold = None,
-    scan_axis: ScanAxisOption = "auto",
-    scan_noise: ScanNoiseOption = "auto",
-    outliers: OutliersOption = "keep",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", metavar="NAME|FILE", help="Classifier: its name, or a .safetensors file."
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help=f"{READABLE}; several, or a folder of them, are denoised into a folder.",
+            metavar="FILE",
         ),
-    ] = None,
-    seed: Seed = 0,
-    dtype: Annotated[
-        OutputType,
-        typer.Option("--dtype", help="source: rounded and clipped to the type of the input."),
-    ] = "float",
-    colormap: Annotated[Colormap, typer.Option("--colormap", help="Colours of a .png.")] = "gray",
-    percentiles: Annotated[
+    ],
+    output: Annotated[
         str,
         typer.Option(
-            "--percentiles", metavar="LOW,HIGH", help="Shown darkest and brightest in a .png."
+            "-o",
+            "--output",
+            metavar="FILE|FOLDER",
+            help="The denoised image: .tif, .mrc, .hspy, .npy or .png. Or a folder: its name ends "
+            "in / or has no suffix, or it is there.",
         ),
-    ] = "0.1,99.9",
-    scalebar: Annotated[bool, typer.Option("--scalebar", help="Below a .png.")] = False,
+    ],
+    writing: Writing,
+    denoising: Denoising,
+    model: ModelOption = None,
+    overwrite: Overwrite = False,
+    jobs: Jobs = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Of many files, leave out those that are done."),
+    ] = False,
 ) -> None:
-    """Denoise one image, or all frames of a stack, here, without a server."""
-    from worker.formats import Look, parse_percentiles
+    """Denoise images or stacks here, without a server.
 
-    look = Look(parse_percentiles(percentiles), colormap, scalebar)
-    images = [path for path in (output, residual) if path is not None]
-    check_outputs(file, images, [path for path in (report, bundle) if path is not None])
-    if interim_dir is not None:
-        make_folder(interim_dir, "--interim-dir")
+    Several files, or a folder, are denoised into a folder, with a summary.csv. Exit status 2 if any
+    of them failed.
+    """
+    many = len(files) > 1 or files[0].is_dir() or is_folder(output)
+    if many:
+        from app.commands.batch import ordering, running
+
+        order = ordering.order_of(Path(output), writing, denoising, model, overwrite=overwrite)
+        raise typer.Exit(running.run(files, order, jobs=jobs or cores(), resume=resume))
+    for name, stated in (("--jobs", jobs), ("--resume", resume), ("--format", writing.format)):
+        if stated:
+            message = f"is for many files, and {output} is one: end its name in / for a folder"
+            raise typer.BadParameter(message, param_hint=name)
+    _denoise_one(files[0], Path(output), writing, denoising, model, overwrite=overwrite)
+
+
+def is_folder(output: str) -> bool:
+    """Whether an output is meant to be a folder."""
+    return output.endswith(os.sep) or Path(output).is_dir() or not Path(output).suffix
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _denoise_one(
+    file: Path,
+    output: Path,
+    writing: Writing,
+    denoising: Denoising,
+    model: str | None,
+    *,
+    overwrite: bool,
+) -> None:
+    from worker.local.targets import Targets
+
+    targets = Targets(
+        output,
+        residual=writing.residual,
+        departures=writing.departures,
+        report=writing.report,
+        bundle=writing.bundle,
+        interims=writing.interim_dir,
+    )
+    form = form_of(writing)
+    _check(file, targets, overwrite=overwrite)
 
     from worker.decoding import forkserver
 
     forkserver.start()  # it loads the readers while this process loads torch
+    models, params = judged(denoising, model)
+    _denoise(file, targets, form, models, params)
+
+
+def _check(file: Path, targets: "Targets", *, overwrite: bool) -> None:
+    if not file.is_file():
+        raise typer.BadParameter(f"no file at {file}", param_hint="FILE")
+    others = [path for path in targets.files if path not in targets.images]
+    check_outputs([file], targets.images, others, overwrite=overwrite)
+    if targets.interims is not None:
+        make_folder(targets.interims, "--interim-dir")
+        refuse_existing(sorted(targets.interims.glob("interim-*.tif")), overwrite=overwrite)
+
+
+def _denoise(
+    file: Path, targets: "Targets", form: "Form", models: "Models", params: "JobParams"
+) -> None:
+    """With a progress bar, warnings on standard error and what came of it on standard output."""
+    from tempfile import TemporaryDirectory
+
     from app.commands.listing import assessed, summary
     from app.commands.progress import console, steps_bar
-    from worker import local
-    from worker.denoising.params import JobParams
+    from worker.denoising.model_loading import judge_of
     from worker.denoising.run import Step
     from worker.formats.text import printable
+    from worker.local.decoding import decode
+    from worker.local.outputs import denoise_to
+    from worker.settings import Settings
 
-    models, name = _models(model)
-    selection = {"signal": signal, "frame": frame, "frames": frames}
-    choice = {"model": name}
-    stated = parameters(
-        method,
-        scan_axis,
-        scan_noise,
-        outliers,
-        engine,
-        stacks,
-        patch_size,
-        components,
-        threshold,
-        seed,
-    )
-    params = JobParams.from_json(stated | selection | choice)
-    with steps_bar() as bar:
+    classify = judge_of(models, params)
+    with steps_bar() as bar, TemporaryDirectory(prefix="reucid-") as folder:
         task = bar.add_task(printable(file.name), total=None, what="")
 
         def on_step(step: Step) -> None:
             bar.update(task, completed=step.n, total=step.of, what=step.what)
-            if interim_dir is not None:
-                local.save_image(interim_dir / f"interim-{step.n:04d}.tif", step.image, step.info)
 
-        denoised = local.denoise_file(file, params, on_step, models=models, bundle_at=bundle)
-    source = dtype == "source"
-    local.save_image(output, denoised.image, denoised.info, source=source, look=look)
-    if residual is not None:
-        local.save_image(residual, denoised.residual, denoised.info, look=look)
-    if report is not None:
-        report.write_text(json.dumps(denoised.report, indent=1))
+        decoded = decode(file, Path(folder), Settings())
+        denoised = denoise_to(targets, form, decoded, params, classify, on_step)
     for warning in denoised.report["warnings"]:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
-    typer.echo(f"{output}: {summary(denoised.report)}")
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False)
+    typer.echo(f"{printable(str(targets.result))}: {summary(denoised.report)}")
     for sentence in assessed(denoised.report):
         typer.echo(sentence)
-    if source:
-        clipped = local.clipped(denoised)
-        typer.echo(f"{clipped} of {denoised.image.size} pixels clipped to {denoised.info.dtype}")
+    if form.source:
+        size, dtype = denoised.image.size, denoised.info.dtype
+        typer.echo(f"{denoised.clipped} of {size} pixels clipped to {dtype}")
+
+
+def form_of(writing: Writing) -> "Form":
+    """How images are written.
+
+    Raises
+    ------
+    FormatError
+    """
+    from worker.formats import Look, parse_percentiles
+    from worker.local.targets import Form
+
+    look = Look(parse_percentiles(writing.percentiles), writing.colormap, writing.scalebar)
+    return Form(writing.dtype == "source", look)
+
+
+def judged(denoising: Denoising, model: str | None) -> "tuple[Models, JobParams]":
+    """The classifiers to choose from, and the parameters of the work.
+
+    Raises
+    ------
+    ParameterError
+    """
+    from worker.denoising.params import JobParams
+
+    models, name = _models(model)
+    return models, JobParams.from_json(denoising.parameters() | {"model": name})
 
 
 def _models(model: str | None) -> "tuple[Models, str | None]":
-    """The classifiers to choose from, and the name of the one that was stated, as name or file."""
+    """The classifiers, and the name of the one that was stated, as name or file."""
     from reucid_core.errors import ModelError
     from worker.denoising.model_files import SUFFIX, Models, describe
     from worker.settings import Settings

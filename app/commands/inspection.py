@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands.options import InputFile
+from app.commands.options import FrameOption, InputFile, SignalOption
 
 WIDE = 160  # columns of a table that no terminal shows
 
@@ -43,15 +43,30 @@ def residual(
     image: Annotated[
         Path | None, typer.Option("--of", help="The image that was denoised, to compare with.")
     ] = None,
+    signal: SignalOption = None,
+    frame: FrameOption = None,
 ) -> None:
-    """Say whether a residual is white, and whether a lattice peak stands out of its spectrum."""
+    """Say whether a residual is what the image's noise would leave, or holds more or less.
+
+    Also whether it is white, and whether a lattice peak stands out of its spectrum. Noise that is
+    correlated leaves a residual that is not white: that is expected.
+
+    `--signal` and `--frame` choose of the image that was denoised; without `--of`, of FILE.
+    """
+    for path, where in ((file, "FILE"), (image, "--of")):
+        if path is not None and not path.is_file():
+            raise typer.BadParameter(f"no file at {path}", param_hint=where)
     from worker.decoding import forkserver
 
     forkserver.start()
+    from reucid_core.image import as_working_image
     from reucid_core.metrics import lattice_peak, whiteness
-    from worker.local import read_file
+    from reucid_core.residuals import judge_residual
+    from worker.local import read
 
-    pixels, info = read_file(file)
+    chosen = {"signal": signal, "frame": frame}
+    found = read(file) if image is not None else read(file, **chosen)
+    pixels, info = found.pixels, found.info
     if pixels.ndim != 2:
         raise typer.BadParameter(
             f"got {len(pixels)} frames, expected one image: write the residual of one, by "
@@ -59,10 +74,21 @@ def residual(
             param_hint="FILE",
         )
     white = whiteness(pixels)
-    noisy = read_file(image)[0] if image is not None else None
+    noisy = read(image, **chosen).pixels if image is not None else None
     if noisy is not None and noisy.shape != pixels.shape:
         raise typer.BadParameter(f"got {noisy.shape}, expected {pixels.shape}", param_hint="--of")
     peak = lattice_peak(pixels, noisy)
+    verdict = judge_residual(
+        as_working_image(pixels, "auto"),
+        None if noisy is None else as_working_image(noisy, "auto"),
+    )
+    doubts = verdict.doubts
+    if doubts:
+        typer.echo(
+            "SUSPICIOUS: it holds " + "; ".join(doubts) + f" (expected: {verdict.expectation})"
+        )
+    else:
+        typer.echo(f"as expected: {verdict.expectation}, and nothing else that repeats")
     typer.echo(
         f"whiteness: {'yes' if white.is_white else 'NO'}; largest autocorrelation outside lag 0 is "
         f"{white.largest:.4f} at lag {white.lag} px, white noise stays below {white.bound:.4f} "

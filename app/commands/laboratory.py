@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.commands.options import Overwrite
+from app.commands.outputs import check_outputs, make_folder, refuse_existing
+
 if TYPE_CHECKING:
     from reucid_core.training.showing.experiment import Experiment
     from worker.survey.collect import Collected
@@ -76,6 +79,7 @@ def train(
             help="What a mistake on one of those costs, beside 0.01 to 0.2 dB of the simulated.",
         ),
     ] = 0.1,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train the classifier: simulate micrographs, label their eigenpatches, fit, calibrate.
 
@@ -90,7 +94,9 @@ def train(
     if unknown:
         message = f"got {', '.join(unknown)}, expected {' or '.join(MODELS)}"
         raise typer.BadParameter(message, param_hint="MODELS")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--output")
+    weights = [folder / f"{model}.safetensors" for model in models or MODELS]
+    refuse_existing([*weights, folder / "README.md"], overwrite=overwrite)
     from reucid_core.training import laboratory
 
     laboratory.train(
@@ -176,6 +182,7 @@ def evaluate(
     output: Annotated[
         Path, typer.Option("--output", help="Folder for scores, tables and pictures.")
     ] = Path("build") / "evaluation",
+    overwrite: Overwrite = False,
 ) -> None:
     """Measure networks and rules on crystals whose family took no part in their making.
 
@@ -187,6 +194,8 @@ def evaluate(
         raise typer.BadParameter(f"no file at {', '.join(missing)}", param_hint="--micrograph")
     if beside and not micrographs:
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
+    make_folder(output, "--output")
+    refuse_existing([output / "scores.json", output / "tables.md"], overwrite=overwrite)
     from reucid_core.training import laboratory
 
     laboratory.evaluate(
@@ -307,6 +316,7 @@ def import_(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The labels for training: .safetensors.")
     ],
+    overwrite: Overwrite = False,
 ) -> None:
     """Make labels of answers: the first eigenpatches are useful, as many as the mean answer.
 
@@ -317,9 +327,7 @@ def import_(
     for file in answers:
         if not file.is_file():
             raise typer.BadParameter(f"no file at {file}", param_hint="ANSWERS")
-    if not output.resolve().parent.is_dir():
-        message = f"no folder {output.parent} to write {output.name} to"
-        raise typer.BadParameter(message, param_hint="--output")
+    check_outputs(answers, [], [output], overwrite=overwrite)
     collected = collect(folder, answers, output)
     _print_choices(collected)
     labelled = sum(each.choice is not None for each in collected)
@@ -364,4 +372,4 @@ def _print_choices(collected: "list[Collected]") -> None:
 def _warn(message: str) -> None:
     from app.commands.progress import console
 
-    console.print(f"warning: {message}", style="yellow", highlight=False)
+    console.print(f"warning: {message}", style="yellow", highlight=False, markup=False)

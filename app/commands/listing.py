@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from worker.contract import FileInfo, ImageInfo
@@ -18,7 +19,7 @@ HEADINGS = (
 def as_table(name: str, contents: FileInfo) -> Table:
     """The image signals of a file, one a row; columns that would be empty are left out."""
     table = Table(
-        title=f"{name} ({contents.format})",
+        title=escape(f"{name} ({contents.format})"),
         title_justify="left",
         box=None,
         padding=(0, 2, 0, 0),
@@ -29,7 +30,7 @@ def as_table(name: str, contents: FileInfo) -> Table:
     for n in columns:
         table.add_column(HEADINGS[n], overflow="fold")
     for row in rows:
-        table.add_row(*(row[n] for n in columns))
+        table.add_row(*(escape(row[n]) for n in columns))
     return table
 
 
@@ -56,9 +57,8 @@ def as_dict(contents: FileInfo) -> dict[str, Any]:
 
 
 def assessed(report: dict[str, Any]) -> list[str]:
-    """What a report says of the result's quality, in sentences; of a stack, of its first frame."""
-    assessment = frame_reports(report)[0]["assessment"]
-    return [] if assessment is None else [f"{text}." for text in assessment["sentences"]]
+    """What a report says of the result's quality beside its warnings, in sentences."""
+    return [text for text in report["verdict"] if text not in report["warnings"]]
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -67,16 +67,18 @@ def summary(report: dict[str, Any]) -> str:
     kept = sorted(sum(map(sum, _kept(each))) for each in reports)
     sizes = sorted({each["patch_size"] for each in reports})
     first = reports[0]
+    method = first["method"] + ("" if first["method_reason"] == "stated" else " (auto)")
     if is_of_stack(report):
         return (
-            f"{report['frames_done']} of {report['shape'][0]} frames ({report['frames']}), patch "
-            f"size {_range(sizes)} px, kept {_range(kept)} of {first['components']} eigenpatches, "
+            f"{method}, {report['frames_done']} of {report['shape'][0]} frames "
+            f"({report['frames']}), patch size {_range(sizes)} px, "
+            f"kept {_range(kept)} of {first['components']} eigenpatches, "
             f"{sum(report['seconds'].values()):.2f} s"
         )
     apart = f", {first['spacing']} px apart" if first["spacing"] > 1 else ""
     each_stack = " + ".join(str(sum(stack)) for stack in _kept(first))
     return (
-        f"patch size {first['patch_size']} px ({first['patch_size_origin']}{apart}), "
+        f"{method}, patch size {first['patch_size']} px ({first['patch_size_origin']}{apart}), "
         f"{first['stacks']} stack(s), kept {each_stack} of {first['components']} eigenpatches, "
         f"{sum(first['seconds'].values()):.2f} s"
     )

@@ -1,4 +1,4 @@
-"""The command line: `reucid serve | inspect | denoise | submit | bundle | verify | keys | ...`.
+"""The command line: `reucid serve | inspect | denoise | watch | submit | ...`.
 
 Exit status 0: done; 2: bad input or usage; 1: a fault of ours.
 """
@@ -12,8 +12,18 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands import bundles, denoising, inspection, keys, laboratory, submission
+from app.commands import (
+    bundles,
+    comparison,
+    denoising,
+    inspection,
+    keys,
+    laboratory,
+    submission,
+    watching,
+)
 from app.commands.exits import end
+from app.commands.options import Overwrite
 
 app = typer.Typer(
     name="reucid",
@@ -27,7 +37,13 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(laboratory.survey, name="survey")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
-    *(denoising.denoise, inspection.inspect, inspection.residual),
+    *(
+        denoising.denoise,
+        watching.watch,
+        inspection.inspect,
+        inspection.residual,
+        comparison.compare,
+    ),
     *(submission.submit, bundles.bundle, bundles.verify, bundles.revise),
 ):
     app.command()(command)
@@ -73,11 +89,12 @@ def demo(
     output_dir: Annotated[
         Path, typer.Option("-o", "--output-dir", help="Folder for everything the demo makes.")
     ] = Path("demo-output"),
+    overwrite: Overwrite = False,
 ) -> None:
     """Denoise the bundled low-dose micrograph through a server of its own."""
     from app.commands.demo import run
 
-    run(output_dir)
+    run(output_dir, overwrite=overwrite)
 
 
 def _version(wanted: bool) -> None:

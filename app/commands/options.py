@@ -1,13 +1,14 @@
-"""Options that several commands take alike: of what is denoised, and how."""
+"""Options that several commands take alike: what is denoised, how, and what is written of it."""
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 # As the core and the formats have them, which would take long to import here.
-Method = Literal["paper", "two-scale"]
+Method = Literal["auto", "two-scale", "paper"]
 Engine = Literal["auto", "exact", "stacked"]
 FramesMode = Literal["each", "joint"]  # whether frames share their eigenpatches
 ScanAxis = Literal["auto", "x", "y"]  # along which the fast scan runs
@@ -15,6 +16,7 @@ Outliers = Literal["keep", "repair"]
 ScanNoise = Literal["auto", "keep", "remove"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
+Format = Literal["tif", "mrc", "hspy", "npy", "png"]
 
 
 def _number_or_auto(name: str) -> Callable[[str], int | None]:
@@ -34,11 +36,10 @@ def _signal(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-InputFile = Annotated[
-    Path,
-    typer.Argument(
-        help="DM3, DM4, SER, EMI, Velox or NCEM EMD, MRC, HSPY, TIFF, PNG or NPY.", metavar="FILE"
-    ),
+READABLE = "DM3, DM4, SER, EMI, Velox or NCEM EMD, MRC, HSPY, TIFF, PNG, NPY or HDF5"
+InputFile = Annotated[Path, typer.Argument(help=f"{READABLE}.", metavar="FILE")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that are there already.")
 ]
 SignalOption = Annotated[
     Any,
@@ -52,87 +53,149 @@ SignalOption = Annotated[
 FrameOption = Annotated[
     int | None, typer.Option("--frame", metavar="N", min=0, help="One frame of a stack, from 0.")
 ]
-FramesOption = Annotated[
-    FramesMode,
-    typer.Option("--frames", help="Of a stack: eigenpatches of each frame, or one set for all."),
-]
-PatchSize = Annotated[
-    Any,
-    typer.Option(
-        "--patch-size",
-        metavar="auto|P",
-        parser=_number_or_auto("--patch-size"),
-        help="Side of a patch in px, odd; auto: the diameter of the point-spread function.",
-    ),
-]
-Stacks = Annotated[
-    Any,
-    typer.Option(
-        "--stacks",
-        metavar="auto|N",
-        parser=_number_or_auto("--stacks"),
-        help="Number of patch stacks; auto: as few as the memory allows.",
-    ),
-]
-EngineOption = Annotated[Engine, typer.Option("--engine", help="How the result is computed.")]
-Components = Annotated[
-    int | None,
-    typer.Option("--components", metavar="N", help="Eigenpatches offered to the classifier."),
-]
-Threshold = Annotated[
-    float | None,
-    typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
-]
-MethodOption = Annotated[
-    Method,
-    typer.Option(
-        "--method",
-        help="paper: as published, for white noise; two-scale: the noise is measured in the image, "
-        "the lattice found in large patches and its defects in small ones.",
-    ),
-]
-ScanAxisOption = Annotated[
-    ScanAxis, typer.Option("--scan-axis", help="Fast scan, for two-scale; x: along the rows.")
-]
-ScanNoiseOption = Annotated[
-    ScanNoise,
-    typer.Option(
-        "--scan-noise",
-        help="Whether row streaks and jitter are data or artefact; auto: keep with paper, remove "
-        "with two-scale.",
-    ),
-]
-OutliersOption = Annotated[
-    Outliers,
-    typer.Option(
-        "--outliers", help="What hot pixels hold in the result of two-scale: raw values, or not."
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")]
 
 
-def parameters(
-    method: Method,
-    scan_axis: ScanAxis,
-    scan_noise: ScanNoise,
-    outliers: Outliers,
-    engine: Engine,
-    stacks: int | None,
-    patch_size: int | None,
-    components: int | None,
-    threshold: float | None,
-    seed: int,
-) -> dict[str, Any]:
-    """What both `denoise` and `submit` take, by the names of `DenoiseParams` and of the API."""
-    return {
-        "method": method,
-        "scan_axis": scan_axis,
-        "scan_noise": scan_noise,
-        "outliers": outliers,
-        "engine": engine,
-        "patch_size": patch_size,
-        "stacks": stacks,
-        "components": components,
-        "threshold": threshold,
-        "seed": seed,
-    }
+@dataclass(frozen=True, kw_only=True)
+class Denoising:
+    """What of a file is denoised, and how; fields are named as in `DenoiseParams` and the API."""
+
+    signal: SignalOption = None
+    frame: FrameOption = None
+    frames: Annotated[
+        FramesMode,
+        typer.Option(
+            "--frames", help="Of a stack: eigenpatches of each frame, or one set for all."
+        ),
+    ] = "each"
+    method: Annotated[
+        Method,
+        typer.Option(
+            "--method",
+            help="two-scale: the noise is measured in the image, the lattice found in large "
+            "patches and its defects in small ones; paper: as published, for white noise; auto: "
+            "two-scale unless engine stacked, stacks, components or a model are stated.",
+        ),
+    ] = "auto"
+    engine: Annotated[Engine, typer.Option("--engine", help="How the result is computed.")] = "auto"
+    stacks: Annotated[
+        Any,
+        typer.Option(
+            "--stacks",
+            metavar="auto|N",
+            parser=_number_or_auto("--stacks"),
+            show_default="auto",
+            help="Number of patch stacks, of method paper; auto: as few as the memory allows.",
+        ),
+    ] = None
+    patch_size: Annotated[
+        Any,
+        typer.Option(
+            "--patch-size",
+            metavar="auto|P",
+            parser=_number_or_auto("--patch-size"),
+            show_default="auto",
+            help="Side of a patch in px, odd; auto: by least estimated error, or with paper the "
+            "diameter of the point-spread function.",
+        ),
+    ] = None
+    components: Annotated[
+        int | None,
+        typer.Option(
+            "--components",
+            metavar="N",
+            help="Eigenpatches offered to the classifier, of method paper.",
+        ),
+    ] = None
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", metavar="T", help="Utility from which an eigenpatch is kept."),
+    ] = None
+    scan_axis: Annotated[
+        ScanAxis, typer.Option("--scan-axis", help="Fast scan, for two-scale; x: along the rows.")
+    ] = "auto"
+    scan_noise: Annotated[
+        ScanNoise,
+        typer.Option(
+            "--scan-noise",
+            help="Whether row streaks and jitter are data or artefact; auto: keep with paper, "
+            "remove with two-scale.",
+        ),
+    ] = "auto"
+    outliers: Annotated[
+        Outliers,
+        typer.Option(
+            "--outliers",
+            help="What hot pixels, burnt-in bars and lost rows hold in the result of two-scale: "
+            "raw values, or not.",
+        ),
+    ] = "keep"
+    bias: Annotated[
+        bool,
+        typer.Option(
+            "--bias", help="Also tell what is kept of small changes in columns; twice the time."
+        ),
+    ] = False
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Same seed, same result.")] = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """By name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """What is written of a result, and how it looks."""
+
+    residual: Annotated[
+        Path | None,
+        typer.Option("--residual", help="Also write input minus output; of many files, a folder."),
+    ] = None
+    departures: Annotated[
+        Path | None,
+        typer.Option(
+            "--departures",
+            help="Also write where the image is not its lattice (two-scale); of many, a folder.",
+        ),
+    ] = None
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Also write the classification report (JSON); of many files, a folder.",
+        ),
+    ] = None
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            help="Also write everything in one file, for `reucid verify`; of many, a folder.",
+        ),
+    ] = None
+    interim_dir: Annotated[
+        Path | None,
+        typer.Option("--interim-dir", help="Also write the result after each stack or frame."),
+    ] = None
+    format: Annotated[
+        Format | None,
+        typer.Option("--format", help="Of results in a folder; tif if left out."),
+    ] = None
+    dtype: Annotated[
+        OutputType,
+        typer.Option("--dtype", help="source: rounded and clipped to the type of the input."),
+    ] = "float"
+    colormap: Annotated[Colormap, typer.Option("--colormap", help="Colours of a .png.")] = "gray"
+    percentiles: Annotated[
+        str,
+        typer.Option(
+            "--percentiles", metavar="LOW,HIGH", help="Shown darkest and brightest in a .png."
+        ),
+    ] = "0.1,99.9"
+    scalebar: Annotated[bool, typer.Option("--scalebar", help="Below a .png.")] = False
+
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", metavar="NAME|FILE", help="Classifier: its name, or a .safetensors file."
+    ),
+]

@@ -16,7 +16,7 @@ console = Console(stderr=True)
 def steps_bar() -> Progress:
     """A bar that counts stacks of patches, or frames."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file's name
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[what]}"),

@@ -1,7 +1,5 @@
 """`reucid serve`: the whole server in one supervised group of processes."""
 
-import fcntl
-import os
 import socket
 import sys
 from contextlib import closing
@@ -12,6 +10,7 @@ import structlog
 import typer
 
 from app.api.auth import is_loopback
+from app.commands import locks
 from worker import logs
 from worker.denoising.model_files import Models
 from worker.ledger.database import open_database
@@ -51,25 +50,19 @@ def hold(folder: Path) -> BinaryIO:
     typer.BadParameter
         When another server has it.
     """
+
+    def unprotected(error: OSError) -> None:
+        log.warning("no_lock", folder=str(folder), error=str(error))
+
     folder.mkdir(parents=True, exist_ok=True)
-    file = (folder / LOCK).open("a+b")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        holder = file.read(20).decode("ascii", "replace").strip()
-        file.close()
+        return locks.hold(folder / LOCK, unprotected)
+    except locks.HeldError as error:
         message = (
-            f"another `reucid serve` (process {holder}) works in {folder}: stop it, or state "
-            "another folder here or in REUCID_DATA_DIR"
+            f"another `reucid serve` ({error}) works in {folder}: stop it, or state another folder "
+            "here or in REUCID_DATA_DIR"
         )
         raise typer.BadParameter(message, param_hint="--data-dir") from error
-    except OSError as error:  # a filesystem without locks
-        log.warning("no_lock", folder=str(folder), error=str(error))
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n".encode())
-    file.flush()
-    return file
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -120,6 +120,9 @@ CODES: Mapping[str, Code] = {
     "queue_full": Code((429,), "The queue, or this owner's part of it, is full.", AGAIN),
     "rate_limited": Code((429,), "More requests than the server allows a key.", AGAIN),
     "too_many_drawings": Code((429,), "Too many pictures of this owner wait to be drawn.", AGAIN),
+    "too_many_requests": Code(
+        (429,), "Too many requests of this owner wait for those before them.", AGAIN
+    ),
     "too_many_waiting": Code(
         (429,),
         "Too many event streams and waiting requests are open.",

@@ -15,6 +15,7 @@ from app.http.conditional import not_modified, tagged
 from app.http.problems import Problem, Responses
 
 RANGE = re.compile(r"\s*([0-9]*)\s*-\s*([0-9]*)\s*")
+MOST_RANGES = 16  # of one request; each is a part of the answer, read by itself
 LARGEST = 2**63 - 1  # bytes of a file
 
 
@@ -111,10 +112,13 @@ class _File(FileResponse):
 
 
 def normalised_range(requested: str) -> str | None:
-    """A Range header with numbers that any file's size can be held against; None if malformed."""
+    """A Range header with numbers that any file's size can be held against.
+
+    None if it is malformed, or wants more parts than anybody needs.
+    """
     unit, _, ranges = requested.partition("=")
     parts = [RANGE.fullmatch(part) for part in ranges.split(",")]
-    if unit.strip().lower() != "bytes" or not all(parts):
+    if unit.strip().lower() != "bytes" or not all(parts) or len(parts) > MOST_RANGES:
         return None
     bounds = [(_bound(part[1]), _bound(part[2])) for part in parts if part]
     if not all(_is_possible(*each) for each in bounds):

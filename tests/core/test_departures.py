@@ -2,10 +2,21 @@
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reucid_core.departures import find_departures, local_variance, mask_of, runs_of
+from reucid_core.departures import (
+    SPOT,
+    Columns,
+    LocalVariance,
+    error_of_spot,
+    find_departures,
+    mask_of,
+    runs_of,
+    spot_deviation,
+)
+from reucid_core.whitening import Whitening
 from tests.support.strategies import blob_lattice, seeds, shapes
 
 SHAPE = (200, 200)
@@ -40,39 +51,109 @@ def test_runs_of_a_map_of_one_kind(value: bool) -> None:
     np.testing.assert_array_equal(mask_of(runs_of(mask), (3, 4)), mask)
 
 
-def test_false_alarms_are_as_rare_as_stated() -> None:
-    """Each alarm is grown to 25 px or more, and neighbours raise theirs together."""
-    shares = [
-        find_departures(noise(seed), LATTICE, np.ones(SHAPE), patterns()).mean()
-        for seed in range(8)
-    ]
-    assert np.mean(shares) < 0.01
+def spot(y: float, x: float, sigma: float = 2) -> np.ndarray:
+    rows, columns = np.indices(SHAPE)
+    return np.asarray(np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2)))
 
 
-@pytest.mark.parametrize("change", [-0.6, 0.6])
+def correlated(next_pixel: float) -> Whitening:
+    """Of the noise that has this correlation with the next pixel along x."""
+    angles = np.pi * np.arange(SHAPE[1]) / SHAPE[1]
+    power = (1 - next_pixel**2) / (1 - 2 * next_pixel * np.cos(angles) + next_pixel**2)
+    return Whitening(np.ones(1), 1 / np.sqrt(power))
+
+
+COLUMNS = Columns.of(LATTICE, None)
+
+
+def departures(
+    residual: np.ndarray, whitening: Whitening, tested: np.ndarray | None = None
+) -> np.ndarray:
+    return find_departures(
+        residual,
+        whitening.whiten(residual),
+        LATTICE,
+        np.ones(SHAPE),
+        patterns() if tested is None else tested,
+        COLUMNS,
+        error_of_spot(whitening, SHAPE, SPOT),
+    )
+
+
+def deviation(residual: np.ndarray, whitening: Whitening, sigma: float) -> np.ndarray:
+    error = error_of_spot(whitening, SHAPE, sigma)
+    return spot_deviation(whitening.whiten(residual), np.ones(SHAPE), sigma, error)
+
+
+@pytest.mark.parametrize("next_pixel", [0.0, 0.5])
+def test_false_alarms_are_as_rare_as_stated(next_pixel: float) -> None:
+    """One column in a hundred, and next to none between them."""
+    whitening = correlated(next_pixel)
+    columns = COLUMNS.at(LATTICE)
+    alarms = between = 0
+    for seed in range(8):
+        mask = departures(noise(seed), whitening)
+        found, number = scipy.ndimage.label(mask)
+        alarms += number
+        between += number - len(np.unique(found[columns & mask]))
+    assert 400 < np.count_nonzero(columns) <= 441
+    assert alarms <= 1.5 * 0.01 * 8 * np.count_nonzero(columns)
+    assert between <= 8
+
+
+@pytest.mark.parametrize("next_pixel", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("sigma", [2.5, 4.0])
+def test_deviations_of_noise_have_unit_variance(next_pixel: float, sigma: float) -> None:
+    whitening = correlated(next_pixel)
+    found = deviation(noise(5), whitening, sigma)[15:-15, 15:-15]
+    assert found.std() == pytest.approx(1, abs=0.12)
+
+
+def test_a_spot_is_weighed_as_the_best_linear_test_would() -> None:
+    """Its deviation is the root of its energy in the whitened image."""
+    whitening = correlated(0.5)
+    change = whitening.whiten(0.3 * spot(100, 90, sigma=2.5))
+    found = deviation(change, whitening, 2.5)
+    assert found[100, 90] == pytest.approx(np.linalg.norm(change), rel=0.01)
+
+
+@pytest.mark.parametrize("change", [-0.8, 0.8])
 def test_a_column_that_is_dimmer_or_brighter_is_found_where_it_is(change: float) -> None:
-    y, x = np.indices(SHAPE)
-    column = np.exp(-((y - 100) ** 2 + (x - 100) ** 2) / 8)
-    residual = noise(1) + change * 3 * column * 2
-    mask = find_departures(residual, LATTICE, np.ones(SHAPE), patterns())
+    residual = noise(1) + change * 3 * spot(100, 100)
+    mask = departures(residual, correlated(0))
     assert mask[100, 100]
-    assert mask.mean() < 0.01
+    assert mask[104, 100]
+    assert mask.mean() < 0.02
+
+
+def test_a_column_is_found_that_between_columns_would_not_be() -> None:
+    """Three standard errors are rare for a column and common for a pixel."""
+    at, between = spot(100, 100, sigma=2.5), spot(105, 105, sigma=2.5)
+    for place, expected in ((at, True), (between, False)):
+        change = 3.3 * place / np.linalg.norm(place)
+        mask = departures(change, correlated(0), patterns()[:1])
+        assert mask.any() == expected
 
 
 def test_neither_input_is_changed() -> None:
-    residual, template, variance = noise(2), LATTICE.copy(), np.ones(SHAPE)
+    residual, lattice = noise(2), LATTICE.copy()
     before = residual.copy()
-    find_departures(residual, template, variance, patterns())
-    local_variance(residual, template)
+    departures(residual, correlated(0.5))
+    LocalVariance.of(residual, lattice)
     np.testing.assert_array_equal(residual, before)
-    np.testing.assert_array_equal(template, LATTICE)
+    np.testing.assert_array_equal(lattice, LATTICE)
+
+
+@pytest.mark.parametrize("estimate", [np.zeros(SHAPE), np.full(SHAPE, 7.0)])
+def test_what_is_flat_has_no_columns(estimate: np.ndarray) -> None:
+    assert not Columns.of(estimate, None).at(estimate).any()
 
 
 def test_variance_by_intensity() -> None:
     """Counting noise: its variance is proportional to the intensity."""
     estimate = 1 + LATTICE
     expected = estimate / estimate.mean()
-    found = local_variance(noise(3) * np.sqrt(expected), estimate)
+    found = LocalVariance.of(noise(3) * np.sqrt(expected), estimate).at(estimate)
     assert found.mean() == pytest.approx(1)
     middle = (estimate > np.quantile(estimate, 0.1)) & (estimate < np.quantile(estimate, 0.9))
     np.testing.assert_allclose(found[middle], expected[middle], rtol=0.15)
@@ -80,8 +161,8 @@ def test_variance_by_intensity() -> None:
 
 @pytest.mark.parametrize("estimate", [LATTICE, np.zeros(SHAPE), np.full(SHAPE, 7.0)])
 def test_variance_of_noise_that_does_not_depend_on_it(estimate: np.ndarray) -> None:
-    np.testing.assert_array_equal(local_variance(noise(4), estimate), np.ones(SHAPE))
+    np.testing.assert_array_equal(LocalVariance.of(noise(4), estimate).at(estimate), 1)
 
 
 def test_variance_of_no_residual_at_all() -> None:
-    np.testing.assert_array_equal(local_variance(np.zeros(SHAPE), LATTICE), np.ones(SHAPE))
+    assert LocalVariance.of(np.zeros(SHAPE), LATTICE) == LocalVariance()

@@ -1,11 +1,15 @@
 """Interim results, stopping and deadlines."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, Progress, Result, denoise
 from reucid_core.patches import assign, origins_of, scatter_add
-from tests.support.strategies import keep_first
+from reucid_core.replay import replay
+from tests.support.strategies import blob_lattice, keep_first
 
 SHAPE, P, STACKS = (26, 31), 5, 4
 
@@ -89,3 +93,49 @@ def test_an_error_in_on_stack_is_the_callers() -> None:
 
     with pytest.raises(LookupError, match="mine"):
         denoise(np.ones((9, 9)), classify=keep_first(1), on_stack=broken)
+
+
+def two_scales(
+    deadline: float | None = None, stop_after: int | None = None
+) -> tuple[Result, list[Progress], NDArray[np.float64]]:
+    truth = 10 + 30 * blob_lattice((120, 130), period=11, sigma=2.5)
+    truth[57:63, 60:66] -= 15
+    noisy = truth + np.random.default_rng(0).normal(0, 4, truth.shape)
+    noisy[20, 30] = 500  # left out, and put back
+    seen: list[Progress] = []
+
+    def on_stack(progress: Progress) -> bool | None:
+        image = progress.image.copy()
+        seen.append(replace(progress, image=image))
+        return False if len(seen) == stop_after else None
+
+    params = DenoiseParams(method="two-scale", deadline=deadline, threads=1)
+    return denoise(noisy, params, on_stack=on_stack), seen, noisy
+
+
+def test_of_two_scales_the_lattice_is_shown_first() -> None:
+    result, seen, noisy = two_scales()
+    assert [(each.stack, each.stacks, each.what) for each in seen] == [
+        (1, 2, "scales"),
+        (2, 2, "scales"),
+    ]
+    np.testing.assert_array_equal(seen[1].image, result.image)
+    departed = np.abs(seen[0].image - result.image) > 0.01
+    assert departed[60, 63]
+    assert departed.mean() < 0.05
+    assert seen[0].image[20, 30] == noisy[20, 30]
+
+
+@pytest.mark.parametrize("why", ["request", "deadline"])
+def test_two_scales_stopped_after_the_first_are_its_image_and_say_so(why: str) -> None:
+    _, (shown, _), noisy = two_scales()
+    stop = {"stop_after": 1} if why == "request" else {"deadline": 0.0}
+    result, seen, _ = two_scales(**stop)  # type: ignore[arg-type]
+    assert len(seen) == len(result.eigenpatches) == 1
+    np.testing.assert_array_equal(result.image, shown.image)
+    report = result.report
+    assert (report.stopped_by, report.complete, report.recovery) == (why, False, None)
+    assert any("was not recovered" in warning for warning in report.warnings)
+    again, coverage = replay(noisy, report, result.eigenpatches)
+    np.testing.assert_allclose(again, result.image, atol=1e-9 * np.abs(noisy).max())
+    np.testing.assert_array_equal(coverage, result.coverage)

@@ -13,6 +13,7 @@ from reucid_core import DenoiseParams, ImageError, MemoryBudgetError, Result, de
 from reucid_core.classifier import load_classifier
 from reucid_core.metrics import psnr
 from reucid_core.replay import patch_energy, replay
+from reucid_core.scales import band_height
 from reucid_core.whitening import cosine_filter
 from tests.support.aperiodic import SCENES, noisy
 from tests.support.strategies import blob_lattice, keep_first
@@ -186,6 +187,57 @@ def test_what_the_classifier_does_not_keep_is_not_there() -> None:
 def test_an_image_that_exceeds_the_memory_is_refused() -> None:
     with pytest.raises(MemoryBudgetError, match="method paper"):
         two_scales(TRUTH, memory_budget=2**20)
+
+
+@pytest.mark.parametrize("height", [64, 77, 150])
+@pytest.mark.parametrize("noise", ["white", "along x", "along y", "both"])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_bands_do_not_show(
+    noise: str, height: int, precision: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = (300, 170)
+    spots = [(77, 88), (150, 80), (151, 120), (64, 30)]
+    y, x = np.indices(shape)
+    truth = 10 + 30 * blob_lattice(shape, period=11, sigma=2.5)
+    truth -= sum(20 * np.exp(-((y - v) ** 2 + (x - u) ** 2) / 12) for v, u in spots)
+    drawn = np.random.default_rng(3).normal(size=(shape[0] + 1, shape[1] + 1))
+    here, left, above = drawn[1:, 1:], drawn[1:, :-1], drawn[:-1, 1:]
+    noises = {
+        "white": here,
+        "along x": (here + left) / np.sqrt(2),
+        "along y": (here + above) / np.sqrt(2),
+        "both": (here + left + above + drawn[:-1, :-1]) / 2,
+    }
+    image = truth + 6 * noises[noise]
+    image[149, 60] = 900
+    params = DenoiseParams(method="two-scale", precision=precision, threads=1)
+    whole = denoise(image, params)
+    monkeypatch.setattr("reucid_core.scales.band_height", lambda *_: height)
+    banded = denoise(image, params)
+    tolerance = {"float32": 1e-6, "float64": 1e-12}[precision]
+    np.testing.assert_allclose(
+        banded.image, whole.image, rtol=0, atol=tolerance * np.abs(image).max()
+    )
+    assert whole.report.recovery is not None
+    assert banded.report.recovery is not None
+    assert banded.report.recovery.runs == whole.report.recovery.runs
+    assert whole.report.recovery.share > 0
+    monkeypatch.setattr("reucid_core.two_scale.band_height", lambda *_: height)
+    again, _ = replay(image, whole.report, whole.eigenpatches)
+    np.testing.assert_allclose(
+        again, whole.image, rtol=0, atol=10 * tolerance * np.abs(image).max()
+    )
+
+
+def test_a_budget_decides_the_height_of_the_bands() -> None:
+    whole = 2**34
+    assert band_height((16384, 16384), 4, 2**36) is None
+    height = band_height((16384, 16384), 4, 1800 * 2**20)
+    assert height is not None
+    assert 64 <= height < 16384
+    assert band_height((16384, 16384), 4, whole // 2) > height  # type: ignore[operator]
+    with pytest.raises(MemoryBudgetError, match="method paper"):
+        band_height((16384, 16384), 4, 2**30)
 
 
 N = np.random.default_rng(0).normal(50, 5, (64, 64))

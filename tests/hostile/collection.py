@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import tifffile
 
-from tests.hostile import dms, hdf5s, mrcs, npys, pngs, sers, tiffs
+from tests.hostile import costly, dms, hdf5s, mrcs, npys, pngs, sers, tiffs
 from tests.hostile.cases import SHAPE, Canary, Case, Valid
 from tests.hostile.service import Answer, Children, answers, serving
 
@@ -60,6 +60,7 @@ def hostile_files(canary: Canary) -> Iterator[Case]:
     yield from dms.cases()
     yield from sers.cases()
     yield from sers.lone_emis(canary)
+    yield from costly.cases()
 
 
 def valid_files() -> list[Valid]:

@@ -173,5 +173,11 @@ def _images(writer: Writer) -> Iterator[Case]:
     yield Case("no-pixels", writer.file(tree(Data=Raw((ARRAY, USHORT, 0), b""))), "no pixels")
     yield Case("pixels-are-a-number", writer.file(tree(Data=number(7))), "a number for an image")
     yield Case("pixels-are-a-group", writer.file(tree(Data={"#0": number(7)})), "tags for pixels")
+    for side in (-1, 0, -ROWS):
+        rows = Raw((LONG,), struct.pack("<i", side))
+        content = writer.file(tree(Dimensions={"#0": number(COLUMNS), "#1": rows}))
+        yield Case(f"rows-{side}", content, "rows that are to be guessed")
+    bytes_ = writer.file(tree(DataType=number(6)))
+    yield Case("values-of-another-size", bytes_, "8 bits a pixel, of values of 16")
     nan = Raw((ARRAY, FLOAT, ROWS * COLUMNS), b"\xff" * 4 * ROWS * COLUMNS)
     yield Case("nan", writer.file(tree(Data=nan, DataType=number(2))), "all NaN")

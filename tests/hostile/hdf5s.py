@@ -1,6 +1,7 @@
 """HDF5 (NCEM EMD, Velox EMD, HSPY): what reaches out of the file, never ends, or explodes."""
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -163,6 +164,8 @@ def _sizes(place: Place) -> Iterator[Case]:
     yield Case("bomb", make(data=zeros, chunks=chunks, **bomb), "75 kB are 72 MiB")
     large = make(shape=(2**15, 2**15), dtype="<u2", chunks=(2**14, 2**14), **bomb)
     yield Case("large-chunks", large, "chunks of 512 MiB, never written")
+    twice = hdf5(lambda file: _deflated_twice(place(file)))
+    yield Case("deflated-twice", twice, "1 kB that is 1 MB that is 1 GB")
     yield Case("no-pixels", make(shape=(0, 20), dtype="<u2"), "no pixels")
     yield Case("a-number", make(data=np.uint16(7)), "a number for an image")
     yield Case("four-dimensions", make(data=np.ones((2, 2, 24, 20), np.uint16)), "four dimensions")
@@ -171,6 +174,17 @@ def _sizes(place: Place) -> Iterator[Case]:
     rng = np.random.default_rng(2)
     runs = np.repeat(rng.integers(0, 9, 4, np.uint16), 9 * 2**20).reshape(2**13, 9 * 2**9)
     yield Case("bomb-of-runs", make(data=runs, chunks=(2**10, 9 * 2**9), **bomb), "bomb in chunks")
+
+
+def _deflated_twice(group: h5py.Group) -> None:
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_chunk(SHAPE)
+    creation.set_deflate(9)
+    creation.set_deflate(9)
+    space = h5s.create_simple(SHAPE)
+    dataset = h5d.create(group.id, b"data", h5t.STD_U16LE, space, dcpl=creation)
+    once = zlib.compress(bytes(2**26), 9)
+    dataset.write_direct_chunk((0, 0), zlib.compress(once * 16, 9))
 
 
 def _kinds(place: Place) -> Iterator[Case]:

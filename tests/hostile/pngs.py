@@ -108,6 +108,9 @@ def _chunks() -> Iterator[Case]:
     negative = SIGNATURE + first + struct.pack(">I", 2**32 - 1) + b"tEXt" + bytes(99)
     yield Case("png-chunk-of-4-GiB", negative, "chunk beyond the end")
     yield Case("png-critical", png(first, chunk(b"ABCD"), pixels()), "unknown critical chunk")
+    for rows in (2, 12, 8000):
+        second = header(COLUMNS, rows)
+        yield Case(f"png-second-header-{rows}", png(first, second, pixels()), "two headers")
     animated = chunk(b"acTL", struct.pack(">II", 2**31 - 1, 0))
     yield Case("png-2**31-frames", png(first, animated, pixels()), "2**31 frames")
 

@@ -125,7 +125,8 @@ def emis(canary: Canary) -> Iterator[Case]:
     reference = f"&lt;!DOCTYPE r [&lt;!ENTITY x SYSTEM 'file://{canary.raw}'&gt;]&gt;&lt;r&gt;&amp;x;&lt;/r&gt;"
     header = f"<TrueImageHeaderInfo>{reference}</TrueImageHeaderInfo>"
     yield Case("emi-external-entity", emi(header), "an entity that is another file")
-    yield Case("emi-nested", emi("<a>" * 50_000 + "</a>" * 50_000), "XML nested 50000 deep")
+    yield Case("emi-nested", emi("<a>" * 50_000 + "</a>" * 50_000), "XML nested 50000 deep",
+               has_image=True)  # fmt: skip
     yield Case("emi-broken", emi("<a></b>"), "XML that is not well-formed", has_image=True)
     yield Case("emi-ampersand", emi("<a>Pt & Au \x01</a>"), "a stray ampersand", has_image=True)
     latin = emi("<a>?</a>").replace(b"?", b"\xc9")
@@ -135,3 +136,11 @@ def emis(canary: Canary) -> Iterator[Case]:
     yield Case("emi-90000-begun", begun, "XML begun 90000 times", has_image=True)
     begun += b"</ObjectInfo>"
     yield Case("emi-90000-begun-once-ended", begun, "XML that is not closed", has_image=True)
+    for name, xml in (
+        ("elements", "<a>1</a>" * 100_000),
+        ("names", "".join(f"<a{n}>1</a{n}>" for n in range(50_000))),
+        ("deep", "<a>" * 60 + "".join(f"<b{n}><c/></b{n}>" for n in range(40_000)) + "</a>" * 60),
+    ):
+        yield Case(f"emi-work-{name}", emi(xml), "metadata without end", has_image=True)
+    hidden = header.replace("!DOCTYPE", "&#33;DOCTYPE").replace("!ENTITY", "&#33;ENTITY")
+    yield Case("emi-hidden-entity", emi(hidden), "the same, hidden", has_image=True)

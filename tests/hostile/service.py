@@ -100,7 +100,8 @@ class Server:
 
     async def remove(self, answer: Answer) -> None:
         response = await self.client.delete(f"/v1/images/{answer.problem['id']}")
-        assert response.status_code == 204
+        # Files that were changed in the same way are one image, which can be removed once.
+        assert response.status_code in (204, 404), response.text
 
     def left(self) -> list[Path]:
         """Every file of an upload or an image."""

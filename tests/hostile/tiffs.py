@@ -54,6 +54,12 @@ def page(tags: Mapping[int, int], *, data: bytes = b"", extra: Sequence[Tag] = (
     )
 
 
+def directory(tags: Mapping[int, int]) -> bytes:
+    """A page that is the last one, of these tags."""
+    entries = b"".join(struct.pack("<HHII", code, LONG, 1, v) for code, v in sorted(tags.items()))
+    return struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
 def gray(width: int = 20, length: int = 24, **changes: int) -> dict[int, int]:
     """The tags of an image of 16 bits whose pixels follow the header."""
     tags = {256: width, 257: length, 258: 16, 259: 1, 273: 8, 278: length}
@@ -233,8 +239,11 @@ def _kinds() -> Iterator[Case]:
     yield Case("tiff-jpeg", jpeg, "a codec that is not accepted")
     for codec in (2, 3, 4, 6, 34712, 34892, 50001, 50002, 65000):
         yield Case(f"tiff-codec-{codec}", page(gray(t259=codec), data=pixels), "unwanted codec")
-    predicted = page(gray(t259=8, t317=3), data=zlib.compress(pixels))
-    yield Case("tiff-float-predictor", predicted, "float predictor of integers")
+    packed = zlib.compress(pixels)
+    for predictor in (0, 3, 4, 34892, 34894, 65535):
+        predicted = page(gray(t259=8, t279=len(packed), t317=predictor), data=packed)
+        yield Case(f"tiff-predictor-{predictor}", predicted, "a predictor of other pixels")
+    yield Case("tiff-fill-order-9", page(gray(t266=9), data=pixels), "bits in no known order")
 
 
 def tagged(code: int, text: bytes) -> bytes:

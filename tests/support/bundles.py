@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +13,31 @@ import numpy as np
 
 from reucid_core import DenoiseParams
 from tests.support.lattices import write_input
-from worker import local
 from worker.bundles import provenance
 from worker.bundles.bundle import CHECKSUMS, INPUT
 from worker.bundles.verification import Verification
 from worker.contract import Artifact
 from worker.denoising.params import JobParams
 from worker.denoising.selection import Selection
+from worker.local.denoising import denoise_file
 
 Content = dict[str, bytes]
 
+PAPER = DenoiseParams(method="paper")
+TWO_SCALES = DenoiseParams(method="two-scale")
 BUNDLED: dict[str, tuple[DenoiseParams, Selection]] = {
-    "exact": (DenoiseParams(), Selection()),
+    "exact": (PAPER, Selection()),
     "stacked": (DenoiseParams(stacks=3, seed=5), Selection()),
     "stopped early": (DenoiseParams(stacks=3, seed=5, deadline=0.0), Selection()),
-    "frames": (DenoiseParams(), Selection(frames="each")),
+    "frames": (PAPER, Selection(frames="each")),
     "frames in stacks": (DenoiseParams(stacks=2, patch_size=7), Selection(frames="each")),
-    "joint frames": (DenoiseParams(), Selection(frames="joint")),
-    "one frame": (DenoiseParams(), Selection(frame=1)),
+    "joint frames": (PAPER, Selection(frames="joint")),
+    "one frame": (PAPER, Selection(frame=1)),
     "frames stopped early": (DenoiseParams(stacks=2, deadline=0.0), Selection()),
+    "two scales": (DenoiseParams(), Selection()),
+    "two scales stopped early": (replace(TWO_SCALES, deadline=0.0), Selection()),
+    "frames at two scales": (TWO_SCALES, Selection(frames="each")),
+    "joint frames at two scales": (TWO_SCALES, Selection(frames="joint")),
 }
 
 
@@ -40,8 +47,8 @@ def write_bundles(folder: Path, input_file: Path) -> dict[str, Path]:
     write_input(stack, frames=3)
     paths = {name: folder / f"{name}.zip" for name in (*BUNDLED, "without input")}
     for name, path in paths.items():
-        params, selection = BUNDLED.get(name, (DenoiseParams(), Selection()))
-        local.denoise_file(
+        params, selection = BUNDLED.get(name, (PAPER, Selection()))
+        denoise_file(
             stack if "frame" in name else input_file,
             JobParams(denoising=params, selection=selection),
             lambda _: None,

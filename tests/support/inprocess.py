@@ -14,8 +14,10 @@ from unittest.mock import patch
 import httpx
 import numpy as np
 import uvicorn
+from fastapi import FastAPI
 
 from app.api.main import create_app
+from app.api.services import Services
 from app.http.connections import configured
 from worker.contract import Scope, State
 from worker.ledger.database import Database
@@ -42,6 +44,13 @@ class Api:
     settings: Settings
     database: Database
     store: Store
+    app: FastAPI
+
+    @property
+    def services(self) -> Services:
+        """The open parts of the API."""
+        services: Services = self.app.state.services
+        return services
 
     @property
     def jobs(self) -> Jobs:
@@ -79,7 +88,7 @@ def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
             assert thread.is_alive()
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Api(f"http://127.0.0.1:{port}", settings, database, Store(data_dir))
+        yield Api(f"http://127.0.0.1:{port}", settings, database, Store(data_dir), app)
     finally:
         server.should_exit = True
         thread.join(20)

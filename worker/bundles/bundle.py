@@ -18,7 +18,7 @@ from worker.bundles.provenance import RECORD, RESULTS, Run, record
 from worker.bundles.unpacking import Terms, unpack_apart
 from worker.contract import Artifact
 from worker.denoising.artifacts import COVERAGE
-from worker.denoising.reports import is_whole
+from worker.denoising.reports import has_departures, is_whole
 from worker.formats import suffix_of
 from worker.formats.file_limits import MOST_FRAMES
 from worker.formats.series import numbered
@@ -26,6 +26,7 @@ from worker.store import sha256_of
 
 MEDIA_TYPE = "application/zip"
 CHECKSUMS = "SHA256SUMS"
+DEPARTURES = "departures.tif"
 INPUT = re.compile(r"input\.[a-z0-9]{1,8}|input-[0-9]{4}\.ser")  # an EMI file has companions
 ORDER = (RECORD, CHECKSUMS, "report.json", "result.npy", "result.tif", "residual.tif")
 TEXTS = (RECORD, CHECKSUMS, "report.json")
@@ -49,8 +50,10 @@ def inputs(format_: str, paths: Sequence[Path]) -> dict[str, Path]:
 
 def parts(report: Mapping[str, Any]) -> tuple[str, ...]:
     """What a bundle holds of a result; the coverage only where it says something."""
-    whole = is_whole(report)
-    return tuple(name for name in RESULTS if not whole or name != COVERAGE)
+    missing = {COVERAGE} if is_whole(report) else set()
+    if not has_departures(report):
+        missing.add(DEPARTURES)
+    return tuple(name for name in RESULTS if name not in missing)
 
 
 def write_record(

@@ -10,7 +10,7 @@ from worker.bundles.verdicts import Verdict
 from worker.contract import Artifact
 from worker.store import sha256_of
 
-OPTIONAL = ("coverage.npy",)
+OPTIONAL = ("coverage.npy", "departures.tif")
 REQUIRED = [
     name
     for name in (provenance.RECORD, bundle.CHECKSUMS, *provenance.RESULTS)

@@ -33,6 +33,7 @@ RESULTS = {
     "result.tif": ("The denoised image with its calibration", MEDIA_TYPES["tiff"]),
     "residual.tif": ("The input minus the denoised image", MEDIA_TYPES["tiff"]),
     "coverage.npy": ("How many patches overlap each pixel", MEDIA_TYPES["npy"]),
+    "departures.tif": ("Where the image is not its lattice", MEDIA_TYPES["tiff"]),
     "report.json": ("The eigenpatch classification report", "application/json"),
     "eigenpatches.npz": ("All offered eigenpatches of each stack", "application/zip"),
 }
@@ -43,6 +44,7 @@ HOMEPAGES = {
     "torch": "https://pytorch.org/",
 }
 RESOLVED = {  # of a report, by the name of the parameter: the value, and where it came from
+    "method": "method_reason",
     "engine": "engine_reason",
     "patch_size": "patch_size_origin",
     "stacks": "stacks_origin",
@@ -234,18 +236,19 @@ def _software(name: str, version: str) -> Entity:
 
 
 def _model(report: Mapping[str, Any]) -> list[Entity]:
-    """The weights of the classifier; nothing when they had no name."""
+    """What said what to keep: weights, or a rule; nothing when it had no name."""
     if not report["model"]:
         return []
     name, _, digest = report["model"].partition("@sha256:")
+    kind = "Weights of the classifier" if digest else "Rule"
     return [
         {
             "@id": MODEL,
             "@type": "CreativeWork",
             "name": name,
-            "description": "Weights of the classifier, which says what to keep and sees no pixel",
-            "sha256": digest,
+            "description": f"{kind}, which says what to keep and sees no pixel",
         }
+        | ({"sha256": digest} if digest else {})
     ]
 
 

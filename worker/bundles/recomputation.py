@@ -8,10 +8,13 @@ import numpy as np
 
 from reucid_core.replay import patch_energy, replay
 from reucid_core.report import Report
+from worker.bundles import bundle
 from worker.bundles.account import Account
 from worker.bundles.evidence import Evidence, Pixels
 from worker.bundles.verdicts import Refuted, Verdict, refuting
 from worker.contract import ImageInfo
+from worker.denoising.artifacts import departures
+from worker.denoising.reports import has_departures
 from worker.denoising.selection import as_stack
 
 TOLERANCE = 1e-6  # of the range of the image
@@ -26,6 +29,7 @@ def check_filter(evidence: Evidence, found: Verdict) -> None:
     result = as_stack(result_of(evidence))
     frames = [frame_of(evidence, found, n) for n in range(len(result))]
     _check_pictures(evidence, frames, result)
+    _check_departures(evidence, found)
     coverage = _coverage(evidence)
     energies = np.zeros(len(told.reports[0].stack_reports))
     for n, here in enumerate(frames):
@@ -66,6 +70,16 @@ def _check_pictures(evidence: Evidence, frames: Sequence["Frame"], result: Pixel
             residual = here.pixels.astype(result.dtype) - result[n]
             wanted = result[n] if name == "result.tif" else residual
             here.compare(name, as_stack(picture)[n], wanted, "what result.npy says")
+
+
+def _check_departures(evidence: Evidence, found: Verdict) -> None:
+    """The map that is drawn is the one by which the report says that was recovered."""
+    name, report = bundle.DEPARTURES, evidence.told.raw
+    held = name in evidence.unpacked.files
+    if held != has_departures(report):
+        found.problems.append(f"{name} is {'there' if held else 'missing'}, the report says other")
+    elif held and not np.array_equal(evidence.image(name)[0], departures(report)):
+        found.problems.append(f"{name} is not the map that the report tells of")
 
 
 def _coverage(evidence: Evidence) -> Pixels | None:

@@ -72,7 +72,7 @@ def _params(told: Account) -> JobParams:
 def _classifier(told: Account, params: JobParams, models: Models) -> Classify:
     """The one that made it, by the hash of its weights, with the decision as given."""
     model = told.reports[0].model
-    if params.denoising.method == "two-scale":
+    if model == noise_floor.identity:
         return noise_floor
     path = models.with_digest((model or "").rpartition("sha256:")[2])
     if path is None:
@@ -81,7 +81,7 @@ def _classifier(told: Account, params: JobParams, models: Models) -> Classify:
             f"it was made with the weights {model}, these are here: {here}; name its weights with "
             "REUCID_MODEL, or put them into REUCID_MODEL_DIR"
         )
-    return classifier_at(path, params.denoising.scan_noise_decision)
+    return classifier_at(path, replace(params.denoising, method="paper").scan_noise_decision)
 
 
 def _again(
@@ -99,7 +99,7 @@ def _again(
             frame,
             _pinned(given, report, threads),
             classify=classify,
-            on_stack=partial(_unfinished, stacks=report.stacks_done),
+            on_stack=None if report.complete else partial(_unfinished, stacks=report.stacks_done),
         )
 
 
@@ -165,6 +165,7 @@ def _compare_stacks(
 def _pinned(given: DenoiseParams, report: Report, threads: int | None) -> DenoiseParams:
     """As they were given, but for what the memory and the clock of another machine decided."""
     pinned: dict[str, Any] = {
+        "method": report.method,
         "engine": report.engine,
         "stacks": report.stacks if report.engine == "stacked" else None,
         "deadline": None,

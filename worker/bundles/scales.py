@@ -25,14 +25,15 @@ def check_scales(report: Report) -> None:
         )
     if report.outliers is not None:
         _check_outliers(report.outliers, report.shape)
-    if report.recovery is None:
-        if report.weights:
-            raise Refuted("report.json gives weights of a scale that it does not tell of")
-        return
     if report.noise is None or report.noise.kind == "none":
-        raise Refuted("report.json tells of two scales and of no noise")
+        if report.recovery is not None or report.weights:
+            raise Refuted("report.json tells of two scales and of no noise")
+        return
     _check_weights(report)
-    _check_recovery(report.recovery, report.shape)
+    if report.recovery is not None:
+        _check_recovery(report.recovery, report.shape)
+    elif report.stopped_by is None:
+        raise Refuted("report.json tells of no second scale, and of nothing that stopped it")
 
 
 def _check_noise(noise: NoiseModel, shape: tuple[int, int]) -> None:
@@ -69,11 +70,17 @@ def _check_outliers(outliers: OutlierReport, shape: tuple[int, int]) -> None:
     )
     if len(outliers.rows) != len(outliers.columns) or not inside:
         raise Refuted(f"report.json: outliers lie outside of an image of {shape}")
+    if outliers.runs and not _are_of(outliers.runs, shape):
+        raise Refuted("report.json: the areas that were left out are not of this image")
 
 
 def _check_recovery(recovery: RecoveryReport, shape: tuple[int, int]) -> None:
     p, runs = recovery.patch_size, recovery.runs
     if p % 2 == 0 or not 1 <= p <= min(shape):
         raise Refuted(f"report.json: got patches of {p} px in an image of {shape}")
-    if sum(runs) != math.prod(shape) or any(run < 0 for run in runs):
+    if not _are_of(runs, shape):
         raise Refuted("report.json: the map of departures is not one of this image")
+
+
+def _are_of(runs: list[int], shape: tuple[int, int]) -> bool:
+    return sum(runs) == math.prod(shape) and all(run >= 0 for run in runs)

@@ -1,6 +1,7 @@
 """The process that a decoder's children are forked from: the readers loaded, nothing else in it.
 
-It is a Python of its own, so a child inherits nothing of the process that asks for it.
+It is a Python of its own, so a child inherits nothing of the process that asks for it, and does not
+run that one's main module again: a script without `if __name__ == "__main__"` may read files, too.
 """
 
 import multiprocessing
@@ -8,7 +9,7 @@ import signal
 from multiprocessing import forkserver, resource_tracker
 
 context = multiprocessing.get_context("forkserver")
-PRELOADED = ["__main__", "worker.decoding.parent", "worker.decoding.child"]
+PRELOADED = ["worker.decoding.mainless", "worker.decoding.parent", "worker.decoding.child"]
 context.set_forkserver_preload(PRELOADED)
 
 

@@ -1,6 +1,6 @@
 """Libraries that a child may import: those of which its server has loaded a part, and Python's own.
 
-RosettaSciIO and dask try optional ones while they read a file. One of them may want a file or a
+RosettaSciIO and others try optional ones while they read a file. One of them may want a file or a
 thread that a child is denied, or decode by itself, so none counts: what is read from a file does
 not depend on what else is installed.
 """

@@ -15,6 +15,7 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,16 +28,16 @@ from worker.decoding import forkserver
 from worker.decoding.budget import within_budget
 from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, DecoderError, Limits
 from worker.formats.errors import FormatError
+from worker.kernel import give_way
 from worker.store import pixels_name
 
-PLACES = os.cpu_count() or 1  # children at a time
+NICENESS = 10  # of a child: whoever only asks is answered first
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
 FAILED = "the decoder failed, which is no word on the file: a fault of the program; it was logged"
 
 _context = forkserver.context
-_places = threading.BoundedSemaphore(PLACES)
 _children = threading.Lock()  # starting a child looks at how all others ended, and takes it away
 _file_info = TypeAdapter(FileInfo)
 
@@ -64,8 +65,10 @@ def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path
     own = folder / "decoding"  # all that the child may write to
     own.mkdir(mode=0o700)
     try:
-        with _places:
-            exit_code = _run([source, *companions], own, limits)
+        files = [source, *companions]
+        exit_code = _run(files, own, limits)
+        if exit_code == -signal.SIGXCPU:
+            raise _too_much_work(files, limits)
         info = within_budget(_read_answer(own, exit_code, limits))
         for index, image in enumerate(info.signals):
             _check_pixels(own / pixels_name(index), image)
@@ -88,17 +91,35 @@ def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: fl
 
     `work` enters the sandbox itself, and is found by its name.
     """
-    process = _context.Process(target=work, args=arguments)
-    forkserver.start()
-    with _children:
-        process.start()
+    process = start_apart(_beside, (work, arguments))
     in_time = bool(wait([process.sentinel], seconds))
     if not in_time:
         process.kill()
         wait([process.sentinel])
+    status = end_apart(process)
+    return status if in_time else None
+
+
+def start_apart(work: Callable[..., None], arguments: tuple[Any, ...]) -> BaseProcess:
+    """Start a child, which is to be waited for by `end_apart`."""
+    process = _context.Process(target=work, args=arguments)
+    forkserver.start()
+    with _children:
+        process.start()
+    return process
+
+
+def end_apart(process: BaseProcess) -> int | None:
+    """The exit status of a child that ends."""
+    wait([process.sentinel])
     with _children:
         process.join()
-        return process.exitcode if in_time else None
+        return process.exitcode
+
+
+def _beside(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    give_way(NICENESS)
+    work(*arguments)
 
 
 def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:
@@ -121,7 +142,7 @@ def _read_answer(folder: Path, exit_code: int | None, limits: Limits) -> FileInf
     """
     if exit_code == DISK_FULL:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
-    if exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+    if exit_code == -signal.SIGALRM:
         raise _too_slow(limits)
     if exit_code != 0:
         log.warning("decoder_died", exit_code=exit_code, printed=printed(folder))
@@ -206,6 +227,15 @@ def printed(folder: Path) -> str:
 
 def _too_slow(limits: Limits) -> FormatError:
     return FormatError("too_slow", f"the file took more than {limits.seconds:g} s to decode")
+
+
+def _too_much_work(files: Sequence[Path], limits: Limits) -> FormatError:
+    size = sum(path.stat().st_size for path in files)
+    return FormatError(
+        "too_slow",
+        f"the file took more than {limits.processor_seconds(size)} s of processor time to decode, "
+        f"which is more than one of {size} bytes should",
+    )
 
 
 def _nonsense(reason: object) -> DecoderError:

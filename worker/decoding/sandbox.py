@@ -30,10 +30,13 @@ ENVIRONMENT = {"TIFFFILE_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # there can
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/dev/null")
 
 
-def enter(files: Sequence[Path], folder: Path, seconds: float) -> "Allowance":
+def enter(
+    files: Sequence[Path], folder: Path, seconds: float, processor_seconds: int | None = None
+) -> "Allowance":
     """Leave this process some files to read and one folder to write, and end it in time.
 
-    The folder becomes its working directory and holds what it prints.
+    The folder becomes its working directory and holds what it prints. Where no processor time is
+    stated, it is that of the clock.
     """
     die_with(os.getppid())
     signal.setitimer(signal.ITIMER_REAL, seconds + GRACE)
@@ -44,7 +47,7 @@ def enter(files: Sequence[Path], folder: Path, seconds: float) -> "Allowance":
     _forget_environment()
     _close_files()
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_CPU, int(seconds) + GRACE)
+    _limit_processor(processor_seconds or int(seconds) + GRACE)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_NPROC, 0)
     libraries.close()
@@ -100,6 +103,13 @@ def _mapped() -> int:
     """Bytes of address space that this process has now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
+
+
+def _limit_processor(seconds: int) -> None:
+    """End this process with SIGXCPU, and a second later if it does not mind that."""
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    most = seconds + GRACE if hard == resource.RLIM_INFINITY else min(seconds + GRACE, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (min(seconds, most), most))
 
 
 def _limit(which: int, amount: int, *, for_good: bool = True) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core import Result
+from reucid_core.departures import mask_of
 from reucid_core.terrain import full_terrain
 from worker.denoising.params import JobParams
 from worker.denoising.reports import eigenpatches_key, frame_reports, is_of_stack, is_whole
@@ -34,6 +35,19 @@ def whole_coverage(report: Mapping[str, Any]) -> NDArray[np.int32]:
         for each in frame_reports(report)
     ]
     return np.stack(frames) if is_of_stack(report) else frames[0]
+
+
+def departures(report: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Where an image is not its lattice, 1, else 0: shape (m, n) or (frames, m, n).
+
+    Frames that were not done, or in which no noise could be told, have none.
+    """
+    shape = tuple(report["shape"])
+    found = np.zeros(shape, np.uint8)
+    for frame, each in zip(as_stack(found), frame_reports(report), strict=False):
+        if each["recovery"] is not None:
+            frame[:] = mask_of(each["recovery"]["runs"], frame.shape)
+    return found
 
 
 class ResultFiles:
@@ -131,7 +145,6 @@ class ResultFiles:
         told = {"input": self._chosen.to_dict(), "parameters": self._params.to_json()}
         if self._noisy.ndim == 2:
             return self._reports[0] | told
-        warnings = Counter(text for report in self._reports for text in report["warnings"])
         return told | {
             "shape": list(self._noisy.shape),
             "frames": self._params.selection.frames,
@@ -139,9 +152,15 @@ class ResultFiles:
             "complete": self.done == self.frames,
             "stopped_by": stopped_by if self.done < self.frames else None,
             "seconds": _summed([report["seconds"] for report in self._reports]),
-            "warnings": [f"{n} of {self.done} frames: {text}" for text, n in warnings.items()],
+            "warnings": self._counted("warnings"),
+            "verdict": self._counted("verdict"),
             "frame_reports": [{"frame": n} | report for n, report in enumerate(self._reports)],
         }
+
+    def _counted(self, name: str) -> list[str]:
+        """What the frames' reports say, and how many of them."""
+        told = Counter(text for report in self._reports for text in report[name])
+        return [f"{n} of {self.done} frames: {text}" for text, n in told.items()]
 
 
 def _summed(seconds: list[dict[str, float]]) -> dict[str, float]:

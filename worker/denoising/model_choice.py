@@ -10,8 +10,9 @@ class ModelChoice:
     Parameters
     ----------
     model : str, optional
-        Name of a classifier, as in `worker.denoising.model_files.Models`. By default the server's
-        with method `paper`, and the rule of the noise floor with `two-scale`.
+        Name of a classifier, as in `worker.denoising.model_files.Models`; one that is named makes
+        method `auto` the paper's. By default the server's with method `paper`, and the rule of the
+        noise floor with `two-scale`.
     """
 
     model: str | None = None

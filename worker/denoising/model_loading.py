@@ -1,5 +1,6 @@
 """Loads the classifiers that jobs choose, each once; with torch, so for workers alone."""
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reucid_core.classifier import Classifier, load_classifier
 from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ModelError, ParameterError
 from reucid_core.params import ScanNoise
+from reucid_core.plan import choose_way
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models, describe
 from worker.denoising.params import JobParams
@@ -25,10 +27,11 @@ def judge_of(models: Models, params: JobParams) -> Classify:
     ModelError
         As `chosen_classifier`.
     """
-    denoising = params.denoising
-    if denoising.method == "two-scale":  # no network was trained on whitened images yet
-        return noise_floor
-    return chosen_classifier(models, params.choice, denoising.scan_noise_decision)
+    named = params.choice.model is not None
+    if not named and choose_way(params.denoising, noise_floor).method == "two-scale":
+        return noise_floor  # no network was trained on whitened images yet
+    by_paper = replace(params.denoising, method="paper")
+    return chosen_classifier(models, params.choice, by_paper.scan_noise_decision)
 
 
 def chosen_classifier(

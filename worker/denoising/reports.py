@@ -44,6 +44,11 @@ def is_whole(report: Mapping[str, Any]) -> bool:
     return all(each["complete"] for each in (report, *frame_reports(report)))
 
 
+def has_departures(report: Mapping[str, Any]) -> bool:
+    """Whether it tells where the image, or one of a stack, is not its lattice."""
+    return any(each["recovery"] is not None for each in frame_reports(report))
+
+
 def eigenpatches_key(frame: int, stack: int) -> str:
     """The name of a stack's eigenpatches; those of the first frame, or of all, have no frame's."""
     return f"frame{frame}-stack{stack}" if frame else f"stack{stack}"

@@ -17,13 +17,13 @@ from worker.denoising.selection import Chosen, as_stack
 
 @dataclass(frozen=True)
 class Step:
-    """What was just finished: a stack of patches of an image, or a frame of a stack of images.
+    """What was just finished: a stack of patches or a scale of an image, or a frame of a stack.
 
     Parameters
     ----------
     n, of : int
         How many are finished, and how many there are.
-    what : {"stacks", "frames"}
+    what : {"stacks", "scales", "frames"}
     kept : int
         Eigenpatches kept in this one.
     image : ndarray, shape (m, n)
@@ -34,7 +34,7 @@ class Step:
 
     n: int
     of: int
-    what: Literal["stacks", "frames"]
+    what: Literal["stacks", "scales", "frames"]
     kept: int
     image: NDArray[Any]
     info: ImageInfo
@@ -92,7 +92,8 @@ def denoise_signal(
 
 def _of_image(progress: Progress, info: ImageInfo) -> Step:
     kept = progress.report.n_kept
-    return Step(progress.stack, progress.stacks, "stacks", kept, progress.image, info)
+    what = progress.what
+    return Step(progress.stack, progress.stacks, what, kept, progress.image, info)
 
 
 def of_stack(files: ResultFiles, result: Result, info: ImageInfo) -> Step:

@@ -113,6 +113,21 @@ def as_stack(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels if pixels.ndim == 3 else pixels[np.newaxis]
 
 
+def read_signal(path: Path, selection: Selection) -> tuple[NDArray[Any], Chosen]:
+    """The pixels of a file's signal, shape (m, n) or (frames, m, n).
+
+    Raises
+    ------
+    FormatError
+    ParameterError
+    """
+    with TemporaryDirectory(prefix="reucid-") as folder:
+        contents = decode_file(path, Path(folder), Settings())
+        chosen = selection.of(contents)
+        pixels = chosen.pixels_of(np.load(Path(folder) / pixels_name(chosen.index)))
+    return pixels, chosen
+
+
 def read_image(path: Path, selection: Selection) -> tuple[NDArray[Any], Chosen]:
     """The pixels of one image of a file, shape (m, n).
 
@@ -121,10 +136,7 @@ def read_image(path: Path, selection: Selection) -> tuple[NDArray[Any], Chosen]:
     ImageError
         When a stack was chosen as a whole.
     """
-    with TemporaryDirectory(prefix="reucid-") as folder:
-        contents = decode_file(path, Path(folder), Settings())
-        chosen = selection.of(contents)
-        pixels = chosen.pixels_of(np.load(Path(folder) / pixels_name(chosen.index)))
+    pixels, chosen = read_signal(path, selection)
     if pixels.ndim == 3:
         raise ImageError(
             f"{path.name}: got a stack of {len(pixels)} frames, expected one image: choose a frame"

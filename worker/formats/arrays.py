@@ -17,7 +17,7 @@ from worker.formats.hierarchical import attributes
 from worker.formats.npy import looks_like_colours, order_hint
 from worker.formats.signals import Found, Pixels, Refused, Signals, not_an_image, not_grayscale
 
-NUMBERS = "iuf"
+NUMBERS = "iufcb"  # complex numbers and masks are told, and refused
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def signal_of(
 
     Parameters
     ----------
-    data : array of numpy, h5py or dask
+    data : array of numpy or h5py
         Not read before the signal is loaded.
     axes : sequence of mapping
         One for each axis of the array.
@@ -65,7 +65,7 @@ def signal_of(
     order = roles.order
 
     def load() -> Pixels:
-        return np.transpose(np.asarray(data), order)  # dask's arrays are computed here
+        return np.transpose(np.asarray(data), order)  # h5py's are read here
 
     frames = None if roles.frames is None else _axis(axes[roles.frames])
     return Found(

@@ -64,11 +64,13 @@ def calibrated(rows: Axis, columns: Axis, frames: Axis | None = None) -> Calibra
         along["frame_origin"] = step.offset
     if height is None or width is None:
         return Calibration(notes=notes, **along)  # type: ignore[arg-type]
+    backwards = [name for name, side in (("rows", height), ("columns", width)) if side.scale < 0]
+    notes += tuple(f"the {name} count backwards: the origin is left out" for name in backwards)
     origin = (height.offset, width.offset)
     return Calibration(
         (abs(height.scale), abs(width.scale)),
         height.unit,
-        origin if any(origin) else None,
+        origin if any(origin) and not backwards else None,
         notes=notes,
         **along,  # type: ignore[arg-type]
     )
@@ -83,8 +85,8 @@ def _side(axis: Axis) -> _Side | None:
     unit, scale, offset = canonical(axis.unit), _finite(axis.scale), _finite(axis.offset)
     if unit is None or not scale:
         return None
-    side = _Side(scale, unit, offset or 0.0)
-    return _Side(scale * 1e9, "nm", side.offset * 1e9) if unit == "m" else side
+    side = _Side(tidy(scale), unit, tidy(offset or 0.0))
+    return side.times(1e9, "nm") if unit == "m" else side
 
 
 def _finite(value: Any) -> float | None:

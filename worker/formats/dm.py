@@ -18,6 +18,7 @@ from worker.formats.signals import Found, Refused, Signals
 
 LAYOUT = ("ImageData", "ImageSource")  # tags that describe the file rather than the image
 SPECTRAL_FORMATS = ("Spectrum", "Spectrum image")
+PACKED_COMPLEX = (5, 27, 28)  # data types whose values are not counted as they are stored
 NO_AXES = "the calibration could not be read: taken as uncalibrated"
 WHATEVER = (
     ArithmeticError,
@@ -47,6 +48,7 @@ def _signal(
 ) -> Found | Refused:
     title = str(image.title or untitled)
     try:
+        _check_pixels(image)
         data = np.asarray(image.get_data(lazy=False))
     except WHATEVER as error:
         message = f"the image is damaged, or of a kind that is not read: {error}"
@@ -62,6 +64,23 @@ def _signal(
         notes=notes,
     )
     return signal_of(data, axes, stated)
+
+
+def _check_pixels(image: ImageObject) -> None:
+    """Hold what the image says of its pixels against what there are.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not all(isinstance(side, int) and side > 0 for side in image.shape):
+        raise ValueError(f"got pixels of shape {image.shape}")
+    stored, stated = image.imdict.ImageData.Data, np.dtype(image.dtype)
+    packed = image.imdict.ImageData.DataType in PACKED_COMPLEX
+    if not packed and stored["size_bytes"] != stored["size"] * stated.itemsize:
+        raise ValueError(
+            f"got {stored['size']} values in {stored['size_bytes']} bytes, expected {stated}"
+        )
 
 
 def _is_spectral(image: Mapping[str, Any]) -> bool:

@@ -33,3 +33,9 @@ class LimitError(FormatError):
 
     def to_dict(self) -> dict[str, Any]:
         return super().to_dict() | {"limit": self.limit, "most": self.most, "got": self.got}
+
+
+def exceeded(limit: str, what: str, most: int, got: int) -> LimitError:
+    """Of too many of something."""
+    message = f"got {got} {what}, at most {most} are accepted ({limit})"
+    return LimitError("too_large", message, limit, most, got)

@@ -1,19 +1,18 @@
 """HyperSpy's HDF5: each experiment an array, a group for every axis, and two trees of metadata."""
 
-import warnings
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
-from rsciio.hspy._api import HyperspyReader
+import numpy as np
 
 from worker.formats.axes import Described, Stated, signal_of
-from worker.formats.hierarchical import attributes
+from worker.formats.hierarchical import Reader, attributes
 from worker.formats.signals import Found, Refused, Signals, not_an_image
 
-UNREADABLE = "the metadata could not be read"
 NO_AXES = "the axes could not be read: taken as uncalibrated, in the order of the array"
 
 
@@ -22,16 +21,13 @@ def opened(path: Path) -> Iterator[Signals]:
     """The images of a HyperSpy file."""
     with h5py.File(path, "r") as file:
         groups = [each for each in file["Experiments"].values() if isinstance(each, h5py.Group)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of files newer than the reader
-            reader = HyperspyReader(file)
         yield [
-            _signal(reader, group, f"image {number}")
+            _signal(group, f"image {number}")
             for number, group in enumerate(group for group in groups if "data" in group)
         ]
 
 
-def _signal(reader: HyperspyReader, group: h5py.Group, untitled: str) -> Found | Refused:
+def _signal(group: h5py.Group, untitled: str) -> Found | Refused:
     data, notes = group["data"], []
     if not isinstance(data, h5py.Dataset) or data.shape is None:
         return Refused(untitled, not_an_image("a group without an array"))
@@ -39,10 +35,7 @@ def _signal(reader: HyperspyReader, group: h5py.Group, untitled: str) -> Found |
     if axes is None:
         axes = [{}] * data.ndim
         notes.append(NO_AXES)
-    trees = [_tree(reader, group, *names) for names in (_STATED, _ORIGINAL)]
-    if None in trees:
-        notes.append(UNREADABLE)
-    stated, original = (tree or {} for tree in trees)
+    stated, original = (_named(group, *names) for names in (_STATED, _ORIGINAL))
     signal = _section(stated, "Signal")
     told = Stated(
         title=str(_section(stated, "General").get("title") or untitled),
@@ -74,8 +67,15 @@ def _axes(group: h5py.Group, count: int) -> list[Described] | None:
 
 
 def _described(axis: Mapping[str, Any]) -> Described:
-    """With Python's own truth values; HyperSpy writes what is undefined as "_None_"."""
-    known = {name: None if _is_none(value) else value for name, value in axis.items()}
+    """With Python's own truth values; HyperSpy writes what is undefined as "_None_".
+
+    No property of an axis has several values; those that do state nothing.
+    """
+    known = {
+        name: None if _is_none(value) else value
+        for name, value in axis.items()
+        if np.ndim(value) == 0
+    }
     if known.get("navigate") is not None:
         known["navigate"] = bool(known["navigate"])
     return known
@@ -85,16 +85,40 @@ def _is_none(value: Any) -> bool:
     return isinstance(value, str) and value in ("_None_", "<undefined>")
 
 
-def _tree(reader: HyperspyReader, group: h5py.Group, *names: str) -> dict[str, Any] | None:
-    """A tree of metadata; None when it cannot be read."""
+def _named(group: h5py.Group, *names: str) -> dict[str, Any]:
+    """The tree of metadata of the first of these names; empty where there is none."""
     place = next((group[name] for name in names if name in group), None)
-    if place is None:
-        return {}
-    try:
-        found: dict[str, Any] = reader._group2dict(place, lazy=True)
-    except (AttributeError, LookupError, OSError, SyntaxError, TypeError, ValueError):
-        return None
+    return _tree(Reader(), place) if isinstance(place, h5py.Group) else {}
+
+
+def _tree(reader: Reader, group: h5py.Group) -> dict[str, Any]:
+    """Attributes, arrays and groups; prefixes of names tell the types that HDF5 has not."""
+    found: dict[str, Any] = {}
+    for name, value in reader.attributes(group).items():
+        if (empty := _EMPTY.match(name)) is not None:
+            found[name[empty.end() :]] = []
+        else:
+            found[_unprefixed(name)] = None if _is_none(value) else value
+    for name, each in reader.items(group):
+        if isinstance(each, h5py.Dataset):
+            found[_unprefixed(name)] = reader.array(each)
+        elif isinstance(each, h5py.Group) and not name.startswith("_sig_"):
+            below = _tree(reader, each)
+            listed = _LISTED.match(name)
+            if listed is None:
+                found[name] = below
+            else:
+                found[name[listed.end() :]] = [below[key] for key in sorted(below)]
     return found
+
+
+_EMPTY = re.compile("_(list|tuple)_empty_")
+_LISTED = re.compile("_(list|tuple)_[0-9]+_")
+_PREFIXED = re.compile("_(list|tuple|bs|datetime)_")
+
+
+def _unprefixed(name: str) -> str:
+    return _PREFIXED.sub("", name, count=1) if name.startswith("_") else name
 
 
 def _section(tree: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ MODES = {0: 1, 1: 2, 2: 4, 6: 2, 12: 2}  # bytes per pixel
 OTHER_MODES = {3: "complex numbers", 4: "complex numbers", 16: "colours", 101: "4 bits"}
 HEADER = 1024  # bytes
 MAP, MAP_AT = b"MAP ", 208
-BIG_ENDIAN = b"\x11"  # machine stamp
+BIG_ENDIAN = b"\x11\x11"  # machine stamp
 IMOD_STAMP, IMOD_STAMP_AT = 1146047817, 40
 SIGNED, ORIGIN_AS_STANDARD = 1, 4  # IMOD's flags: of bytes, and of the sign of the origin
 FIRST_VERSION = 20140  # of the standard that says that bytes are signed
@@ -54,7 +54,7 @@ def is_mrc(head: bytes, size: int) -> bool:
 def _check_layout(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(216)
-    order = ">" if head[212:213] == BIG_ENDIAN else "<"
+    order = ">" if head[212:214] == BIG_ENDIAN else "<"
     columns, rows, frames, mode = struct.unpack_from(f"{order}4I", head)
     check_mode(mode)
     size = path.stat().st_size

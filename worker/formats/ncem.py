@@ -15,7 +15,8 @@ import numpy as np
 
 from worker.formats.arrays import opened_file
 from worker.formats.axes import Described, Roles, Stated, signal_of
-from worker.formats.hierarchical import attributes, tree
+from worker.formats.calibration import tidy
+from worker.formats.hierarchical import Reader, attributes
 from worker.formats.signals import Found, Refused, Signals
 from worker.formats.text import decoded
 
@@ -76,7 +77,7 @@ def _axis(vector: Any, count: int) -> Described:
         return named
     places = vector[:].astype(np.result_type(vector.dtype, np.float32))
     steps = np.diff(places)
-    step = float(steps.mean())
+    step = tidy(float(steps.mean()))
     even = np.allclose(steps, step, rtol=UNEVEN, atol=0)
     scaled = {"scale": step, "offset": float(places[0])}
     return named | (scaled if even else {"_type": "DataAxis"})
@@ -100,10 +101,15 @@ def _roles(group: h5py.Group, axes: Sequence[Described]) -> Roles | None:
 
 def _metadata(file: h5py.File) -> dict[str, Any]:
     groups = {name: file.get(name) for name in ABOUT}
-    stated = {name: tree(each) for name, each in groups.items() if isinstance(each, h5py.Group)}
+    reader = Reader()
+    stated = {
+        name: reader.tree(each) for name, each in groups.items() if isinstance(each, h5py.Group)
+    }
     version = [file.attrs.get(f"version_{part}") for part in ("major", "minor")]
     return {"EMD_version": None if None in version else ".".join(map(str, version))} | stated
 
 
 def _text(value: Any) -> str:
+    if np.ndim(value):
+        return ""  # several values are no text
     return decoded(bytes(value)) if isinstance(value, bytes | np.bytes_) else str(value)

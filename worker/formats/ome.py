@@ -1,12 +1,17 @@
 """OME-XML: what it says of each image of a TIFF, and which pages are the image's."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from math import prod
 
 from worker.formats.calibration import Axis, Calibration, calibrated, tidy
+from worker.formats.errors import exceeded
+from worker.formats.file_limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.text import with_stray_ampersands_escaped
 from worker.formats.units import NANOMETRES, canonical
+from worker.formats.xml import parsed
 
 MENDED = "the OME-XML is not well-formed: read with its stray ampersands put right"
 UNREADABLE = "the OME-XML could not be read"
@@ -47,11 +52,29 @@ def read_ome(text: str) -> tuple[list[OmeImage], tuple[str, ...]]:
     """All images, and notes on what was wrong with the XML."""
     for candidate, notes in ((text, ()), (with_stray_ampersands_escaped(text), (MENDED,))):
         try:
-            root = ET.fromstring(candidate)  # noqa: S314  (in a child with limits)
-        except (ET.ParseError, ValueError):
+            root = parsed(candidate)
+        except ValueError:
             continue
-        return list(_images(root)), notes
+        images = list(islice(_images(root), MOST_SIGNALS + 1))
+        _check_counts(images)
+        return images, notes
     return [], (UNREADABLE,)
+
+
+def _check_counts(images: Sequence[OmeImage]) -> None:
+    """Refuse more images, or planes of them, than any file may hold.
+
+    Raises
+    ------
+    LimitError
+    """
+    if len(images) > MOST_SIGNALS:
+        raise exceeded("max_signals", "images in OME-XML", MOST_SIGNALS, len(images))
+    for image in images:
+        sizes = [_count(image.pixels.get(f"Size{axis}"), 1) for axis in "ZCT"]
+        planes, most = prod(sizes), MOST_FRAMES * MOST_SIGNALS
+        if planes > most:
+            raise exceeded("max_frames", "planes in OME-XML", most, planes)
 
 
 def _converted(value: str | None, unit: str, to: str) -> str | float | None:

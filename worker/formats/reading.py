@@ -30,7 +30,7 @@ from worker.formats import (
     velox,
 )
 from worker.formats.catalogue import READABLE
-from worker.formats.errors import FormatError, LimitError
+from worker.formats.errors import FormatError, LimitError, exceeded
 from worker.formats.file_limits import MOST_FRAMES, MOST_SIGNALS
 from worker.formats.metadata import instrument, json_safe
 from worker.formats.signals import Found, Pixels, Refused, Signals
@@ -62,6 +62,7 @@ OPENED = {
     "hspy": hspy.opened,
     "hdf5": arrays.opened,
 }
+WIDEST = 8  # bytes of a float
 # What is denoised when nobody chose: the first signal by the first of these that any fits.
 PREFERRED = (r"haadf", r"(?<![a-z])[ml]?a?adf|annular dark|(?<![a-z])df[0-9]*(?![a-z])")
 
@@ -146,7 +147,7 @@ def _opened(
 
 def _decode(format_: str, signals: Signals, max_pixels: int) -> Decoded:
     if len(signals) > MOST_SIGNALS:
-        raise _exceeded("max_signals", "signals", MOST_SIGNALS, len(signals))
+        raise exceeded("max_signals", "signals", MOST_SIGNALS, len(signals))
     found, refused = _sorted_out(signals)
     _check_size(found, max_pixels)
     pixels: list[Pixels] = []
@@ -181,6 +182,8 @@ def _sorted_out(signals: Signals) -> tuple[list[Found], list[Refused]]:
 
 
 def _check_header(signal: Found) -> None:
+    if signal.dtype.kind == "f" and signal.dtype.itemsize > WIDEST:
+        raise ImageError(f"got an image of {signal.dtype}, expected floats of at most 64 bits")
     stacked = len(signal.shape) == 3 and signal.shape[0] > 0
     check_image(np.broadcast_to(np.zeros((), signal.dtype), signal.shape[stacked:]))
 
@@ -188,7 +191,7 @@ def _check_header(signal: Found) -> None:
 def _check_size(found: Sequence[Found], max_pixels: int) -> None:
     frames = max((each.shape[0] for each in found if len(each.shape) == 3), default=1)
     if frames > MOST_FRAMES:
-        raise _exceeded("max_frames", "frames in a signal", MOST_FRAMES, frames)
+        raise exceeded("max_frames", "frames in a signal", MOST_FRAMES, frames)
     total = sum(int(np.prod(each.shape, dtype=object)) for each in found)
     if total > max_pixels:
         raise LimitError(
@@ -198,11 +201,6 @@ def _check_size(found: Sequence[Found], max_pixels: int) -> None:
             max_pixels,
             total,
         )
-
-
-def _exceeded(limit: str, what: str, most: int, got: int) -> LimitError:
-    message = f"got {got} {what}, at most {most} are accepted ({limit})"
-    return LimitError("too_large", message, limit, most, got)
 
 
 def _loaded(signal: Found) -> Pixels:

@@ -99,12 +99,16 @@ def read_series(path: Path) -> Series:
         file.seek(0)
         header = np.fromfile(file, np.dtype(get_header_dtype_list(file)), count=1)
         wide = int(header["SeriesVersion"][0]) > LATER
+        planned = int(header["TotalNumberElements"][0])
         count = int(header["ValidNumberElements"][0])
+        if not count:
+            message = f"got a SER file without an image, of {planned} that were planned"
+            raise FormatError("no_image", message)
         if count * 4 > path.stat().st_size:
             raise _damaged(path, f"it declares {count} elements")
         file.seek(int(header["OffsetArrayOffset"][0]))
         offsets = np.fromfile(file, "<u8" if wide else "<u4", count=count).astype(np.uint64)
-    if len(offsets) != count or not count:
+    if len(offsets) != count:
         raise _damaged(path, f"it declares {count} elements and has {len(offsets)}")
     series = Series(path, header, offsets, np.empty(0, ELEMENT))
     return series if series.is_spectra else Series(path, header, offsets, _elements(series))

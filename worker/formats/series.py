@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NUMBER = re.compile(r"[0-9]{1,4}")
+IN_EMI = re.compile(rb"_([0-9]{1,6})\.ser", re.IGNORECASE)
 
 
 def series_number(name: str) -> int | None:
@@ -24,3 +25,8 @@ def numbered(series: Sequence[Path]) -> list[tuple[int, Path]]:
     """Files in the order of their numbers, each with its number."""
     numbers = series_numbers([each.name for each in series])
     return sorted(zip(numbers, series, strict=True))
+
+
+def named_in(emi: bytes) -> list[int]:
+    """The numbers of the SER files that a part of an EMI file names, in its order."""
+    return [int(number) for number in IN_EMI.findall(emi)]

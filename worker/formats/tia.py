@@ -1,7 +1,5 @@
 """EMI of TIA: XML between binary parts, one for each SER file that belongs to it."""
 
-import re
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,12 +10,13 @@ from rsciio.utils._dictionary import DTBox
 
 from worker.formats.errors import FormatError
 from worker.formats.ser import images_of, read_series
-from worker.formats.series import numbered
+from worker.formats.series import named_in, numbered
 from worker.formats.signals import Signals
 from worker.formats.text import decoded, with_stray_ampersands_escaped
+from worker.formats.xml import parsed
 
+MOST_ELEMENTS = 10_000  # of the metadata of a series
 BEGIN, END = b"<ObjectInfo>", b"</ObjectInfo>"
-SERIES_IN_EMI = re.compile(rb"_([0-9]{1,6})\.ser", re.IGNORECASE)
 UNREADABLE = "the EMI file's metadata could not be read"
 MENDED = "the EMI file's metadata are not all UTF-8 and XML: read as Latin-1, as far as it goes"
 
@@ -56,11 +55,8 @@ def _objects(content: bytes) -> dict[int, bytes]:
     """The XML for each SER file, by the number of the file that the bytes before it name."""
     found = list(_places(content))
     ends = [0, *(each.stop for each in found)]
-    names = [
-        SERIES_IN_EMI.findall(content, end, each.start)
-        for end, each in zip(ends, found, strict=False)
-    ]
-    numbers = [int(each[-1]) for each in names if each]
+    names = [named_in(content[end : each.start]) for end, each in zip(ends, found, strict=False)]
+    numbers = [each[-1] for each in names if each]
     if len(set(numbers)) < len(found):  # then TIA's order
         numbers = list(range(1, len(found) + 1))
     return {number: content[each] for number, each in zip(numbers, found, strict=True)}
@@ -82,8 +78,8 @@ def _metadata(content: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
     notes = () if _is_clean(content) and plain == text else (MENDED,)
     tree = DTBox(box_dots=True)
     try:
-        emixml2dtb(ET.fromstring(plain), tree)  # noqa: S314  (in a child with limits)
-    except (AttributeError, ET.ParseError, LookupError, TypeError, ValueError):
+        emixml2dtb(parsed(plain, MOST_ELEMENTS), tree)
+    except (AttributeError, LookupError, SyntaxError, TypeError, ValueError):
         return {}, (UNREADABLE,)
     return dict(tree.to_dict()), notes
 

@@ -7,14 +7,23 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 
 from worker.formats.errors import FormatError
+from worker.formats.ome import OmeImage, read_ome
 from worker.formats.signals import Found, Pixels, Refused, Signals, not_an_image, not_grayscale
+from worker.formats.tiff_codecs import check_codec
 from worker.formats.tiff_parts import CHANNELS, About, Part
 
+# Slide scanners and cameras with readers of their own, that follow what the file says elsewhere; no
+# electron microscope writes these, and their pages are read as those of any other file.
+PLAIN: dict[str, Any] = {
+    f"is_{kind}": False for kind in ("svs", "scn", "qpi", "ndpi", "bif", "avs", "eer")
+}
+PLAIN |= {"is_philips": False, "is_indica": False}
 MULTI_FILE = {"mmstack", "ndtiff"}  # readers that look for files beside this one
 PHOTOMETRIC = 262
 INVERTED = "the file says that 0 is white: inverted, so that 0 is black"
@@ -25,15 +34,35 @@ def opened(path: Path) -> Iterator[Signals]:
     """Every series of a TIFF file, and every channel of a series."""
     with ExitStack() as stack:
         with _no_page_lost():
-            file = stack.enter_context(tifffile.TiffFile(path, _multifile=False))
+            file = stack.enter_context(tifffile.TiffFile(path, _multifile=False, **PLAIN))
             _check_complete(file)
-            about = About(file)
+            images, notes = _ome(file)
+            about = About(file, images, notes)
+            for series in file.series:
+                _check_codecs(series)
             parts = [
                 part
                 for number, series in enumerate(file.series, start=1)
                 for part in about.parts(series, f"image {number}")
             ]
         yield [each for part in parts for each in _channels(part)]
+
+
+def _ome(file: tifffile.TiffFile) -> tuple[list[OmeImage], tuple[str, ...]]:
+    """What OME-XML says; where that cannot be read here, tifffile is not to read it either."""
+    if not file.ome_metadata:
+        return [], ()
+    images, notes = read_ome(file.ome_metadata)
+    if not images:
+        file.is_ome = False
+    return images, notes
+
+
+def _check_codecs(series: tifffile.TiffPageSeries) -> None:
+    """Again, of the pages as they are read; `worker.decoding.admission` reads them by itself."""
+    for page in series.pages:
+        if page is not None and page.keyframe is not None:
+            check_codec(page.keyframe.compression)
 
 
 def _check_complete(file: tifffile.TiffFile) -> None:

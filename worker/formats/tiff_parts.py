@@ -11,7 +11,7 @@ import tifffile
 
 from worker.formats.calibration import Calibration
 from worker.formats.metadata import DETECTOR_IN_TITLE, instrument
-from worker.formats.ome import OmeImage, image_of, read_ome
+from worker.formats.ome import OmeImage, image_of
 from worker.formats.signals import Pixels
 from worker.formats.tiff_calibration import calibration_of
 from worker.formats.tiff_tags import texts
@@ -49,9 +49,10 @@ _NOTHING: _Told = (None, None, None)
 class About:
     """What a file says of its pages: each page's own tags, and OME's and ImageJ's of the whole."""
 
-    def __init__(self, file: tifffile.TiffFile) -> None:
-        self._file = file
-        self._ome, self._notes = read_ome(file.ome_metadata) if file.ome_metadata else ([], ())
+    def __init__(
+        self, file: tifffile.TiffFile, ome: list[OmeImage], notes: tuple[str, ...]
+    ) -> None:
+        self._file, self._ome, self._notes = file, ome, notes
         try:
             self._imagej: dict[str, Any] = dict(file.imagej_metadata or {})
         except Exception:

@@ -1,7 +1,6 @@
 """What microscopes' programs say of a page's calibration: each has tags of its own."""
 
 import re
-import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from worker.formats.tiff_tags import (
     text,
     value,
 )
+from worker.formats.xml import parsed
 
 CENTIMETRE = 1e7  # nm
 FEI_SCANS, FEI_BEAMS = ("Scan", "EScan"), ("EBeam", "IRBeam", "IBeam")
@@ -66,8 +66,8 @@ def _fei_ini(stated: Mapping[str, Any]) -> Calibration:
 def _fei_xml(page: tifffile.TiffPage, code: int) -> Calibration:
     """Of Velox and later programs: `PixelSize` has an X and a Y, each with its unit."""
     try:
-        root = ET.fromstring(text(page, code))  # noqa: S314  (in a child with limits)
-    except (ET.ParseError, ValueError):
+        root = parsed(text(page, code))
+    except ValueError:
         return Calibration()
     for size in root.iter("PixelSize"):
         sides = [size.find(axis) for axis in "YX"]

@@ -9,6 +9,8 @@ from worker.formats.text import decoded
 
 ZEISS, OLYMPUS, TVIPS = 34118, (33560, 33471), 37706
 FEI = (34680, 34682, 34683)  # INI, or XML
+PROGRAMS = {ZEISS, *OLYMPUS, TVIPS, *FEI}  # tags that microscopes' programs have for themselves
+LONGEST = 2**17  # bytes of one of them, which are parsed line by line
 
 
 def step(page: tifffile.TiffPage, name: str) -> float | None:
@@ -35,7 +37,10 @@ def section(stated: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def value(page: tifffile.TiffPage, tag: str | int) -> Any:
-    """A tag's value; None where it is missing or cannot be read."""
+    """A tag's value; None where it is missing, cannot be read, or is too long for what it is."""
+    found = page.tags.get(tag)
+    if found is not None and found.code in PROGRAMS and found.count > LONGEST:
+        return None
     try:
         return page.tags.valueof(tag)
     except Exception:
@@ -45,8 +50,8 @@ def value(page: tifffile.TiffPage, tag: str | int) -> Any:
 def text(page: tifffile.TiffPage, code: int) -> str:
     """The bytes of a tag that tifffile takes for an INI file."""
     tag = page.tags.get(code)
-    if tag is None:
-        raise ValueError("no such tag")
+    if tag is None or tag.count > LONGEST:
+        raise ValueError("no such tag, or one that is too long")
     handle = page.parent.filehandle
     handle.seek(tag.valueoffset)
     return decoded(handle.read(tag.count)).strip("\0 \r\n")

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from rsciio.emd._emd_velox import FeiEMDReader
 
 from worker.formats.axes import Described, Roles, Stated, signal_of
+from worker.formats.errors import exceeded
+from worker.formats.file_limits import MOST_SIGNALS
 from worker.formats.signals import Refused, Signals, not_an_image
 from worker.formats.text import decoded
+from worker.formats.units import is_known
 
 UNREADABLE = "the metadata could not be read: taken as uncalibrated"
 # JSON that is none, that lacks an entry, or whose entries are not what they should be
@@ -33,7 +36,8 @@ def opened(path: Path) -> Iterator[Signals]:
 
 
 def _with_metadata(file: h5py.File) -> Signals:
-    reader = FeiEMDReader(lazy=_is_chunked(file))
+    _check_images(file)
+    reader = FeiEMDReader()
     spectra: Signals = []
     try:
         reader.read_file(file)
@@ -41,6 +45,26 @@ def _with_metadata(file: h5py.File) -> Signals:
         spectra = [Refused("EDS", not_an_image("a spectrum image"))]
     images = enumerate(reader.dictionaries)
     return [_signal(each, f"image {number}") for number, each in images] + spectra
+
+
+def _check_images(file: h5py.File) -> None:
+    """Hold off from RosettaSciIO, which evaluates units, what is not one.
+
+    Raises
+    ------
+    LimitError
+        When there are too many images.
+    ValueError
+        When one has an unknown unit.
+    """
+    images = file.get("Data/Image", {})
+    if len(images) > MOST_SIGNALS:
+        raise exceeded("max_signals", "signals", MOST_SIGNALS, len(images))
+    for image in images.values():
+        stated = _metadata(image).get("BinaryResult", {})
+        units = [stated.get(f"PixelUnit{axis}", "") for axis in "XY"]
+        if not all(unit == "" or is_known(unit) for unit in units):
+            raise ValueError(f"got the units {units}, expected lengths or their inverse")
 
 
 def _signal(signal: Mapping[str, Any], untitled: str) -> Any:
@@ -123,9 +147,3 @@ class _FirstFrame:
     def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
         del dtype, copy
         return np.asarray(self._data[:, :, 0])
-
-
-def _is_chunked(file: h5py.File) -> bool:
-    """Whether all images are in chunks, as Velox writes them; others cannot be opened lazily."""
-    images = file.get("Data/Image", {})
-    return all("Data" not in each or each["Data"].chunks for each in images.values())

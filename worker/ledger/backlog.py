@@ -8,7 +8,7 @@ from sqlalchemy import Row, select, update
 from worker.contract import EventType, Failure, State
 from worker.ledger.attempt import BACK_TO_QUEUE
 from worker.ledger.database import Database
-from worker.ledger.fairness import in_fair_order
+from worker.ledger.fairness import next_ones
 from worker.ledger.jobs import write_event
 from worker.ledger.tables import Now, jobs
 
@@ -40,11 +40,9 @@ class Backlog:
     def waiting(self, limit: int) -> list[Waiting]:
         """The next jobs in fair order, whether dispatched already or not."""
         ago = (Now() - jobs.c.dispatched_at).label("ago")
-        query = in_fair_order(
-            jobs.c.id, jobs.c.attempt, jobs.c.dispatch, jobs.c.request_id, ago
-        ).limit(limit)
+        columns = (jobs.c.id, jobs.c.attempt, jobs.c.dispatch, jobs.c.request_id, ago)
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
+            rows = next_ones(connection, limit, *columns)
         return [Waiting(row.id, row.attempt, row.dispatch, row.ago, row.request_id) for row in rows]
 
     def dispatch(self, job: Waiting) -> Waiting | None:

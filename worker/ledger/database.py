@@ -11,14 +11,14 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
@@ -31,6 +31,8 @@ BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
 STUCK_TIMEOUT = 5.0  # s after which PostgreSQL ends a transaction whose process says nothing
 CONNECT_TIMEOUT = 5  # s
 MOST_FAULTS = 3  # that are told of
+# As many connections as are of use while one writes; who finds none waits for one.
+POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}
 CACHE = 256  # KiB of pages that an SQLite connection keeps in memory; 2 MiB by default
 NO_TEXT = "Could not decode to UTF-8"  # sqlite3 gives this no code
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, "XX001", "XX002")
@@ -105,6 +107,11 @@ class Database:
         with self.reading() as connection:
             found = connection.exec_driver_sql(f"PRAGMA quick_check({MOST_FAULTS})").scalars()
             return [each for each in found if each != "ok"]
+
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many there may be."""
+        pool = cast("QueuePool", self.engine.pool)
+        return pool.checkedout(), pool.size()
 
     def clock_offset(self) -> float:
         """Seconds by which the database's clock is ahead of this machine's."""
@@ -224,7 +231,7 @@ def _refuse_newer(connection: Connection, known: ScriptDirectory) -> None:
 def _open_sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT})
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **POOL)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -264,6 +271,7 @@ def _open_postgresql(url: URL) -> Engine:
         engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
+            **POOL,
             connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": " ".join(options)},
         )
     except ModuleNotFoundError as error:

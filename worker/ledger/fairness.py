@@ -3,44 +3,76 @@
 A job's turn is fixed when it is submitted: one round after its owner's last active job, but no
 round that is past. Numbering each owner's queued jobs when they are read would not do: whoever has
 the oldest jobs is number one again after every start, and the others starve.
+
+What is in the queue already is not overtaken. These are few; all others are in the order of an
+index, so that nothing here is sorted, however many wait.
 """
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, case, func, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
 
 from worker.contract import JobRequest, Priority, State
 from worker.ledger.tables import jobs
 
-ORDER = (
-    case((jobs.c.dispatched_at.is_(None), 1), else_=0),  # in the queue already: not overtaken
-    func.coalesce(jobs.c.dispatched_at, 0.0),
-    case((jobs.c.priority == Priority.INTERACTIVE, 0), else_=1),
-    jobs.c.turn,
-    jobs.c.serial,
-)
-PARTS = [f"part{n}" for n in range(len(ORDER))]
+FIRST, LAST = (-1, -1), (2**31 - 1, 2**31 - 1)  # turn and serial before and after all others
+AT_ONCE = 500  # ids in one statement
 
 # Made once: making a statement takes longer than executing it.
 _QUEUED = jobs.c.state == State.QUEUED
-_PLACE = select(*ORDER).where(jobs.c.id == bindparam("id"), _QUEUED)
-_BEFORE = select(func.count()).where(_QUEUED, tuple_(*ORDER) < tuple_(*map(bindparam, PARTS)))
+_PLACE = (jobs.c.turn, jobs.c.serial)
+_PLACES = select(jobs.c.id, jobs.c.priority, *_PLACE)
+_ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(
+    jobs.c.dispatched_at, *_PLACE
+)
+_BETWEEN = select(func.count()).where(
+    _QUEUED,
+    jobs.c.priority == bindparam("priority"),
+    tuple_(*_PLACE) >= tuple_(bindparam("turn"), bindparam("serial")),
+    tuple_(*_PLACE) < tuple_(bindparam("before_turn"), bindparam("before_serial")),
+)
 
 
-def in_fair_order(*columns: Any) -> Select[Any]:
-    """Queued jobs, the next one first."""
-    return select(*columns).where(_QUEUED).order_by(*ORDER)
+def next_ones(connection: Connection, limit: int, *columns: Any) -> list[Row[Any]]:
+    """These columns of so many queued jobs, the next one first."""
+    query = select(*columns).where(_QUEUED)
+    dispatched = query.where(jobs.c.dispatched_at > 0).order_by(jobs.c.dispatched_at, *_PLACE)
+    found = list(connection.execute(dispatched.limit(limit)))
+    for priority in Priority:
+        if len(found) < limit:
+            waiting = query.where(jobs.c.priority == priority, jobs.c.dispatched_at.is_(None))
+            ordered = waiting.order_by(*_PLACE).limit(limit - len(found))
+            found += connection.execute(ordered)
+    return found
 
 
-def position(connection: Connection, job_id: str) -> int | None:
-    """How many queued jobs are before this one; None if it is not queued.
+def positions(connection: Connection, ids: Collection[str]) -> dict[str, int]:
+    """How many queued jobs are before each of these; those not queued are left out.
 
-    Counted, not sorted: clients ask for it all the time, and thousands may be waiting.
+    Counted along the index, once for all of them, and not sorted: clients ask for it all the time.
     """
-    place = connection.execute(_PLACE, {"id": job_id}).one_or_none()
-    if place is None:
-        return None
-    return connection.execute(_BEFORE, dict(zip(PARTS, place, strict=True))).scalar_one()
+    on_their_way = connection.execute(_ON_THEIR_WAY).all()
+    found = {row.id: n for n, row in enumerate(on_their_way)}
+    wanted = sorted(set(ids) - found.keys())
+    places: list[Any] = []
+    for start in range(0, len(wanted), AT_ONCE):
+        some = jobs.c.id.in_(wanted[start : start + AT_ONCE])
+        rows = connection.execute(_PLACES.add_columns(jobs.c.state).where(some))
+        # Not asked of the database, which would look through all that are queued.
+        places += [row for row in rows if row.state == State.QUEUED]
+    places.sort(key=_key)
+    before = 0
+    for priority in Priority:
+        since = FIRST
+        for place in (each for each in places if each.priority == priority):
+            before += _between(connection, priority, since, (place.turn, place.serial))
+            since = (place.turn, place.serial)
+            overtaken_by = sum(_key(other) > _key(place) for other in on_their_way)
+            found[place.id] = before + overtaken_by
+        if places and places[-1].priority != priority:
+            before += _between(connection, priority, since, LAST)
+    return {id_: found[id_] for id_ in ids if id_ in found}
 
 
 def next_turn(connection: Connection, request: JobRequest) -> int:
@@ -53,7 +85,19 @@ def next_turn(connection: Connection, request: JobRequest) -> int:
         one = select(jobs.c.turn).where(jobs.c.priority == request.priority, *where)
         return list(connection.execute(one.order_by(order).limit(1)).scalars())
 
-    latest = jobs.c.turn.desc()
+    latest, newest = jobs.c.turn.desc(), jobs.c.serial.desc()  # of one owner they are the same
     now = min(first(jobs.c.turn, queued) + first(latest, running), default=0)
-    own_last = max(first(latest, queued, own) + first(latest, running, own), default=None)
+    own_last = max(first(newest, queued, own) + first(newest, running, own), default=None)
     return now if own_last is None else max(now, own_last + 1)
+
+
+def _between(
+    connection: Connection, priority: Priority, since: tuple[int, int], before: tuple[int, int]
+) -> int:
+    values = {"priority": priority, "turn": since[0], "serial": since[1]}
+    values |= {"before_turn": before[0], "before_serial": before[1]}
+    return connection.execute(_BETWEEN, values).scalar_one()
+
+
+def _key(place: Any) -> tuple[int, int, int]:
+    return list(Priority).index(Priority(place.priority)), place.turn, place.serial

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from worker.contract import FileInfo, ImageRecord
 from worker.ledger.database import Database
 from worker.ledger.refusals import ConflictError, missing
+from worker.ledger.reservations import release
 from worker.ledger.tables import Now, images
 
 _file_info = TypeAdapter(FileInfo)
@@ -32,8 +33,12 @@ class Images:
         size: int,
         info: FileInfo,
         stored: int | None = None,
+        reservation: str = "",
     ) -> tuple[ImageRecord, bool]:
-        """Enter an image; the owner's known one and False if the same file was entered before."""
+        """Enter an image; the owner's known one and False if the same file was entered before.
+
+        What was promised to its upload by the reservation of this id is taken now.
+        """
         row = {
             "id": image_id,
             "owner": owner,
@@ -48,6 +53,7 @@ class Images:
         try:
             with self._database.writing() as connection:
                 connection.execute(insert(images).values(row))
+                release(connection, reservation)
         except IntegrityError:
             known = self.by_digest(sha256, owner=owner)
             if known is None:
@@ -107,7 +113,9 @@ class Images:
             used = connection.execute(update(images).where(*here).values(used_at=Now()))
         return bool(used.rowcount)
 
-    def revive(self, image_id: str, info: FileInfo, place: Callable[[], int]) -> bool:
+    def revive(
+        self, image_id: str, info: FileInfo, place: Callable[[], int], reservation: str = ""
+    ) -> bool:
         """Give an expired or damaged image its files back, as they were decoded now.
 
         `place` puts them there and says what they take.
@@ -121,6 +129,7 @@ class Images:
                 return False
             back = {"expired_at": None, "purged": False, "used_at": Now(), "info": asdict(info)}
             connection.execute(update(images).where(here).values(back | {"stored": place()}))
+            release(connection, reservation)
         return True
 
     def delete(self, image_id: str, *, owner: str) -> None:

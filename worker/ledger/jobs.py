@@ -4,7 +4,7 @@ Uploads are in `worker.ledger.images`, what a running attempt writes is in `work
 what the dispatcher does in `worker.ledger.backlog`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,6 @@ from sqlalchemy import (
     Select,
     bindparam,
     delete,
-    exists,
     func,
     insert,
     select,
@@ -36,7 +35,8 @@ from worker.contract import (
     State,
 )
 from worker.ledger.database import Database
-from worker.ledger.fairness import next_turn, position
+from worker.ledger.fairness import next_turn, positions
+from worker.ledger.outbox import tell_of_job
 from worker.ledger.refusals import (
     ConflictError,
     ExpiredError,
@@ -146,11 +146,8 @@ class Jobs:
             query = query.where(jobs.c.batch == batch)
         if label is not None:
             name, value = label
-            query = query.where(
-                exists().where(
-                    labels.c.job_id == jobs.c.id, labels.c.name == name, labels.c.value == value
-                )
-            )
+            here = select(labels.c.job_id).where(labels.c.name == name, labels.c.value == value)
+            query = query.where(jobs.c.id.in_(here))
         if before is not None:
             query = query.where(jobs.c.serial < before)
         query = query.order_by(jobs.c.serial.desc()).limit(limit)
@@ -164,21 +161,8 @@ class Jobs:
 
     def used(self, owner: str) -> int:
         """Bytes that the files of an owner's images and jobs take."""
-        inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
-        own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
-        results = (
-            select(func.sum(artifacts.c.size))
-            .join(jobs, jobs.c.id == artifacts.c.job_id)
-            .where(*own)
-        )
-        interims = (
-            select(func.sum(events.c.data["size"].as_float()))
-            .join(jobs, jobs.c.id == events.c.job_id)
-            .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
-        )
         with self._database.reading() as connection:
-            sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
-            return sum(int(each or 0) for each in sums)
+            return used(connection, owner)
 
     def of_owner(self, owner: str) -> tuple[list[str], list[str]]:
         """The ids of an owner's images and jobs whose files are there."""
@@ -193,8 +177,12 @@ class Jobs:
 
     def queue_position(self, job_id: str) -> int | None:
         """How many queued jobs are dispatched before this one; None if it is not queued."""
+        return self.queue_positions([job_id]).get(job_id)
+
+    def queue_positions(self, job_ids: Collection[str]) -> dict[str, int]:
+        """The same of several; those that are not queued are left out."""
         with self._database.reading() as connection:
-            return position(connection, job_id)
+            return positions(connection, job_ids)
 
     def cancel(self, job_id: str, *, owner: str) -> JobRecord:
         """End a queued or running job without a result; its running attempt is fenced off."""
@@ -305,10 +293,27 @@ def batched(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
+def used(connection: Connection, owner: str) -> int:
+    """Bytes that the files of an owner's images and jobs take."""
+    inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
+    own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
+    results = (
+        select(func.sum(artifacts.c.size)).join(jobs, jobs.c.id == artifacts.c.job_id).where(*own)
+    )
+    interims = (
+        select(func.sum(events.c.data["size"].as_float()))
+        .join(jobs, jobs.c.id == events.c.job_id)
+        .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
+    )
+    sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
+    return sum(int(each or 0) for each in sums)
+
+
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
     queued = jobs.c.state == State.QUEUED
-    count = func.count().filter(jobs.c.owner == owner)
-    own, everyone = connection.execute(select(count, func.count()).where(queued)).one()
+    count = select(func.count()).where(queued)
+    own = connection.execute(count.where(jobs.c.owner == owner)).scalar_one()
+    everyone = connection.execute(count).scalar_one()
     for limit, value, got, whose in (
         ("max_queued_per_owner", room.per_owner, own + more, owner),
         ("max_queued", room.everyone, everyone + more, "all owners"),
@@ -336,12 +341,16 @@ def write_event(
     type_: EventType,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a line to a job's history, within the transaction that makes it true."""
+    """Add a line to a job's history, within the transaction that makes it true.
+
+    Webhooks are told of its end, in the same transaction.
+    """
     connection.execute(
         insert(events).values(
             job_id=job_id, attempt=attempt, type=type_, data=dict(data or {}), created_at=Now()
         )
     )
+    tell_of_job(connection, job_id, attempt, type_, data or {})
 
 
 def _job(row: Row[Any]) -> JobRecord:

@@ -10,8 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 
+from worker.contract import Topic
 from worker.ledger.database import Database
 from worker.ledger.jobs import ACTIVE
+from worker.ledger.outbox import tell
 from worker.ledger.tables import Now, images, jobs, tombstones
 
 AT_ONCE = 100  # objects that one step looks for
@@ -36,9 +38,15 @@ class Retention:
         found = self._ids(images.c.id, *stale)
         if found:
             with self._database.writing() as connection:
-                connection.execute(
-                    update(images).where(images.c.id.in_(found), *stale).values(expired_at=Now())
-                )
+                gone = connection.execute(
+                    update(images)
+                    .where(images.c.id.in_(found), *stale)
+                    .values(expired_at=Now())
+                    .returning(images.c.id, images.c.owner, images.c.name)
+                ).all()
+                for image_id, owner, name in gone:
+                    told = {"image_id": image_id, "name": name}
+                    tell(connection, owner, Topic.IMAGE_EXPIRED, image_id, told)
         return len(found)
 
     def purge_images(self, put_away: Callable[[str], object]) -> int:

@@ -88,7 +88,10 @@ jobs = Table(
     Column("purged", Boolean, nullable=False, default=False),  # its files are gone
     UniqueConstraint("owner", "idempotency_key"),
     Index("ix_jobs_state", "state", "priority", "turn", "serial"),
+    Index("ix_jobs_dispatched", "state", "dispatched_at"),
+    Index("ix_jobs_state_serial", "state", "serial"),
     Index("ix_jobs_owner", "owner", "serial"),
+    Index("ix_jobs_owner_state", "owner", "state", "serial"),
     Index("ix_jobs_batch", "owner", "batch"),
     Index("ix_jobs_external_id", "owner", "external_id"),
 )
@@ -132,6 +135,16 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+# Space that uploads on their way have been promised; see worker.ledger.reservations.
+reservations = Table(
+    "reservations",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False, index=True),
+    Column("size", BigInteger, nullable=False),
+    Column("until", Float, nullable=False),
+)
+
 # What was here and expired: an answer for whoever still has its id.
 tombstones = Table(
     "tombstones",
@@ -172,6 +185,41 @@ keys = Table(
     Column("expires_at", Float),
     Column("revoked_at", Float),
     Column("last_used_at", Float),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("owner", String(200), nullable=False, index=True),
+    Column("url", String(2000), nullable=False),
+    Column("topics", JSON, nullable=False),
+    Column("secret", String(64), nullable=False),  # it signs, so a hash of it would not do
+    Column("created_at", Float, nullable=False),
+    Column("failing_since", Float),
+    Column("disabled_at", Float),
+    Column("disabled_reason", Text),
+)
+
+# The outbox: written in the transaction that makes the state, delivered at least once.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    Column("webhook_id", ID, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("subject", ID, nullable=False),  # the job or image: its deliveries keep their order
+    Column("topic", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("status", Integer),  # of the last answer
+    Column("error", Text),  # why the last attempt failed
+    Index("ix_deliveries_due", "state", "due_at"),
+    Index("ix_deliveries_order", "webhook_id", "subject", "id"),
+    sqlite_autoincrement=True,
 )
 
 

@@ -202,7 +202,7 @@ class _Work:
 
     def _publish(self, step: Step) -> None:
         """Publish an interim result."""
-        if step.what == "stacks" and step.of == 1:
+        if step.what != "frames" and step.n == step.of and (step.what == "scales" or step.n == 1):
             return  # the result itself follows at once
         path = self._store.interim(self._job.id, self._attempt.number, step.n)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from app.api import lanes
 from app.api.archives import MOST_JOBS
 from app.api.auth import CallerDep, ReaderDep
 from app.api.deps import ServicesDep
@@ -115,5 +116,6 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_drawings": MOST_WAITING,
         "max_raw_pixels": MOST_PIXELS,
         "max_archived_jobs": MOST_JOBS,
+        "max_requests_waiting": lanes.MOST_WAITING,
         "max_labels": labels["maxProperties"],
     }

@@ -10,17 +10,17 @@ from app.api.artifacts import check_image
 from app.api.auth import ReaderDep, SubmitterDep
 from app.api.cache import removal_told_by
 from app.api.deps import ImageContentDep, ImageDep, ImageToChangeDep, ServicesDep
-from app.api.quotas import check_upload
+from app.api.quotas import check_size
 from app.api.raw import answers, views
 from app.api.renditions import render_preview
 from app.api.schemas import Image, ImageList, ImageSummary
 from app.api.uploads import (
     accept,
+    incoming,
     media_type,
     receive_body,
     receive_form,
     unsupported,
-    upload_folder,
 )
 from app.api.wishes import CutDep, FrameQuery
 from app.http.files import send_file, sends
@@ -87,17 +87,17 @@ async def upload(
 
     The format is told by the content. `file` is repeated for an EMI file and its SER files.
     """
-    await run_in_threadpool(check_upload, services, request, caller.owner)
-    kind = media_type(request)
-    async with upload_folder(services) as folder:
+    size, kind = check_size(services, request), media_type(request)
+    async with incoming(services, caller.owner) as sent:
+        await run_in_threadpool(sent.space.promise, size)
         if kind == "multipart/form-data":
-            form = await receive_form(request, folder, services)
+            form = await receive_form(request, sent, services)
             file = await run_in_threadpool(form.received)
         elif not RAW_TYPE.fullmatch(kind):
             raise unsupported(kind, "multipart/form-data, application/octet-stream or image/...")
         else:
-            file = await receive_body(request, folder, services)
-        record, created = await accept(services, file, owner=caller.owner)
+            file = await receive_body(request, sent, services)
+        record, created = await accept(services, file, owner=caller.owner, space=sent.space)
     response.status_code = 201 if created else 200
     response.headers["Location"] = f"{services.settings.root_path}/v1/images/{record.id}"
     return Image.of(record)

@@ -13,7 +13,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
@@ -22,7 +22,15 @@ from app.api.events import job_events, until_terminal
 from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import DIGEST, FILES
 from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
-from app.api.uploads import accept, media_type, read_json, receive_form, unsupported, upload_folder
+from app.api.uploads import (
+    Upload,
+    accept,
+    incoming,
+    media_type,
+    read_json,
+    receive_form,
+    unsupported,
+)
 from app.http.conditional import not_modified, tagged
 from app.http.paging import Cursor, decode, encode, fitting, link
 from app.http.problems import (
@@ -73,9 +81,20 @@ SUBMISSION: dict[str, Any] = {
     },
 }
 
+DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
+
+
+def _written(moment: Any) -> Any:
+    """A moment as a date, which a number is not."""
+    if not isinstance(moment, str) or not DATE.fullmatch(moment):
+        raise ValueError(f"got {str(moment)[:40]!r}, expected a date, as in 2026-11-26T09:30:00Z")
+    return moment
+
+
 Wait = Annotated[
     float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the job to end.")
 ]
+Moment = Annotated[datetime, BeforeValidator(_written)]
 Schema = TypeVar("Schema", bound=BaseModel)
 
 IdempotencyKey = Annotated[
@@ -157,10 +176,10 @@ def index(
         ShortText | None, Query(description="Part of the input's file name, in any case.")
     ] = None,
     created_after: Annotated[
-        datetime | None, Query(description="From this moment on; UTC if it does not say.")
+        Moment | None, Query(description="From this moment on; UTC if it does not say.")
     ] = None,
     created_before: Annotated[
-        datetime | None, Query(description="Before this moment; UTC if it does not say.")
+        Moment | None, Query(description="Before this moment; UTC if it does not say.")
     ] = None,
     cursor: Cursor | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -179,7 +198,13 @@ def index(
         before=None if cursor is None else decode(cursor, int)[0],
         limit=limit + 1,
     )
-    page = fitting(_brief(services, record) for record in records[:limit])
+    queued = [record.id for record in records[:limit] if record.state is State.QUEUED]
+    positions = services.jobs.queue_positions(queued) if queued else {}
+    now, root = time.time(), services.settings.root_path
+    page = fitting(
+        JobSummary.of(record, queue_position=positions.get(record.id), now=now, root=root)
+        for record in records[:limit]
+    )
     more = len(records) > len(page)
     after = encode(records[len(page) - 1].serial) if more else None
     if after is not None:
@@ -302,7 +327,7 @@ async def _submit_image(
     image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
     async with _place(services, image.owner, key):
         params.check(image.contents)
-        await run_in_threadpool(_check_space, services, image.owner, key, 0)
+        await run_in_threadpool(_check_space, services, image.owner, key)
         return await run_in_threadpool(_submit, services, image, spec, key)
 
 
@@ -312,14 +337,16 @@ async def _submit_file(
     """A job on a file that comes with it."""
     async with _place(services, caller.owner, key):
         size = check_size(services, request)
-        await run_in_threadpool(_check_space, services, caller.owner, key, size)
-        async with upload_folder(services) as folder:
-            form = await receive_form(request, folder, services)
+        async with incoming(services, caller.owner) as sent:
+            await run_in_threadpool(_promise, services, caller.owner, key, sent, size)
+            form = await receive_form(request, sent, services)
             fields = _form_fields(form.fields)
             params = fields.params.of_job()
             await run_in_threadpool(services.models.expect, params.choice.model)
             file = await run_in_threadpool(form.received)
-            image, _ = await accept(services, file, owner=caller.owner, check=params.check)
+            image, _ = await accept(
+                services, file, owner=caller.owner, space=sent.space, check=params.check
+            )
         return await run_in_threadpool(_submit, services, image, fields, key)
 
 
@@ -332,13 +359,23 @@ async def _place(services: Services, owner: str, key: str | None) -> AsyncIterat
         yield
 
 
-def _check_space(services: Services, owner: str, key: str | None, more: int) -> None:
+def _check_space(services: Services, owner: str, key: str | None) -> None:
     """Refuse what does not fit; what repeats a submission takes no more than that has taken."""
     try:
-        check_space(services, owner, more)
+        check_space(services, owner, 0)
     except Problem:
         if key is None or not services.jobs.has_key(owner, key):
             raise
+
+
+def _promise(services: Services, owner: str, key: str | None, sent: Upload, size: int) -> None:
+    """The same of a file that is about to come."""
+    try:
+        sent.space.promise(size)
+    except Problem:
+        if key is None or not services.jobs.has_key(owner, key):
+            raise
+        sent.space.waive()
 
 
 def _form_fields(fields: dict[str, str]) -> JobForm:
@@ -391,19 +428,9 @@ def changed(services: Services, job: JobRecord) -> Job:
 
 
 def _view(services: Services, job: JobRecord) -> Job:
-    return Job.of(job, **_now(services, job))
-
-
-def _brief(services: Services, job: JobRecord) -> JobSummary:
-    return JobSummary.of(job, **_now(services, job))
-
-
-def _now(services: Services, job: JobRecord) -> dict[str, Any]:
-    """What is not in the record."""
     queued = job.state is State.QUEUED
     position = services.jobs.queue_position(job.id) if queued else None
-    root = services.settings.root_path
-    return {"queue_position": position, "now": time.time(), "root": root}
+    return Job.of(job, queue_position=position, now=time.time(), root=services.settings.root_path)
 
 
 def _seconds(moment: datetime | None) -> float | None:

@@ -19,7 +19,7 @@ from app.api.renditions import (
     render_provenance,
     send_picture,
 )
-from app.api.schemas import Signal
+from app.api.schemas import Signal, Verdict
 from app.api.wishes import (
     AcceptHeader,
     InterimWish,
@@ -142,6 +142,20 @@ async def coverage(
     return await _serve(services, request, job, "coverage", wish)
 
 
+@router.get("/departures", response_class=Response, responses=IMAGE_RESPONSES)
+async def departures(
+    request: Request,
+    job: JobDep,
+    services: ServicesDep,
+    wish: WishDep,
+) -> Response:
+    """Where the image is not its lattice: 1, else 0. Of method `two-scale`.
+
+    One column of the lattice in a hundred is in it by chance, and weak departures are not.
+    """
+    return await _serve(services, request, job, "departures", wish)
+
+
 @router.get("/interim", response_class=Response, responses=RAW_RESPONSES)
 async def latest_interim(
     request: Request,
@@ -175,6 +189,12 @@ async def interim(
 def metadata(job: JobDep, services: ServicesDep) -> Signal:
     """What is known of the signal that the job is about: calibration, microscope, metadata."""
     return Signal.of(chosen_signal(services, job).info)
+
+
+@router.get("/verdict", responses=problems(404, 409, 410, 422, 500))
+def verdict(job: JobDep, services: ServicesDep) -> Verdict:
+    """How much of the noise is gone, and whether structure went with it, in sentences."""
+    return Verdict.of(read_report(services, job))
 
 
 @router.get(

@@ -18,7 +18,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.client import Client, ClientError
+from app.commands.client import PARTS, Client, ClientError
+from app.commands.outputs import make_folder, refuse_existing
 from app.commands.progress import follow
 from reucid_core.metrics import lattice_peak, psnr, whiteness
 
@@ -26,6 +27,7 @@ HERE = Path(__file__).parent
 NOISY = HERE / "si110_low_dose.tif"  # simulated, see reucid_core/training/micrograph.py
 TRUTH = HERE / "si110_truth.tif"
 STACKS = 4
+MADE = (*PARTS, "scree.png", "comparison.png")
 PATIENCE = 60.0  # s to wait for the server to start, and to stop
 
 
@@ -33,14 +35,15 @@ class DemoError(Exception):
     """The demo did not do what it is there to show."""
 
 
-def run(folder: Path) -> None:
+def run(folder: Path, *, overwrite: bool = False) -> None:
     """Make everything in `folder`, print a table, leave nothing running."""
     from app.commands.demo.figures import (  # matplotlib: an optional extra
         draw_comparison,
         draw_scree,
     )
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, "--output-dir")
+    refuse_existing([folder / name for name in MADE], overwrite=overwrite)
     started = time.monotonic()
     with _server() as url, Client(url) as client:
         job_id = client.submit([NOISY], {"stacks": STACKS})

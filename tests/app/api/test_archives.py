@@ -112,6 +112,12 @@ def test_what_cannot_be_had(client: httpx.Client, batch: dict[str, str]) -> None
         problem(answer, 422, "invalid_request")
 
 
+def test_its_address_is_no_jobs(client: httpx.Client) -> None:
+    answer = client.request("PATCH", "/jobs/archive")
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert client.request("PATCH", f"/jobs/{'0' * 32}").headers["allow"] == "DELETE, GET, HEAD"
+
+
 def test_another_owners_jobs_are_not_in_it(api: Api, batch: dict[str, str]) -> None:
     with api.client(api.key("other", Scope.READ)) as other:
         problem(other.get("/jobs/archive", params={"batch": "b 1"}), 404, "not_found")
@@ -167,6 +173,11 @@ def test_jobs_are_found_by_name_and_date(
     jobs = client.get("/jobs", params={"batch": "b 1"} | query).json()["jobs"]
     assert {job["id"] for job in jobs} == {batch[which] for which in found}
     assert all(re.search(r"\.npy$", job["image_name"]) for job in jobs)
+
+
+@pytest.mark.parametrize("stated", ["0.5", "1700000000", "yesterday", "2026-13-01", ""])
+def test_a_moment_is_a_date(client: httpx.Client, stated: str) -> None:
+    problem(client.get("/jobs", params={"created_after": stated}), 422, "invalid_request")
 
 
 def test_a_moment_parts_earlier_jobs_from_later_ones(

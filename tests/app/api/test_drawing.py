@@ -100,7 +100,7 @@ def test_what_takes_too_long_is_ended_and_said(
 
 async def turns(asked: list[str], most_waiting: int = 99) -> list[str]:
     """In which order owners are served who ask in this one, while the first has the only place."""
-    easel, order = Easel(1, most_waiting), []
+    easel, order = Easel(1, 1, most_waiting), []
     begun, go_on = threading.Event(), threading.Event()
 
     def make(owner: str) -> None:
@@ -122,7 +122,7 @@ async def turns(asked: list[str], most_waiting: int = 99) -> list[str]:
 
 
 def waits(easel: Easel, count: int) -> bool:
-    return sum(len(queue) for queue in easel._waiting.values()) == count
+    return easel.turns.waiting == count
 
 
 def test_owners_take_turns() -> None:
@@ -137,7 +137,7 @@ def test_an_owner_may_wait_so_often() -> None:
 
 
 async def cancel_one_who_waits() -> str:
-    easel = Easel(1)
+    easel = Easel(1, 1)
     go_on = threading.Event()
 
     def make(given: str) -> str:

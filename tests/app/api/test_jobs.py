@@ -110,6 +110,41 @@ def test_coverage_counts_patches(api: httpx.Client, done: dict[str, Any]) -> Non
     assert coverage.max() == 7 * 7
 
 
+def test_a_job_of_one_scale_has_no_map_of_departures(
+    api: httpx.Client, done: dict[str, Any]
+) -> None:
+    response = api.get(f"/jobs/{done['id']}/departures")
+    assert response.status_code == 404
+    assert "method two-scale makes one" in response.json()["detail"]
+
+
+def test_departures_are_where_the_report_says(api: httpx.Client, tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:96, :112]
+    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
+    lattice[40:46, 50:56] += 90
+    counts = np.random.default_rng(3).poisson(lattice).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "lattice.tif", counts)
+    job = finished(api, submit(api, tmp_path / "lattice.tif", {"method": "two-scale"})["id"])
+    assert job["links"]["departures"].endswith(f"/v1/jobs/{job['id']}/departures")
+    mapped = as_array(download(api, job, "departures", format="npy"))
+    runs = download(api, job, "report").json()["recovery"]["runs"]
+    expected = np.repeat(np.arange(len(runs)) % 2, runs).reshape(counts.shape)
+    np.testing.assert_array_equal(mapped, expected)
+    assert mapped[40:46, 50:56].any()
+    tiff = tifffile.imread(io.BytesIO(download(api, job, "departures", format="tiff").content))
+    np.testing.assert_array_equal(tiff, expected)
+    picture = Image.open(io.BytesIO(download(api, job, "departures", format="png").content))
+    assert picture.size == (112, 96)
+
+
+def test_the_verdict_is_what_the_report_says(api: httpx.Client, done: dict[str, Any]) -> None:
+    report = download(api, done, "report").json()
+    verdict = download(api, done, "verdict").json()
+    assert verdict["sentences"] == report["verdict"]
+    assert any("% of the noise is gone" in text for text in verdict["sentences"])
+    assert verdict["suspicious"] == any(text in report["warnings"] for text in report["verdict"])
+
+
 def test_report_lists_every_offered_eigenpatch(api: httpx.Client, done: dict[str, Any]) -> None:
     report = download(api, done, "report").json()
     assert (report["patch_size"], report["stacks"], report["seed"]) == (7, 3, 5)

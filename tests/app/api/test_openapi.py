@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from app.api import event_schemas, schemas
+from app.api import event_schemas, schemas, webhook_schemas
 from app.api.examples import EXAMPLES
 from app.api.openapi import DOCUMENT, render
 from app.api.routes import admin, capabilities
@@ -14,6 +14,7 @@ from reucid_core import DenoiseParams
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
 
+MODULES = (schemas, capabilities, event_schemas, webhook_schemas, admin)
 SERVERS_OWN = {"memory_budget", "threads"}
 
 
@@ -33,8 +34,7 @@ def test_schema_has_the_cores_parameters_and_defaults() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_what_its_schema_says(name: str) -> None:
-    places = (schemas, capabilities, event_schemas, admin)
-    (model,) = (vars(m)[name] for m in places if name in vars(m))
+    (model,) = (vars(m)[name] for m in MODULES if name in vars(m))
     assert model.model_validate(EXAMPLES[name]).model_dump(mode="json") == EXAMPLES[name]
 
 

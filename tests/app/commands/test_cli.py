@@ -1,6 +1,7 @@
 """The command line without a server: exit status, files, messages."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,16 @@ def test_residual_says_whether_it_is_white(
     noise = np.random.default_rng(2).normal(size=(128, 128))
     stripes = noise + np.sin(2 * np.pi * np.arange(128) / 8)
     for name, image, verdicts in (
-        ("noise", noise, ("whiteness: yes", "lattice peak: none")),
-        ("stripes", stripes, ("whiteness: NO", "STANDS OUT", "period 8.00 px")),
+        (
+            "noise",
+            noise,
+            ("as expected: noise that is white", "whiteness: yes", "lattice peak: none"),
+        ),
+        (
+            "stripes",
+            stripes,
+            ("SUSPICIOUS: it holds structure", "whiteness: NO", "STANDS OUT", "period 8.00 px"),
+        ),
     ):
         np.save(tmp_path / f"{name}.npy", image)
         assert reucid("residual", tmp_path / f"{name}.npy") == 0
@@ -61,6 +70,8 @@ BAD: dict[str, tuple[list[Any], str]] = {
     "unknown output format": (["IN", "-o", "out.jpg"], "out.jpg"),
     "no folder for the output": (["IN", "-o", "nowhere/out.tif"], "nowhere"),
     "output is the input": (["IN", "-o", "IN"], "never overwritten"),
+    "output is there": (["IN", "-o", "text.tif"], "text.tif is there already"),
+    "output is a folder": (["IN", "-o", "a.tif", "--report", "."], "is a folder"),
     "two outputs of one name": (["IN", "-o", "a.tif", "--residual", "a.tif"], "same name"),
     "interim folder is a file": (["IN", "-o", "a.tif", "--interim-dir", "text.tif"], "text.tif"),
     "stacks of the exact engine": (
@@ -99,22 +110,63 @@ def test_damaged_weights_are_a_fault_of_ours(
 ) -> None:
     (tmp_path / "bad.safetensors").write_bytes(b"not weights")
     monkeypatch.setenv("REUCID_MODEL", str(tmp_path / "bad.safetensors"))
-    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif") == 1
+    assert reucid("denoise", tiff, "-o", tmp_path / "out.tif", "--method", "paper") == 1
     assert "bad.safetensors is not a readable" in capsys.readouterr().err
 
 
-def test_submit_fetches_everything(server: str, tiff: Path, tmp_path: Path) -> None:
+def test_submit_fetches_everything(
+    server: str, tiff: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ("submit", tiff, "--server", server, "--wait", "-o", tmp_path, "--stacks", 2)
     assert reucid(*arguments, "--patch-size", 7) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "coverage.tif",
-        "eigenpatches.png",
-        "interim-0001.tif",
-        "interim-0002.tif",
-        "report.json",
-        "residual.tif",
-        "result.tif",
+    names = [path.name for path in sorted(tmp_path.iterdir())]
+    assert names == [
+        "micrograph.coverage.tif",
+        "micrograph.eigenpatches.png",
+        "micrograph.interim-0001.tif",
+        "micrograph.interim-0002.tif",
+        "micrograph.report.json",
+        "micrograph.residual.tif",
+        "micrograph.result.tif",
     ]
+    assert reucid(*arguments, "--patch-size", 7) == 2  # before anything is sent
+    assert "is there already" in capsys.readouterr().err
+    assert reucid(*arguments, "--patch-size", 7, "--overwrite") == 0
+
+
+def test_departures_are_written_and_fetched(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, columns = np.mgrid[:96, :112]
+    lattice = 40 + 20 * np.cos(2 * np.pi * rows / 9) + 20 * np.cos(2 * np.pi * columns / 11)
+    lattice[40:46, 50:56] += 90
+    file, here, there = (tmp_path / name for name in ("in.npy", "here.tif", "there"))
+    np.save(file, np.random.default_rng(3).poisson(lattice).astype(np.uint16))
+    stated = (file, "--method", "two-scale", "--bias")
+    assert reucid("denoise", *stated, "-o", tmp_path / "a.npy", "--departures", here) == 0
+    assert "of small changes in single columns" in capsys.readouterr().out
+    assert reucid("submit", *stated, "--server", server, "--wait", "-o", there) == 0
+    assert "of small changes in single columns" in capsys.readouterr().out
+    mapped = tifffile.imread(here)
+    assert mapped[40:46, 50:56].any()
+    np.testing.assert_array_equal(tifffile.imread(there / "in.departures.tif"), mapped)
+
+
+@pytest.mark.parametrize("method", ["paper", "two-scale"])
+def test_what_is_wrong_is_said_once(
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Noise of which nothing is told from signal: all eigenpatches are kept."""
+    file = tmp_path / "in.npy"
+    np.save(file, np.random.default_rng(1).normal(100, 5, (64, 72)).astype(np.float32))
+    few = ("--patch-size", 3, "--threshold", 0)
+    assert reucid("denoise", file, "-o", tmp_path / "a.npy", "--method", method, *few) == 0
+    said = capsys.readouterr()
+    told = f"{said.out}{said.err}".replace("\n", " ")
+    assert told.count("of the noise is gone") == 1
+    assert (
+        "hardly any could be told from signal" in said.err.replace("\n", " ") or method != "paper"
+    )
 
 
 def test_submit_says_what_the_server_refused(
@@ -157,3 +209,43 @@ def test_only_loopback_is_served(
     monkeypatch.setenv("REUCID_DATA_DIR", str(tmp_path))
     assert reucid("serve", "--host", "0.0.0.0") == 2  # noqa: S104
     assert "loopback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("bundle", "0" * 32, "-o", "there", "--server", "http://127.0.0.1:9"),
+        ("survey", "import", ".", "answers.csv", "-o", "there"),
+        ("train", "tuned", "--output", "weights"),
+        ("evaluate", "--output", "evaluation"),
+        ("demo", "-o", "demo"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_no_command_overwrites_silently(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("answers.csv").touch()
+    theirs = ("there", "weights/tuned.safetensors", "evaluation/scores.json", "demo/result.tif")
+    for name in theirs:
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("mine")
+    assert reucid(*command) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert {Path(name).read_text() for name in theirs} == {"mine"}
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(
+    tiff: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _, mode: not mode & os.W_OK)
+    for output in (tmp_path / "a.tif", f"{tmp_path}/"):
+        assert reucid("denoise", tiff, "-o", output) == 2
+        assert "cannot be written to" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -86,3 +87,13 @@ def test_a_worker_without_a_queue_says_so() -> None:
     assert done.returncode == 2
     assert b"REUCID_REDIS_URL is not set" in done.stdout + done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_titles_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "[bold]x.h5"
+    with h5py.File(path, "w") as file:
+        file["[red] image ["] = np.ones((8, 8))
+    assert reucid("inspect", path) == 0
+    printed = capsys.readouterr().out
+    assert "[bold]x.h5" in printed
+    assert "[red] image [" in printed

@@ -14,9 +14,9 @@ from reucid_core import DenoiseParams
 from tests.support.bundles import changed_report, contents, forge, set_, verdicts
 from tests.support.commands import reucid
 from tests.support.lattices import write_input
-from worker import local
 from worker.bundles.verification import verify
 from worker.denoising.params import JobParams
+from worker.local.denoising import denoise_file
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def bundle_of(noisy: Path, path: Path, *, with_input: bool = True) -> Path:
     params = JobParams(denoising=DenoiseParams(method="paper", patch_size=7))
-    local.denoise_file(noisy, params, lambda _: None, bundle_at=path, with_input=with_input)
+    denoise_file(noisy, params, lambda _: None, bundle_at=path, with_input=with_input)
     return path
 
 

@@ -113,3 +113,13 @@ def ome_position(folder: Path) -> None:
     image = {"sizes": w.nm(0.02, 0.02), "plane": plane}
     w.ome(folder / "a.tif", [w.counts()], w.ome_xml([image]))
     _expect(only(folder / "a.tif"), (-3, 4))
+
+
+@case("offsets", "hspy")
+def hspy_that_counts_backwards(folder: Path) -> None:
+    """A pixel's size has no direction: an origin would put all others on its wrong side."""
+    axes = [w.hspy_axis("y", -0.5, "nm", 3.0), w.hspy_axis("x", 0.5, "nm", 1.0)]
+    w.hspy(folder / "a.hspy", w.counts(), axes)
+    info = only(folder / "a.hspy")
+    assert (info.pixel_size, info.origin) == ((0.5, 0.5), None)
+    assert "rows count backwards" in info.notes[0]

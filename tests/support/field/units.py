@@ -128,3 +128,27 @@ def velox_rows_in_micrometres(folder: Path) -> None:
     info = only(folder / "a.emd")
     assert info.pixel_size == pytest.approx((2, 2))
     assert info.unit == "nm"
+
+
+@case("units", "hspy")
+def hspy_spelled_as_latex_and_with_superscripts(folder: Path) -> None:
+    for rows, columns in (("$nm^{-1}$", "nm⁻¹"), ("1/nm", "nm-1"), ("nm$^{-1}$", "$1/nm$")):
+        axes = [w.hspy_axis("ky", 0.5, rows), w.hspy_axis("kx", 0.5, columns)]
+        w.hspy(folder / "a.hspy", w.counts(), axes)
+        info = only(folder / "a.hspy")
+        assert (info.pixel_size, info.unit, info.notes) == ((0.5, 0.5), "1/nm", ())
+
+
+@case("units", "tiff")
+def imagej_spelled_with_escapes(folder: Path) -> None:
+    for spelled, unit in (
+        ("\\u00B5m", "µm"),
+        ("\\u00C5", "Å"),
+        ("nm\\u207B\\u00B9", "1/nm"),
+        ("\\u00C5^-1", "1/Å"),
+    ):
+        tifffile.imwrite(
+            folder / "a.tif", w.counts(), imagej=True, resolution=(5, 5), metadata={"unit": spelled}
+        )
+        info = only(folder / "a.tif")
+        assert (info.pixel_size, info.unit) == ((0.2, 0.2), unit)

@@ -110,13 +110,15 @@ def json_that_is_none(folder: Path) -> None:
 
 
 @case("unreadable", "hspy")
-def a_tree_that_cannot_be_read(folder: Path) -> None:
+def a_date_in_metadata_that_is_none(folder: Path) -> None:
     axes = [w.hspy_axis("y", 0.1, "nm"), w.hspy_axis("x", 0.1, "nm")]
     w.hspy(folder / "a.hspy", w.counts(), axes)
     with h5py.File(folder / "a.hspy", "r+") as file:
         place = file["Experiments/image/original_metadata"]
         place.attrs["_datetime_date"] = "no date"
-    assert _expect(folder / "a.hspy", note="could not be read").pixel_size == (0.1, 0.1)
+    info = only(folder / "a.hspy")
+    assert info.pixel_size == (0.1, 0.1)
+    assert info.metadata["original_metadata"] == {"date": "no date"}
 
 
 @case("unreadable", "hspy")

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from h5py import h5d, h5p, h5s, h5t
 
+from tests.support import files
 from tests.support.field import writers as w
 from tests.support.field.cases import case, only, read
 from worker.decoding import admission
@@ -180,3 +181,34 @@ def an_extended_header_that_is_missing(folder: Path) -> None:
     (folder / "a.mrc").write_bytes(content[:1024] + content[1024 + 4096 :])
     with pytest.raises(FormatError, match=r"extended header of 4096 bytes \(nsymbt\)"):
         admission.check([folder / "a.mrc"], max_pixels=10**6)
+
+
+@case("wild", "ser")
+def an_acquisition_that_was_stopped_at_once(folder: Path) -> None:
+    files.write_ser(folder / "a.ser", w.counts())
+    content = bytearray((folder / "a.ser").read_bytes())
+    struct.pack_into("<II", content, 14, 5, 0)  # elements planned, and there
+    (folder / "a.ser").write_bytes(content)
+    with pytest.raises(FormatError, match="without an image, of 5 that were planned") as refused:
+        read(folder / "a.ser")
+    assert refused.value.code == "no_image"
+
+
+@case("wild", "npy")
+def floats_of_more_than_64_bits(folder: Path) -> None:
+    np.save(folder / "a.npy", w.counts().astype(np.longdouble))
+    with pytest.raises(FormatError, match="at most 64 bits"):
+        read(folder / "a.npy")
+
+
+@case("wild", "hdf5")
+def arrays_that_are_no_images_are_told(folder: Path) -> None:
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["image"], file["wave"] = w.counts(), w.counts().astype(np.complex64)
+        file["mask"] = w.counts() > 3
+    info = read(folder / "a.h5").info
+    assert [each.title for each in info.signals] == ["image"]
+    assert info.default == 0
+    told = {each.title: each.reason for each in info.skipped}
+    assert "complex64" in told["wave"]
+    assert "bool" in told["mask"]

@@ -17,16 +17,18 @@ import pytest
 import tifffile
 from rocrate.rocrate import ROCrate
 
-from reucid_core import DenoiseParams
-from tests.support.bundles import BUNDLED, contents
+from tests.support.bundles import BUNDLED, PAPER, contents
 from tests.support.places import ROOT
-from worker import formats, local
+from worker import formats
 from worker.bundles import bundle, provenance
 from worker.bundles.provenance import CONTEXT, PROFILE, Run
 from worker.bundles.verification import verify
 from worker.contract import ImageInfo
 from worker.denoising.model_files import DEFAULT
 from worker.denoising.params import JobParams
+from worker.denoising.run import Step
+from worker.local import read
+from worker.local.denoising import denoise_file
 
 FILES = [
     "ro-crate-metadata.json",
@@ -46,7 +48,7 @@ def test_a_bundle_holds_everything(bundles: dict[str, Path], input_file: Path) -
     assert entries["input.tif"] == input_file.read_bytes()
     report = json.loads(entries["report.json"])
     assert report["parameters"] == {
-        **asdict(DenoiseParams()),
+        **asdict(PAPER),
         "signal": None,
         "frame": None,
         "frames": "each",
@@ -64,7 +66,7 @@ def test_the_tiffs_keep_the_calibration(bundles: dict[str, Path], tmp_path: Path
     with zipfile.ZipFile(bundles["exact"]) as archive:
         archive.extractall(tmp_path)
     for name in ("result.tif", "residual.tif"):
-        _, info = local.read_file(tmp_path / name)
+        info = read(tmp_path / name).info
         assert info.pixel_size == pytest.approx((0.02, 0.03))
         assert info.unit == "nm"
     total = tifffile.imread(tmp_path / "result.tif") + tifffile.imread(tmp_path / "residual.tif")
@@ -132,18 +134,18 @@ def test_an_input_that_changed_meanwhile_is_not_bundled(tmp_path: Path, input_fi
     moved = tmp_path / "input.tif"
     moved.write_bytes(input_file.read_bytes())
 
-    def touch(_step: local.Step) -> None:
+    def touch(_step: Step) -> None:
         moved.write_bytes(moved.read_bytes() + b"\0")
 
     with pytest.raises(formats.FormatError, match="was changed while"):
-        local.denoise_file(moved, JobParams(), touch, bundle_at=tmp_path / "b.zip")
+        denoise_file(moved, JobParams(), touch, bundle_at=tmp_path / "b.zip")
     assert [path.name for path in tmp_path.iterdir()] == ["input.tif"]
 
 
 def test_an_input_of_several_files_is_bundled_whole(real_images: Path, tmp_path: Path) -> None:
     """An EMI file with its SER file."""
     path = tmp_path / "b.zip"
-    local.denoise_file(
+    denoise_file(
         real_images / "sto_titan80_1024.emi",
         JobParams(),
         lambda _: None,
@@ -188,12 +190,25 @@ def test_the_record_is_a_process_run_crate(
     assert consumed["#given-patch_size"]["value"] == (report["parameters"]["patch_size"] or "auto")
     assert consumed["#given-stacks"]["value"] == (report["parameters"]["stacks"] or "auto")
     reports = report.get("frame_reports", [report])
-    for parameter in ("patch_size", "stacks", "components", "threshold", "seed", "precision"):
+    for parameter in (
+        "patch_size",
+        "stacks",
+        "components",
+        "threshold",
+        "seed",
+        "precision",
+        "method",
+    ):
         told = consumed[f"#resolved-{parameter}"]["value"]
         assert (told if isinstance(told, list) else [told] * len(reports)) == [
             each[parameter] for each in reports
         ]
-    assert f"{DEFAULT}@sha256:{consumed['#model']['sha256']}" == reports[0]["model"]
+    model = consumed["#model"]
+    if reports[0]["method"] == "two-scale":  # a rule, which is no file
+        assert model["name"] == reports[0]["model"]
+        assert "sha256" not in model
+    else:
+        assert f"{DEFAULT}@sha256:{model['sha256']}" == reports[0]["model"]
     software, versions = action["instrument"], reports[0]["versions"]
     assert software["softwareVersion"] == versions["reucid"]
     libraries = {each["name"]: each["softwareVersion"] for each in software["softwareRequirements"]}

@@ -9,9 +9,10 @@ import pytest
 
 from reucid_core import DenoiseParams
 from tests.support.bundles import changed_report, contents, pack, problems, verdicts
-from worker import local
 from worker.bundles.verification import verify
 from worker.denoising.params import JobParams
+from worker.local import read, write
+from worker.local.denoising import denoise_file
 
 TWO_SCALES = JobParams(denoising=DenoiseParams(method="two-scale"))
 
@@ -26,7 +27,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(3).normal(size=(96, 113))
     np.save(folder / "input.npy", (lattice + 9 * (noise[:, 1:] + noise[:, :-1])).astype(np.float32))
     path = folder / "bundle.zip"
-    local.denoise_file(folder / "input.npy", TWO_SCALES, lambda _: None, bundle_at=path)
+    denoise_file(folder / "input.npy", TWO_SCALES, lambda _: None, bundle_at=path)
     return path
 
 
@@ -64,3 +65,37 @@ def test_a_changed_weight_is_found(bundle: Path, tmp_path: Path) -> None:
     changed_report(lambda report: report["weights"].__setitem__(1, 0.3))(entries)
     found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
     assert "result.npy is not what the eigenpatches yield" in problems(found, "filter")
+
+
+def test_it_holds_the_map_of_departures(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    (tmp_path / "map.tif").write_bytes(entries["departures.tif"])
+    drawn = read(tmp_path / "map.tif").pixels
+    assert drawn[40:46, 50:56].any()
+    assert set(np.unique(drawn)) == {0, 1}
+
+
+def test_another_map_of_departures_is_found(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    changed = tmp_path / "map.tif"
+    changed.write_bytes(entries["departures.tif"])
+    found = read(changed)
+    drawn, info = found.pixels, found.info
+    write(changed, 1 - drawn, info)
+    entries["departures.tif"] = changed.read_bytes()
+    found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
+    assert "departures.tif is not the map" in problems(found, "filter")
+
+
+def test_a_missing_map_of_departures_is_found(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    del entries["departures.tif"]
+    found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
+    assert "departures.tif is missing" in problems(found, "filter")
+
+
+def test_areas_that_were_left_out_are_told_by_their_runs(bundle: Path, tmp_path: Path) -> None:
+    entries = contents(bundle)
+    changed_report(lambda report: report["outliers"].update(runs=[5]))(entries)
+    found = verify(pack(tmp_path / "b.zip", entries), rerun=False)
+    assert "are not of this image" in problems(found, "filter")

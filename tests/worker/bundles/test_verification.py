@@ -24,11 +24,11 @@ from tests.support.bundles import (
     verdicts,
 )
 from tests.support.models import write_model
-from worker import local
 from worker.bundles.verification import verify
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
 from worker.denoising.params import JobParams
+from worker.local.denoising import denoise_file
 
 KINDS = [*BUNDLED]
 
@@ -168,7 +168,7 @@ def test_a_bundle_is_run_again_by_the_same_weights_and_decision(
     weights = write_model(tmp_path / "second.safetensors", note="second")
     choice = ModelChoice(model="second")
     path = tmp_path / "b.zip"
-    local.denoise_file(
+    denoise_file(
         input_file,
         JobParams(choice=choice, denoising=DenoiseParams(scan_noise="remove")),
         lambda _: None,

@@ -206,6 +206,12 @@ def asleep(_: Path) -> None:
     time.sleep(60)
 
 
+def busy(folder: Path) -> None:
+    enter([], folder, SECONDS, processor_seconds=1)
+    while True:
+        pass
+
+
 LIES = [
     *(no_answer, not_json, nested, long, a_list, no_signal, other_default, text_shape),
     *(other_shape, no_pixels, pickle, short_pixels, link_to_pixels, hard_link_to_pixels),

@@ -87,6 +87,14 @@ def test_nonsense_is_refused(
     assert {path.name for path in tmp_path.iterdir()} <= {"original", "elsewhere.npy"}
 
 
+def test_a_child_that_works_too_long_is_ended_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FormatError, match="of processor time") as refusal:
+        lie(tmp_path, monkeypatch, insiders.busy)
+    assert refusal.value.code == "too_slow"
+
+
 def test_what_no_database_can_hold_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

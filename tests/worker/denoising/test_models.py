@@ -194,8 +194,8 @@ def test_each_choice_has_its_classifier_loaded_once(folder: Path) -> None:
     keep, remove, second = (
         judge_of(models, JobParams(choice=choice, denoising=denoising))
         for choice, denoising in (
-            (ModelChoice(), DenoiseParams()),
-            (ModelChoice(), DenoiseParams(scan_noise="remove")),
+            (ModelChoice(), DenoiseParams(method="paper")),
+            (ModelChoice(), DenoiseParams(stacks=2, scan_noise="remove")),
             (ModelChoice(model="second"), DenoiseParams(scan_noise="remove")),
         )
     )
@@ -209,7 +209,8 @@ def test_each_choice_has_its_classifier_loaded_once(folder: Path) -> None:
 
 
 def test_two_scales_are_judged_by_the_noise_floor_and_by_no_network(folder: Path) -> None:
-    two_scale = DenoiseParams(method="two-scale")
-    assert judge_of(Models(folder=folder), JobParams(denoising=two_scale)) is noise_floor
+    for method in ("two-scale", "auto"):
+        params = JobParams.from_json({"method": method})
+        assert judge_of(Models(folder=folder), params) is noise_floor
     with pytest.raises(ParameterError, match=r"^model: got 'second' with method two"):
         JobParams.from_json({"method": "two-scale", "model": "second"})

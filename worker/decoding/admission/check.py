@@ -31,8 +31,8 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def check(files: Sequence[Path], *, max_pixels: int) -> int:
-    """Bytes that the pixels of a file, and of those that came with it, take at most.
+def check(files: Sequence[Path], *, max_pixels: int) -> Declared:
+    """What a file, and those that came with it, declare.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def check(files: Sequence[Path], *, max_pixels: int) -> int:
         with Source(path) as source:
             declared.file_size += source.size
             _check(source, declared)
-    return declared.bytes
+    return declared
 
 
 def _check(source: Source, declared: Declared) -> None:

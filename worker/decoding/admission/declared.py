@@ -1,8 +1,13 @@
 """What a file may declare."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from worker.formats.errors import LimitError
+from numpy.typing import NDArray
+
+from worker.formats.errors import FormatError, LimitError, exceeded
 from worker.formats.file_limits import FREELY_DECODED, LARGEST_RATIO, MOST_FRAMES
 
 
@@ -14,9 +19,20 @@ class Declared:
     file_size: int = 0
     pixels: int = 0
     bytes: int = 0
+    shapes: Counter[tuple[int, int]] = field(default_factory=Counter)  # rows, columns: how many
 
-    def add(self, pixels: int, decoded: int, *, stored: bool) -> None:
-        """Count an image in; `stored` when its pixels lie in the file as they are.
+    def add(
+        self,
+        pixels: int,
+        decoded: int,
+        *,
+        stored: bool,
+        shape: tuple[int, int] | None = None,
+        count: int = 1,
+    ) -> None:
+        """Count images in: `count` of one shape, where the format states shapes.
+
+        `stored` when their pixels lie in the file as they are.
 
         Raises
         ------
@@ -25,6 +41,8 @@ class Declared:
         """
         self.pixels += pixels
         self.bytes += decoded
+        if shape is not None:
+            self.shapes[shape] += count
         if self.pixels > self.max_pixels:
             raise LimitError(
                 "too_many_pixels",
@@ -40,6 +58,22 @@ class Declared:
                 "that it declares"
             )
         self._check_ratio()
+
+    def check_read(self, read: Sequence[NDArray[Any]]) -> None:
+        """Hold what a reader made of the file against what it was admitted for.
+
+        Raises
+        ------
+        FormatError
+            When it is more.
+        """
+        found = sum(pixels.nbytes for pixels in read)
+        if found > max(self.bytes, self.file_size):
+            raise FormatError(
+                "damaged_file",
+                f"got {found} bytes of pixels from a file that declares {self.bytes}: it can be "
+                "understood in more than one way",
+            )
 
     def _check_ratio(self) -> None:
         allowed = max(FREELY_DECODED, LARGEST_RATIO * self.file_size)
@@ -58,10 +92,4 @@ class Declared:
 def check_frames(count: int) -> None:
     """Refuse too many images in a file."""
     if count > MOST_FRAMES:
-        raise LimitError(
-            "too_large",
-            f"got {count} frames in a signal, at most {MOST_FRAMES} are accepted (max_frames)",
-            "max_frames",
-            MOST_FRAMES,
-            count,
-        )
+        raise exceeded("max_frames", "frames in a signal", MOST_FRAMES, count)

@@ -14,6 +14,8 @@ from worker.formats.errors import FormatError
 
 MOST_OBJECTS = 10_000
 DEEPEST = 32  # groups in groups
+FREE_CHUNKS = 4096  # that any file may declare, and
+SMALLEST_CHUNK = 24  # bytes that each of the others takes at least: its place in an index
 FILTERS = {1: "deflate", 2: "shuffle", 3: "Fletcher32", 32000: "LZF"}
 REFUSED = {4: "SZIP", 5: "n-bit", 6: "scale-offset", 305: "LZO", 307: "bzip2", 32001: "Blosc"}
 REFUSED |= {32004: "LZ4", 32008: "bitshuffle", 32013: "ZFP", 32015: "Zstandard", 32026: "Blosc2"}
@@ -51,6 +53,7 @@ class _Walk:
     def __init__(self, declared: Declared) -> None:
         self._declared = declared
         self._objects = 0
+        self._chunks = 0
 
     def group(self, group: h5g.GroupID, path: str, depth: int) -> None:
         if depth > DEEPEST:
@@ -82,20 +85,31 @@ class _Walk:
             raise _forbidden(path, "a virtual dataset, whose pixels lie in other files")
         if layout == h5d.CONTIGUOUS and creation.get_external_count():
             raise _forbidden(path, "a dataset whose pixels lie in another file")
-        for index in range(creation.get_nfilters()):
-            number = creation.get_filter(index)[0]
+        filters = [creation.get_filter(index)[0] for index in range(creation.get_nfilters())]
+        if len(set(filters)) < len(filters):
+            raise _forbidden(path, "a filter that is applied more than once")
+        for number in filters:
             if number not in FILTERS:
                 accepted, named = ", ".join(FILTERS.values()), REFUSED.get(number, "unknown")
                 raise _forbidden(path, f"filter {number} ({named}), expected one of {accepted}")
-        chunk = prod(creation.get_chunk()) if layout == h5d.CHUNKED else 0
-        self._add(dataset, chunk)
+        self._add(dataset, creation.get_chunk() if layout == h5d.CHUNKED else ())
 
-    def _add(self, dataset: h5d.DatasetID, chunk: int) -> None:
+    def _add(self, dataset: h5d.DatasetID, chunk: tuple[int, ...]) -> None:
         space = dataset.get_space()
         values = space.get_simple_extent_npoints() if space.get_simple_extent_type() else 0
+        shape = space.get_simple_extent_dims() if values else ()
+        if chunk and shape:
+            self._check_chunks(prod(-(-n // size) for n, size in zip(shape, chunk, strict=True)))
         size = dataset.get_type().get_size()
-        pixels = values if space.get_simple_extent_ndims() >= 2 else 0
-        self._declared.add(pixels, max(values, chunk) * size, stored=False)
+        pixels = values if len(shape) >= 2 else 0
+        self._declared.add(pixels, max(values, prod(chunk) if chunk else 0) * size, stored=False)
+
+    def _check_chunks(self, count: int) -> None:
+        """Each chunk that was written has its place in the file, and takes time."""
+        self._chunks += count
+        most = FREE_CHUNKS + self._declared.file_size // SMALLEST_CHUNK
+        if self._chunks > most:
+            raise ValueError(f"got {self._chunks} chunks, expected {most} at most in such a file")
 
 
 def _forbidden(path: str, what: str) -> FormatError:

@@ -4,10 +4,9 @@ from math import prod
 
 from worker.decoding.admission.declared import Declared, check_frames
 from worker.decoding.admission.source import Source
-from worker.formats.mrc import MODES, check_mode
+from worker.formats.mrc import BIG_ENDIAN, MODES, check_mode
 
 HEADER = 1024  # bytes
-BIG_ENDIAN = b"\x11\x11"
 
 
 def check_mrc(source: Source, declared: Declared) -> None:
@@ -25,7 +24,8 @@ def check_mrc(source: Source, declared: Declared) -> None:
     check_mode(mode)
     check_frames(shape[2])
     decoded = prod(shape) * MODES[mode]
-    declared.add(prod(shape), decoded, stored=True)
+    columns, rows, frames = shape
+    declared.add(prod(shape), decoded, stored=True, shape=(rows, columns), count=frames)
     needed = HEADER + extension + decoded
     if needed > source.size:
         raise ValueError(_missing(source.size, extension, decoded))

@@ -32,6 +32,7 @@ def check_npy(source: Source, declared: Declared) -> None:
     if dtype.hasobject:
         raise FormatError("invalid_image", "got an array of Python objects, expected numbers")
     decoded = prod(shape) * dtype.itemsize
-    declared.add(prod(shape), decoded, stored=False)
+    image = (shape[-2], shape[-1]) if len(shape) >= 2 else None
+    declared.add(prod(shape), decoded, stored=False, shape=image, count=prod(shape[:-2]))
     if decoded > body:
         raise ValueError(f"got {body} bytes of pixels, expected the {decoded} of its header")

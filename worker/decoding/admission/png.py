@@ -12,7 +12,7 @@ CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")  # others a reader has to know, 
 ANIMATION = b"acTL"
 TEXT = (b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"eXIf")
 LONGEST_TEXT = 2**20  # bytes of all text in the file, as stored
-MOST_CHUNKS = 2**20
+MOST_CHUNKS = 2**17
 PIECE = 2**20  # bytes that are inflated at a time
 WHOLE = ((0, 0, 1, 1),)  # of each pass: first column and row, and steps
 ADAM7 = (
@@ -35,7 +35,12 @@ def check_png(source: Source, declared: Declared) -> None:
     if methods not in ([0, 0, 0], [0, 0, 1]):
         raise ValueError(f"got the methods {methods}, expected those of the standard")
     bits *= CHANNELS[colour]
-    declared.add(width * height, height * max(_row(width, bits), width), stored=False)
+    declared.add(
+        width * height,
+        height * max(_row(width, bits), width),
+        stored=False,
+        shape=(height, width),
+    )
     passes = ADAM7 if methods[2] else WHOLE
     expected = sum(
         -(-(height - row) // down) * (1 + _row(-(-(width - column) // right), bits))
@@ -57,6 +62,8 @@ def _pixels(source: Source) -> Iterator[bytes]:
         source.read(place + 8 + length, 4)  # its checksum: the chunk is all there
         if kind not in CRITICAL and kind[:1].isupper():
             raise ValueError(f"got an unknown chunk {kind!r} that is needed to read the pixels")
+        if kind == b"IHDR" and place != SIGNATURE:
+            raise ValueError("got two headers: which one holds is not known")
         if kind == ANIMATION:
             raise ValueError("got an animation, expected one image")
         text += length if kind in TEXT else 0

@@ -55,7 +55,8 @@ def _check_element(source: Source, declared: Declared, offset: int, *, images: b
         )
     pixels = prod(shape)
     source.read(offset + (50 if images else 26) + pixels * SIZES[kind], 0)  # they are all there
-    declared.add(pixels, pixels * SIZES[kind], stored=True)
+    image = (shape[1], shape[0]) if images else None
+    declared.add(pixels, pixels * SIZES[kind], stored=True, shape=image)
 
 
 def check_emi(source: Source, declared: Declared) -> None:

@@ -1,0 +1,257 @@
+"""The lattice of whitened frames: a decomposition of large patches, and the filter made of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from reucid_core.correlation import fast_shape
+from reucid_core.eigenpatches import Decomposition, FloatArray
+from reucid_core.exact import Transform, gram_of_patches
+from reucid_core.fir import project_and_fuse
+from reucid_core.grids import Grids, WhitenedFrames
+from reucid_core.krylov import eigenpairs_above, leading_pair
+from reucid_core.noise import NoiseModel
+from reucid_core.outcome import Task
+from reucid_core.patches import origin_grid
+from reucid_core.psf import PatchSize
+from reucid_core.report import StackReport
+from reucid_core.terrain import full_terrain
+from reucid_core.whitening import Whitening, half_band
+
+Float64 = NDArray[np.float64]
+
+OFFERED = 1.5  # noises: eigenpatches below it are noise, whoever judges
+COARSE, FINE = 21, 41  # patch sizes in px of their grid
+MIDDLE_SIZES = 11, 21
+SHARE_OF_SIDE = 3  # a patch spans at most this part of the shorter side
+OUT_OF_BAND = 0.24  # cycles/px
+STRAY_POWER = 0.002  # of the noise's: signal out of band that forbids the coarse grid
+FALSE_PEAK = 0.01  # probability of one in the spectrum of noise alone
+FITTED = 0.01  # degrees of freedom for each number in an eigenpatch that is free (measured)
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A decomposition of whitened patches, and what is kept of it.
+
+    Parameters
+    ----------
+    patch_size : int
+        In px of the grid.
+    spacing : {1, 2}
+        Px of the image between neighbours on the grid: with 2, each of the four images of every
+        other pixel has patches, of the image less its upper half of frequencies.
+    decomposition : Decomposition
+    verdict : StackReport
+    weights : ndarray, shape (k,)
+        Of the eigenpatches: 1 - 1/w if kept, w the eigenvalue over the noise's; else 0.
+    """
+
+    patch_size: int
+    spacing: int
+    decomposition: Decomposition
+    verdict: StackReport
+    weights: Float64
+
+    @property
+    def passed(self) -> float:
+        """Share of the noise's degrees of freedom that stays."""
+        return float(self.weights.sum()) / (self.patch_size * self.spacing) ** 2
+
+    @property
+    def fitted(self) -> float:
+        """Degrees of freedom spent on finding the eigenpatches in the same noise.
+
+        A subspace of k among p*p dimensions has k (p*p - k) free numbers; few patches of many
+        pixels, as of particles on a dark ground, fit the noise and ring.
+        """
+        k = np.count_nonzero(self.weights)
+        return FITTED * float(k * (self.patch_size**2 - k))
+
+    def filter(self, grids: Grids) -> FloatArray:
+        """The lattice in a whitened image, shape (m, n): all patches projected and fused."""
+        E = self.decomposition.eigenpatches
+        return filter_grids(grids, E, self.weights, self.spacing)
+
+    def passed_of(self, noise: NoiseModel) -> float:
+        """Share of the noise's power that the filter lets through."""
+        p = self.patch_size
+        side = scipy.fft.next_fast_len(2 * p, real=True)
+        spectra = np.abs(scipy.fft.rfft2(self.decomposition.eigenpatches, s=(side, side))) ** 2
+        half = np.tensordot(self.weights, spectra, 1) / p**2
+        mirrored = half[-np.arange(side) % side, 1 : (side + 1) // 2][:, ::-1]
+        response = np.concatenate([half, mirrored], axis=1)  # at all frequencies of the grid
+        powers = [np.array(power) for power in noise.spectrum()]
+        (rows, y), (columns, x) = (_at(power, self.spacing, side) for power in powers)
+        line = response.mean(axis=1, keepdims=True) if x is None else response[:, x]
+        found = line.mean(axis=0, keepdims=True) if y is None else line[y]
+        share = float(rows @ found @ columns / (powers[0].sum() * powers[1].sum()))
+        # A direction in which the noise is white lets the band's share of it through.
+        return share / float(self.spacing ** ((x is None) + (y is None)))
+
+
+def _at(power: Float64, spacing: int, side: int) -> tuple[Float64, NDArray[np.intp] | None]:
+    """The power within a grid's band, and where in a spectrum of so many frequencies it lies."""
+    if len(power) == 1:
+        return power, None
+    frequencies = spacing * np.arange(len(power)) / (2 * len(power))  # cycles/px of the grid
+    inside = frequencies <= 0.5
+    return power[inside], np.rint(frequencies[inside] * side).astype(np.intp) % side
+
+
+def find_lattice(whitened: WhitenedFrames, psf: PatchSize, task: Task) -> tuple[Lattice, PatchSize]:
+    """The lattice of all frames, at the patch size of least error in a sample of them.
+
+    Parameters
+    ----------
+    whitened : WhitenedFrames
+    psf : PatchSize
+        Of the probe, or as stated.
+    task : Task
+    """
+    if psf.origin == "given":
+        return _decompose(whitened.transforms(1), psf.size, 1, task), psf
+    sample = whitened.sample()
+    chosen = _least_error(sample, _candidates(sample, psf.size), task)
+    if sum(grids.image.size for grids in sample) < whitened.pixels:
+        p, spacing = chosen.patch_size, chosen.spacing
+        chosen = _decompose(whitened.transforms(spacing), p, spacing, task)
+    return chosen, replace(psf, size=chosen.patch_size, origin="least error")
+
+
+def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task: Task) -> Lattice:
+    """The lattice whose filter errs least in the sample, by Stein's estimate."""
+    best: tuple[float, Lattice] | None = None
+    variance: float | None = None
+    n_pixels = sum(grids.image.size for grids in sample)
+    for p, spacing in sizes:
+        transforms = (part[1] for grids in sample for part in grids.parts(spacing))
+        lattice = _decompose(transforms, p, spacing, task)
+        if len(sizes) == 1:
+            return lattice
+        error = sum(_squared_residual(grids, lattice) for grids in sample) / n_pixels
+        if variance is None:  # that of the whole image: the model's is that of its middle rows
+            variance = error / (1 - lattice.passed)
+        error += 2 * lattice.passed * variance + lattice.fitted / n_pixels
+        if best is None or error < best[0]:
+            best = error, lattice
+    assert best is not None  # noqa: S101  (there is always a candidate)
+    return best[1]
+
+
+def _candidates(sample: Sequence[Grids], psf_size: int) -> list[tuple[int, int]]:
+    """Patch sizes and spacings that fit: at the probe's scale, between, at the lattice's."""
+    coarse = (COARSE, 2) if all(_fits_half_band(grids) for grids in sample) else (FINE, 1)
+    wanted = [*((p, 1) for p in sorted({psf_size, *MIDDLE_SIZES})), coarse]
+    most = min(sample[0].image.shape) // SHARE_OF_SIDE
+    return [(p, spacing) for p, spacing in wanted if p * spacing <= most] or [(psf_size, 1)]
+
+
+def lags_needed(psf_size: int) -> tuple[int, int]:
+    """Longest lags in px at which the patches of the full and the coarse grid are correlated."""
+    return max(psf_size, FINE) - 1, COARSE - 1
+
+
+def standing_out(
+    transforms: Iterable[Transform], sizes: Sequence[int], variance: float
+) -> list[Decomposition]:
+    """The eigenpatches of all images together that stand out of noise of this variance.
+
+    One decomposition for each patch size, in one pass over the images.
+    """
+    matrices = [np.zeros((p * p, p * p)) for p in sizes]
+    numbers = [0] * len(sizes)
+    for transform in transforms:
+        for k, p in enumerate(sizes):
+            matrices[k] += gram_of_patches(transform, p)
+            rows, columns = origin_grid(transform.image.shape, p)
+            numbers[k] += rows * columns
+        del transform  # before the next takes its place
+    return [_above_noise(G, n, variance) for G, n in zip(matrices, numbers, strict=True)]
+
+
+def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) -> FloatArray:
+    """Project all patches of a grid on weighted eigenpatches and fuse them, shape (m, n)."""
+    canvas = grids.canvas(spacing)
+    used = weights > 0
+    if not used.any():
+        canvas[:] = 0
+        return canvas
+    # In the precision of the image, whose deviation from the mean is what is transformed.
+    scaled = (E[used] * np.sqrt(weights[used])[:, None, None]).astype(canvas.dtype)
+    for phase, transform in grids.parts(spacing):
+        canvas[phase] = project_and_fuse(
+            transform.image,
+            scaled,
+            spectrum=transform.spectrum,
+            offset=transform.mean,
+            height=grids.height,
+            threads=grids.threads,
+        )
+        del transform  # before the next takes its place
+    return canvas
+
+
+def energy_of(noisy: FloatArray, noise: NoiseModel | None, p: int, spacing: int) -> float:
+    """Squared Frobenius norm of the patch matrix at the lattice's scale."""
+    grid = noisy
+    if noise is not None and noise.kind != "none":
+        grid = Whitening.of(noise).whiten(noisy)
+    if spacing == 2:
+        grid = half_band(grid)
+    shape = (noisy.shape[0], noisy.shape[1])
+    return float(np.vdot(grid.astype(np.float64) ** 2, full_terrain(shape, p, spacing)))
+
+
+def _squared_residual(grids: Grids, lattice: Lattice) -> float:
+    residual = lattice.filter(grids)
+    residual -= grids.image
+    return float(np.vdot(residual, residual))
+
+
+def _fits_half_band(grids: Grids) -> bool:
+    """Whether all peaks of the spectrum lie below half of the highest frequency."""
+    whitened = grids.image
+    window = np.outer(*(np.hanning(length) for length in whitened.shape))
+    centred = (whitened - whitened.mean(dtype=np.float64)) * window
+    shape = fast_shape(whitened.shape)
+    single = centred.astype(np.float32)  # as in white noise even 1e-4 would not matter
+    power = np.abs(scipy.fft.rfft2(single, s=shape, workers=grids.threads)) ** 2
+    power /= float(np.square(window).sum())
+    ky = np.abs(scipy.fft.fftfreq(shape[0]))[:, None]
+    kx = scipy.fft.rfftfreq(shape[1])
+    outside = power[(ky > OUT_OF_BAND) | (kx > OUT_OF_BAND)]
+    peaks = outside[outside > np.log(outside.size / FALSE_PEAK)]
+    share = whitened.size / (shape[0] * shape[1])  # of the field, whose rest is zeros
+    return float(2 * share * (peaks - 1).sum() / whitened.size) < STRAY_POWER
+
+
+def _decompose(transforms: Iterable[Transform], p: int, spacing: int, task: Task) -> Lattice:
+    variance = 1 / spacing**2  # of what white noise has in the band
+    (decomposition,) = standing_out(transforms, [p], variance)
+    verdict = task.judge(decomposition, stack=1)
+    return Lattice(p, spacing, decomposition, verdict, weights_of(verdict, spacing))
+
+
+def weights_of(verdict: StackReport, spacing: int) -> Float64:
+    """Of a lattice's eigenpatches: kept or not is the verdict's say, the weight the noise's."""
+    variance = 1 / spacing**2  # of what white noise has in the band
+    w = np.square(verdict.singular_values) / (verdict.n_patches * variance)
+    return np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
+
+
+def _above_noise(G: Float64, n_patches: int, variance: float) -> Decomposition:
+    energy = float(np.trace(G))
+    values, eigenpatches = eigenpairs_above(G, OFFERED * variance * n_patches)
+    if not len(values):  # noise alone
+        values, eigenpatches = leading_pair(G)
+    return Decomposition(
+        eigenpatches=eigenpatches,
+        singular_values=np.sqrt(np.maximum(values, 0.0)),
+        n_patches=n_patches,
+        energy=energy,
+        noise_variance=variance,
+    )
