@@ -58,7 +58,7 @@ def methods(image: NDArray[np.float32], p: int, stacks: int) -> dict[str, tuple[
     double = image.astype(np.float64)
 
     def ours(engine: Any, d: int | None = None) -> Method:
-        params = DenoiseParams(engine=engine, patch_size=p, stacks=d, threads=1)
+        params = DenoiseParams(method="paper", engine=engine, patch_size=p, stacks=d, threads=1)
         return lambda: denoise(image, params, classify=classify)
 
     return {
@@ -134,7 +134,7 @@ def growth(rounds: int) -> dict[str, dict[str, float]]:
     print("|---|---|---|---|---|---|---|")
     for side, p in cases:
         image = micrograph(side)
-        params = DenoiseParams(engine="exact", patch_size=p, threads=1)
+        params = DenoiseParams(method="paper", engine="exact", patch_size=p, threads=1)
         runs = [
             denoise(image, params, classify=classify).report.seconds for _ in range(rounds + 1)
         ][1:]
@@ -159,7 +159,7 @@ def neighbours(rounds: int) -> dict[str, dict[str, float]]:
     for sides in NEIGHBOURS:
         images = {side: micrograph(side) for side in sides}
         for p in (None, 19):
-            params = DenoiseParams(engine="exact", patch_size=p, threads=1)
+            params = DenoiseParams(method="paper", engine="exact", patch_size=p, threads=1)
             runs: dict[int, list[float]] = {side: [] for side in sides}
             for _ in range(rounds + 1):
                 for side, image in images.items():

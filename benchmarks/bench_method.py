@@ -1,8 +1,10 @@
 """The two methods on simulated micrographs with the noise of microscopes, and on files.
 
 ``python benchmarks/bench_method.py`` prints PSNR and the contrast of point defects by noise and
-dose; ``--files FOLDER`` draws every image in a folder beside what each method makes of it, into
-``build/``, and tells the share of the noise that was removed.
+dose; ``--gain`` is what is left of a changed column's weight: 0 is a vacancy, 1 no change, so
+that all areas in the map of departures are false. ``--files FOLDER`` draws every image in a folder
+beside what each method makes of it, into ``build/``, and tells the share of the noise that was
+removed.
 """
 
 import argparse
@@ -15,11 +17,12 @@ from machine import machine, pin  # first: it sets the number of threads
 
 # isort: split
 import numpy as np
+import scipy.ndimage
 import scipy.signal
 from numpy.typing import NDArray
 from PIL import Image
 
-from reucid_core import DenoiseParams, denoise, noise_floor
+from reucid_core import DenoiseParams, Result, denoise, noise_floor
 from reucid_core.classifier import load_classifier
 from reucid_core.metrics import psnr
 from reucid_core.training.micrographs.fields import field
@@ -47,18 +50,21 @@ class Scene:
     def contrast(self, image: Float64) -> float:
         """Share of what the defects change that survives."""
         change = self.truth - self.pristine
+        if not change.any():
+            return float("nan")
         return float(np.sum((image - self.pristine) * change) / np.sum(change**2))
 
 
-def scene(name: str, side: int = SIDE) -> Scene:
+def scene(name: str, side: int = SIDE, gain: float = DIMMED) -> Scene:
     """Of a material, slightly turned."""
     view = View(shape=(side, side), sampling=SAMPLING, fwhm=0.9, rotation=7.0, shift=(0.3, 0.1))
     crystal = field(name)
     extent = side * SAMPLING
     places = [(y, x) for y in (0.17, 0.39, 0.61, 0.83) for x in (0.3, 0.7)]
     changes = [
-        nearest_change(crystal, view, (y * extent, (x + 0.1 * (y - 0.5)) * extent), DIMMED)
+        nearest_change(crystal, view, (y * extent, (x + 0.1 * (y - 0.5)) * extent), gain)
         for y, x in places
+        if gain != 1
     ]
     return Scene(*render_both(crystal, view, changes))
 
@@ -89,11 +95,11 @@ NOISES = {"white": white, "decay": decay, "streaks": streaks}
 
 
 def micrographs(
-    doses: tuple[int, ...], materials: tuple[str, ...], noises: tuple[str, ...]
+    doses: tuple[int, ...], materials: tuple[str, ...], noises: tuple[str, ...], gain: float
 ) -> Iterator[tuple[str, int, str, Scene, Float64]]:
     """Every combination, each with noise of its own."""
     for number, material in enumerate(materials):
-        made = scene(material)
+        made = scene(material, gain=gain)
         for dose in doses:
             rng = np.random.default_rng([number, dose])
             noise = detect(made.truth, dose=dose, sampling=SAMPLING, rng=rng, read_noise=READ_NOISE)
@@ -109,25 +115,36 @@ def methods(names: tuple[str, ...]) -> dict[str, Method]:
         "paper": lambda image: (
             denoise(image, DenoiseParams(method="paper", threads=1), classify=network).image
         ),
-        "two-scale": lambda image: (
-            denoise(image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor).image
-        ),
+        "two-scale": lambda image: two_scales(image).image,
     }
     return {name: known[name] for name in names}
 
 
-def table(doses: tuple[int, ...], materials: tuple[str, ...], noises: tuple[str, ...]) -> None:
+def two_scales(image: Float64) -> Result:
+    return denoise(image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor)
+
+
+def areas(image: Float64) -> int:
+    """How many the map of departures has."""
+    return int(scipy.ndimage.label(two_scales(image).departures)[1])
+
+
+def table(
+    doses: tuple[int, ...], materials: tuple[str, ...], noises: tuple[str, ...], gain: float
+) -> None:
     """Print means over the materials, and the worst contrast."""
     called = methods(("noisy", "paper", "two-scale"))
+    found_areas: dict[tuple[str, int], list[int]] = {}
     found: dict[tuple[str, int, str], list[tuple[float, float, float]]] = {}
-    for noise, dose, _, made, noisy in micrographs(doses, materials, noises):
+    for noise, dose, _, made, noisy in micrographs(doses, materials, noises, gain):
+        found_areas.setdefault((noise, dose), []).append(areas(noisy))
         for name, method in called.items():
             start = time.perf_counter()
             image = method(noisy)
             seconds = time.perf_counter() - start
             measured = psnr(image, made.truth), made.contrast(image), seconds
             found.setdefault((noise, dose, name), []).append(measured)
-    print("noise    dose   method      PSNR  contrast (worst)  ms")
+    print("noise    dose   method      PSNR  contrast (worst)  ms; areas that depart")
     for noise in noises:
         for dose in doses:
             for name in called:
@@ -136,6 +153,7 @@ def table(doses: tuple[int, ...], materials: tuple[str, ...], noises: tuple[str,
                 print(
                     f"{noise:8s} {dose:5d}  {name:10s} {mean[0]:5.2f}  {mean[1]:.3f} ({worst:.3f})"
                     f"  {1e3 * mean[2]:.0f}"
+                    + (f"; {np.mean(found_areas[noise, dose]):.1f}" if name == "two-scale" else "")
                 )
 
 
@@ -156,7 +174,7 @@ def draw_files(folder: Path, into: Path) -> None:
         image = image.reshape(-1, *image.shape[-2:])[0]
         shown = [method(image) for method in called.values()]
         start = time.perf_counter()
-        result = denoise(image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor)
+        result = two_scales(image)
         seconds = time.perf_counter() - start
         shown += [result.image, result.residual]
         Image.fromarray(np.hstack([_grey(each) for each in shown])).save(into / f"{path.name}.png")
@@ -181,13 +199,14 @@ def main() -> None:
     parser.add_argument("--doses", type=int, nargs="+", default=DOSES)
     parser.add_argument("--materials", nargs="+", default=MATERIALS)
     parser.add_argument("--noises", nargs="+", default=tuple(NOISES))
+    parser.add_argument("--gain", type=float, default=DIMMED)
     given = parser.parse_args()
     pin()
     print(machine())
     if given.files is not None:
         draw_files(given.files, given.into)
     else:
-        table(tuple(given.doses), tuple(given.materials), tuple(given.noises))
+        table(tuple(given.doses), tuple(given.materials), tuple(given.noises), given.gain)
 
 
 if __name__ == "__main__":

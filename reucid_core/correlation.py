@@ -23,6 +23,18 @@ def fast_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     return m, n
 
 
+def fast_middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The middle of an image, nearly all of it, that has sides of fast transforms."""
+    rows, columns = (_fast_at_most(side) for side in shape)
+    return rows, columns
+
+
+def _fast_at_most(side: int) -> slice:
+    length = next(k for k in range(side, 0, -1) if _fast_length(k) == k)
+    start = (side - length) // 2
+    return slice(start, start + length)
+
+
 def _fast_length(side: int) -> int:
     """The side itself if all its prime factors are small; if it has to grow, to even fewer."""
     if scipy.fft.next_fast_len(side) == side:

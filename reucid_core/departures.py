@@ -14,6 +14,7 @@ import scipy.ndimage
 import scipy.special
 from numpy.typing import NDArray
 
+from reucid_core.correlation import fast_shape
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.whitening import Whitening
 
@@ -225,16 +226,14 @@ def mask_of(runs: list[int], shape: tuple[int, ...]) -> Mask:
 
 def _pattern_strength(residual: FloatArray, variance: FloatArray, patterns: FloatArray) -> Any:
     """Sum of squared coefficients of the patterns over their variance: chi-square of noise."""
-    p = patterns.shape[-1]
-    q, shape = p // 2, residual.shape
-    spectrum = scipy.fft.rfft2(residual)
-    strength = np.zeros(shape)
-    for pattern in patterns:
-        kernel = np.zeros(shape)
-        kernel[:p, :p] = pattern
-        kernel = np.roll(kernel, (-q, -q), (0, 1))
-        strength += scipy.fft.irfft2(spectrum * scipy.fft.rfft2(kernel).conj(), s=shape) ** 2
-    strength /= scipy.ndimage.uniform_filter(variance, p)
-    strength[:q] = strength[-q:] = 0  # the transform wraps there
-    strength[:, :q] = strength[:, -q:] = 0
+    q, (m, n) = patterns.shape[-1] // 2, residual.shape
+    field = fast_shape(residual.shape)
+    spectrum = scipy.fft.rfft2(residual, s=field)
+    strength = np.zeros_like(residual)
+    inside = strength[q : m - q, q : n - q]  # where a whole pattern lies around a pixel
+    for pattern in patterns.astype(residual.dtype):
+        product = scipy.fft.rfft2(pattern, s=field).conj()
+        product *= spectrum
+        inside += scipy.fft.irfft2(product, s=field)[: m - 2 * q, : n - 2 * q] ** 2
+    strength /= scipy.ndimage.uniform_filter(variance, patterns.shape[-1])
     return strength

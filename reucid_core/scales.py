@@ -5,6 +5,7 @@ A single image is one frame.
 
 from dataclasses import dataclass, replace
 
+from reucid_core.correlation import fast_middle
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import MemoryBudgetError
 from reucid_core.exact import Transform
@@ -132,7 +133,8 @@ def _probe(image: FloatArray, task: Task) -> PatchSize:
     if image.size > SAMPLE:
         middle = [slice((side - 2 * TILE) // 2, (side + 2 * TILE) // 2) for side in image.shape]
         image = image[tuple(slice(max(0, part.start), part.stop) for part in middle)]
-    return find_patch_size(image, threads=task.params.threads)
+    middle_of_it = image[fast_middle(image.shape)]
+    return find_patch_size(middle_of_it, threads=task.params.threads)
 
 
 def _as_it_is(frames: Frames, noise: NoiseModel, size: PatchSize, task: Task) -> Outcome:

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from reucid_core.correlation import fast_middle
 from reucid_core.eigenpatches import FloatArray
 
 Float64 = NDArray[np.float64]
@@ -67,14 +68,18 @@ class Spectra:
 
     @classmethod
     def _of_band(cls, band: FloatArray) -> "Spectra":
+        wanted = band.shape[1]
+        band = np.ascontiguousarray(band[fast_middle(band.shape)])
         window = np.hanning(len(band) + 2)[1:-1, None]
-        centred = np.ascontiguousarray(band) - band.mean(dtype=np.float64)
+        centred = band - band.mean(dtype=np.float64)
         lines = scipy.fft.dct(centred, axis=1, norm="ortho", overwrite_x=True)
         lines *= window
         # Without the highest line of an even number: it is real, so its power is of another kind.
         amplitudes = scipy.fft.rfft(lines, axis=0)[: (len(band) + 1) // 2]
         power = amplitudes.real**2 + amplitudes.imag**2
         power /= float(np.square(window).sum())
+        if wanted > power.shape[1]:  # the nearest of the frequencies that were measured
+            power = power[:, np.arange(wanted) * power.shape[1] // wanted]
         return cls(np.arange(len(power)) / len(band), power)
 
     def noise_alone(self, limit: float) -> "Spectra":

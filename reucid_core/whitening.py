@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import DTypeLike, NDArray
 
+from reucid_core.correlation import fast_shape
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.noise import NoiseModel
 
@@ -109,19 +110,19 @@ def cosine_filter(
 
 
 def half_band(image: FloatArray, *, threads: int | None = None) -> FloatArray:
-    """The image without its upper half of frequencies along both axes, shape (m, n)."""
-    for axis in (1, 0):
-        length = image.shape[axis]
-        passed = (np.arange(length) < (length + 1) // 2).astype(np.float64)
-        image = cosine_filter(
-            image,
-            passed,
-            axis=axis,
-            threads=threads,
-            out=None if axis == 1 else image,
-            precision=image.dtype,
-        )
-    return image
+    """The image without its upper half of frequencies along both axes, shape (m, n).
+
+    An image whose sides have no fast transform is mirrored at its end up to those that have.
+    """
+    m, n = image.shape
+    M, N = fast_shape(image.shape)
+    if (m, n) != (M, N):
+        image = np.pad(image, ((0, M - m), (0, N - n)), mode="symmetric")
+    low = np.empty((M, N), image.dtype)
+    for axis, source in ((1, image), (0, low)):
+        passed = (np.arange(low.shape[axis]) < (low.shape[axis] + 1) // 2).astype(np.float64)
+        cosine_filter(source, passed, axis=axis, threads=threads, out=low, precision=low.dtype)
+    return np.ascontiguousarray(low[:m, :n])
 
 
 def _thrifty(factors: Float64) -> Float64:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from worker.contract import FileInfo, ImageRecord
 from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
 from worker.faultpoints import reached
+from worker.ledger.database import is_full
 from worker.ledger.images import Images
 from worker.store import ORIGINAL, Store
 
@@ -81,16 +84,21 @@ class Acceptance:
         image_id = uuid4().hex
         self.store.accept(file.folder, image_id)
         reached("accept.stored")
-        record, created = self.images.add(
-            owner=owner,
-            name=file.name,
-            sha256=file.sha256,
-            size=file.size,
-            info=info,
-            image_id=image_id,
-            stored=self.store.size_of_image(image_id),
-            reservation=file.folder.name,
-        )
+        try:
+            record, created = self.images.add(
+                owner=owner,
+                name=file.name,
+                sha256=file.sha256,
+                size=file.size,
+                info=info,
+                image_id=image_id,
+                stored=self.store.size_of_image(image_id),
+                reservation=file.folder.name,
+            )
+        except SQLAlchemyError as error:
+            if is_full(error):  # nothing was entered, and the disk needs the space now
+                self.store.remove_image(image_id)
+            raise
         reached("accept.entered")
         if not created:  # the same file came twice at once
             self.store.remove_image(image_id)

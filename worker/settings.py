@@ -143,7 +143,7 @@ class Settings(BaseSettings):
         "scope `read`.",
     )
     trusted_proxies: str = Field(
-        default="127.0.0.1",
+        default="127.0.0.1,::1",
         description="Addresses of proxies whose `X-Forwarded-For` and `-Proto` are believed, "
         "separated by commas.",
     )

@@ -40,6 +40,7 @@ class Rig:
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     workers: int = 2
+    beside: Mapping[str, str] = field(default_factory=dict)  # of the environment, no settings
     data_dir: Path | None = None
     kills: list[Kill] = field(default_factory=list)
     extra: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -89,7 +90,7 @@ class Rig:
         return start_python(
             *command,
             log=self.log,
-            environment=self.settings.as_environment() | environment | more,
+            environment=self.settings.as_environment() | environment | dict(self.beside) | more,
         )
 
     def start_beside(self, *command: str, **more: str) -> subprocess.Popen[bytes]:

@@ -96,13 +96,13 @@ def served(
 
     def announced() -> "re.Match[str] | None":
         assert process.poll() is None, log.read_text()
-        return re.search(r"http://\S+:(\d+) ", log.read_text())
+        return re.search(r"(http://\S+:\d+) ", log.read_text())
 
     try:
         until(announced, f"an address in {log}")
         found = announced()
         assert found is not None
-        url = f"http://127.0.0.1:{found[1]}"
+        url = found[1]
         until(lambda: ready(url), f"ready; see {log}")
         yield Served(url, process, log)
     finally:

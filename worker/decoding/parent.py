@@ -31,7 +31,7 @@ from worker.formats.errors import FormatError
 from worker.kernel import give_way
 from worker.store import pixels_name
 
-NICENESS = 10  # of a child: whoever only asks is answered first
+NICENESS = 5  # of a child: whoever only asks is answered first
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log

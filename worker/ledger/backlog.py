@@ -61,6 +61,20 @@ class Backlog:
             ).scalar_one_or_none()
         return None if dispatch is None else replace(job, dispatch=dispatch, dispatched_ago=0.0)
 
+    def shorten(self, lease_s: float) -> int:
+        """Cut leases that reach further than any can, as they do when the clock was set back."""
+        too_far = (jobs.c.state == State.RUNNING, jobs.c.lease_until > Now() + 2 * lease_s)
+        with self._database.reading() as connection:
+            found = connection.execute(select(jobs.c.id).where(*too_far)).scalars().all()
+        if found:
+            with self._database.writing() as connection:
+                connection.execute(
+                    update(jobs)
+                    .where(jobs.c.id.in_(found), *too_far)
+                    .values(lease_until=Now() + lease_s)
+                )
+        return len(found)
+
     def recover(self, max_lost: int) -> list[str]:
         """Take jobs from workers that stopped renewing their lease; the ids of those changed."""
         overdue = (jobs.c.state == State.RUNNING, jobs.c.lease_until < Now())

@@ -113,10 +113,14 @@ class Database:
         pool = cast("QueuePool", self.engine.pool)
         return pool.checkedout(), pool.size()
 
+    def now(self) -> float:
+        """Seconds since the epoch by the database's clock."""
+        with self.reading() as connection:
+            return float(connection.execute(select(Now())).scalar_one())
+
     def clock_offset(self) -> float:
         """Seconds by which the database's clock is ahead of this machine's."""
-        with self.reading() as connection:
-            return float(connection.execute(select(Now())).scalar_one()) - time.time()
+        return self.now() - time.time()
 
 
 def open_database(settings: Settings) -> Database:

@@ -32,5 +32,8 @@ class Workers:
         """Number of workers heard of within so many seconds."""
         with self._database.reading() as connection:
             return connection.execute(
-                select(func.count()).where(workers.c.seen_at >= Now() - within_s)
+                select(func.count()).where(
+                    workers.c.seen_at >= Now() - within_s,
+                    workers.c.seen_at <= Now() + within_s,  # else the clock was set back since
+                )
             ).scalar_one()

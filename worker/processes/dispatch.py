@@ -4,7 +4,8 @@ Harmless to run many times over: the claim decides who works, the queue only say
 """
 
 import contextlib
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from threading import Event
 
 import structlog
@@ -31,6 +32,32 @@ FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
 log = structlog.get_logger()
 
 
+class Clock:
+    """Whether the database's clock goes as fast as time does.
+
+    A machine that wakes up, or whose clock is set, finds all leases run out though every worker
+    lives; they have the time of a lease then to renew them.
+    """
+
+    def __init__(self) -> None:
+        self._ahead: float | None = None  # s of the monotonic clock, when it was last looked at
+        self._suspect_until = 0.0
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it has jumped so short a time ago that leases mean nothing."""
+        return time.monotonic() < self._suspect_until
+
+    def has_jumped(self, now: float, lease_s: float) -> bool:
+        """Look at the clock; whether it has jumped ahead since the last look."""
+        ahead = now - time.monotonic()
+        before, self._ahead = self._ahead, ahead
+        jumped = before is not None and ahead - before > lease_s / 4
+        if jumped:
+            self._suspect_until = time.monotonic() + lease_s
+        return jumped
+
+
 @dataclass(frozen=True)
 class Dispatcher:
     """Feeds the queue with as many jobs as the workers need."""
@@ -38,6 +65,7 @@ class Dispatcher:
     database: Database
     redis: Redis
     settings: Settings
+    clock: Clock = field(default_factory=Clock)
 
     def run(self, stop: Event) -> None:
         """Dispatch until told to stop, whatever happens to Redis."""
@@ -68,14 +96,22 @@ class Dispatcher:
             self._enqueue(queue, job)
 
     def _recover(self) -> None:
-        for job_id in Backlog(self.database).recover(self.settings.max_attempts):
+        backlog = Backlog(self.database)
+        if backlog.shorten(self.settings.lease_s):
+            log.warning("leases_shortened", reason="the clock was set back")
+        if self.clock.has_jumped(self.database.now(), self.settings.lease_s):
+            log.warning("clock_jumped", reason="leases are given time to be renewed")
+        if self.clock.is_suspect:
+            return
+        for job_id in backlog.recover(self.settings.max_attempts):
             log.warning("lease_lost", job_id=job_id)
             wake(self.redis, job_id)
 
     def _is_on_its_way(self, job: Waiting, in_queue: set[str]) -> bool:
         if job.dispatched_ago is None:
             return False
-        return job.queue_id in in_queue or job.dispatched_ago < GRACE
+        # Less than nothing: the clock was set back since, and says nothing of when that was.
+        return job.queue_id in in_queue or 0 <= job.dispatched_ago < GRACE
 
     def _enqueue(self, queue: Queue, waiting: Waiting) -> None:
         job = Backlog(self.database).dispatch(waiting)

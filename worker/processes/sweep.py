@@ -23,7 +23,7 @@ from worker.store import Store
 INTERVAL = 600.0  # s
 PAUSE = 0.02  # s between two steps, for everybody else
 FOLDERS = 200  # that one step looks at
-STRAY_AGE = 3600.0  # s
+STRAY_AGE = 6 * 3600.0  # s; more than a clock is likely to jump: an upload may be on its way
 PATIENCE = 5.0  # s that a step may still take when it is told to stop
 
 log = structlog.get_logger()

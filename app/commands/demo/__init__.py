@@ -26,7 +26,6 @@ from reucid_core.metrics import lattice_peak, psnr, whiteness
 HERE = Path(__file__).parent
 NOISY = HERE / "si110_low_dose.tif"  # simulated, see reucid_core/training/micrograph.py
 TRUTH = HERE / "si110_truth.tif"
-STACKS = 4
 MADE = (*PARTS, "scree.png", "comparison.png")
 PATIENCE = 60.0  # s to wait for the server to start, and to stop
 
@@ -46,7 +45,7 @@ def run(folder: Path, *, overwrite: bool = False) -> None:
     refuse_existing([folder / name for name in MADE], overwrite=overwrite)
     started = time.monotonic()
     with _server() as url, Client(url) as client:
-        job_id = client.submit([NOISY], {"stacks": STACKS})
+        job_id = client.submit([NOISY], {})
         follow(client, job_id, NOISY.name)
         job = client.job(job_id)
         if job["state"] != "succeeded":
@@ -114,10 +113,9 @@ def _print_table(
     before, after = psnr(noisy, truth), psnr(result, truth)
     table = Table(title="Simulated Si[110], low dose", show_header=False)
     rows = {
-        "patch size": f"{report['patch_size']} px ({report['patch_size_origin']} of the "
-        "autocorrelation)",
-        "stacks": str(report["stacks"]),
-        "eigenpatches kept / offered": f"{kept} / {report['components']} per stack",
+        "method": report["method"],
+        "patch size": f"{report['patch_size']} px ({report['patch_size_origin']})",
+        "eigenpatches kept / offered": f"{kept} / {report['components']}",
         "PSNR before -> after": f"{before:.2f} dB -> {after:.2f} dB",
         "residual white": f"{'yes' if white.is_white else 'no'} ({white.largest:.4f}, white noise "
         f"stays below {white.bound:.4f})",

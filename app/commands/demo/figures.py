@@ -31,7 +31,7 @@ def draw_scree(report: dict[str, Any], path: Path) -> None:
         yscale="log",
         xlabel="eigenpatch",
         ylabel="singular value / largest",
-        title=f"Scree plot of {report['stacks_done']} stacks, patches of {report['patch_size']} px",
+        title=f"Scree plot, method {report['method']}, patches of {report['patch_size']} px",
     )
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -79,7 +79,7 @@ def options_of(
     ImageError, ParameterError, MemoryBudgetError
         As `reucid_core.denoise`.
     """
-    params = DenoiseParams(patch_size=patch_size)
+    params = DenoiseParams(method="paper", patch_size=patch_size)
     noisy = as_working_image(np.asarray(image), params.precision)
     prepared = prepare([noisy], noisy.shape, params, Clock())
     plan, transform = prepared.plan, prepared.transform

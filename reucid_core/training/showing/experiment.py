@@ -59,7 +59,9 @@ def restore(experiment: Experiment, *, patch_size: int | None) -> dict[str, Rest
     found = {}
     for model, decision in SHOWN:
         classify = load_classifier(WEIGHTS / f"{model}.safetensors", scan_noise=decision)
-        result = denoise(raw, DenoiseParams(patch_size=patch_size), classify=classify)
+        result = denoise(
+            raw, DenoiseParams(method="paper", patch_size=patch_size), classify=classify
+        )
         (stack,) = result.report.stack_reports
         kept = f"{stack.n_kept} of {len(stack.kept)}, p = {result.report.patch_size}"
         found[f"{model}, {decision}"] = Restored(result.image, kept)

@@ -87,7 +87,11 @@ PARAMS: dict[str, tuple[dict[str, Any], str]] = {
     "too many stacks": ({"patch_size": 5, "stacks": 10**6}, "params.stacks"),
     "too many stacks for any patch": ({"stacks": 10**6}, "params.stacks"),
     "stacks of the exact engine": ({"engine": "exact", "stacks": 4}, "params.stacks"),
-    "deadline of the exact engine": ({"engine": "exact", "deadline": 1}, "params.deadline"),
+    "deadline of the exact engine": (
+        {"method": "paper", "engine": "exact", "deadline": 1},
+        "params.deadline",
+    ),
+    "stacks of two scales": ({"method": "two-scale", "stacks": 2}, "params.method"),
     "threshold above 1": ({"threshold": 1.5}, "params.threshold"),
     "negative seed": ({"seed": -1}, "params.seed"),
     "no components": ({"components": 0}, "params.components"),

@@ -121,6 +121,28 @@ def test_scopes(
         assert "scope" in response.json()["detail"]
 
 
+@pytest.mark.parametrize(
+    ("scope", "whose", "status"),
+    [
+        (READ, "ada", 403),
+        (SUBMIT, "ada", 204),
+        (ADMIN, "root", 204),
+        (SUBMIT, "bob", 404),
+    ],
+)
+def test_whose_key_may_delete(tmp_path: Path, scope: Scope, whose: str, status: int) -> None:
+    """With `submit` what was submitted can be taken back, though not be seen."""
+    with running(tmp_path) as api:
+        ada, other = api.client(api.key("ada", SUBMIT, READ)), api.client(api.key(whose, scope))
+        with ada, other:
+            image = ada.post("/images", content=npy()).json()["id"]
+            job = ada.post("/jobs", json={"image_id": image}).json()["id"]
+            ada.post(f"/jobs/{job}/cancel")
+            for path in (f"/jobs/{job}", f"/images/{image}"):
+                assert other.delete(path).status_code == status
+                assert ada.get(path).status_code == (404 if status == 204 else 200)
+
+
 def test_a_key_by_either_header_but_not_two(api: Api) -> None:
     key, other = api.key("ada", READ), api.key("ada", READ)
     for headers, status in (
