@@ -64,7 +64,7 @@ def submit(api: httpx.Client, file: Path = NOISY, **params: Any) -> str:
 @pytest.fixture(scope="session")
 def job(api: httpx.Client) -> str:
     """The demo's micrograph, denoised."""
-    return submit(api)
+    return submit(api, method="paper")
 
 
 @pytest.fixture(scope="session")

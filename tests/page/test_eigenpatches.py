@@ -21,7 +21,7 @@ def test_a_verdict_is_turned_taken_back_and_kept(
 ) -> None:
     visit.go(f"#/job/{job}")
     visit.wait_for("denoised")
-    visit.page.wait_for_selector(".verdict[data-level='good']")
+    visit.page.wait_for_selector(".verdict[data-level='look']")
     for _ in range(12):
         visit.press("+")
     visit.page.get_by_role("button", name=f"Eigenpatch {DROPPED}, kept").click()
@@ -38,7 +38,7 @@ def test_a_verdict_is_turned_taken_back_and_kept(
     visit.page.get_by_role("button", name="Undo").click()
     visit.page.get_by_text("1 verdict is yours").wait_for()
     visit.page.get_by_role("button", name="Back to the network's").click()
-    visit.page.wait_for_selector(".verdict[data-level='good']")
+    visit.page.wait_for_selector(".verdict[data-level='look']")
     visit.wait_for("denoised")
     visit.drawn()
     original = float(numbers["denoised"][128, 128])

@@ -6,6 +6,7 @@ const METHODS = [
   ["two-scale", "Raw scan", "Measures the noise along the scan, finds the lattice, then what departs from it. For raw STEM images of crystals."],
   ["paper", "As published", "Takes the noise for white. For counted or electronically clean images, and to compare with the paper."],
 ];
+const PUBLISHED = ["components", "stacks", "threshold"]; // what only the method as published has
 const SCANS = [
   ["auto", "As the method prefers", "Raw scan removes it, as published keeps it."],
   ["remove", "Remove row streaks", "They are an artefact of the scan."],
@@ -16,7 +17,8 @@ export class Choices {
   /** @param {any} capabilities @param {any | null} signal @param {Record<string, any>} [start] parameters to begin with */
   constructor(capabilities, signal, start = {}) {
     const { params } = capabilities;
-    this.method = start.method ?? params.method.default;
+    const method = start.method ?? params.method.default;
+    this.method = method === "paper" ? "paper" : "two-scale";
     this.scan = start.scan_noise ?? "auto";
     this.signal = signal;
     this.changed = () => {};
@@ -32,17 +34,24 @@ export class Choices {
     this.names = { external_id: text("Your number", "e.g. LIMS-2025-0042"), sample_id: text("Specimen", "e.g. Si110-b"), label: text("Label", "e.g. instrument=STEM 2") };
     const stack = signal && signal.frames > 1;
     this.element = h("div", { class: "stack" },
-      h("fieldset", { class: "stack" }, h("legend", {}, "Kind of image"), radio("method", METHODS, this.method, (value) => { this.method = value; })),
+      h("fieldset", { class: "stack" }, h("legend", {}, "Kind of image"), radio("method", METHODS, this.method, (value) => { this.method = value; this.fit(); })),
       h("fieldset", { class: "stack" }, h("legend", {}, "Row streaks of the scan"), radio("scan", SCANS, this.scan, (value) => { this.scan = value; })),
       stack && h("fieldset", { class: "stack" }, h("legend", {}, "Frames"), radio("frames", [["each", "Each by itself", "Every frame by its own eigenpatches."], ["joint", "Together", "Eigenpatches from all frames: better for many noisy frames of one specimen. As published only."]], "each", (value) => { this.frames = value; })),
       h("details", {}, h("summary", { title: "Parameters that have good defaults" }, "More"), h("div", { class: "fields" },
-        Object.values(this.numbers).map(({ title, hint, input }) => field(title, input, hint)), field("Fast scan", this.axis), field("Hot pixels", this.outliers), field("Classifier", this.model))),
+        Object.entries(this.numbers).map(([name, { title, hint, input }]) => Object.assign(field(title, input, hint), { method: PUBLISHED.includes(name) ? "paper" : "" })),
+        Object.assign(field("Fast scan", this.axis), { method: "two-scale" }), Object.assign(field("Hot pixels", this.outliers), { method: "two-scale" }), Object.assign(field("Classifier", this.model), { method: "paper" }))),
       h("details", {}, h("summary", { title: "To find it again" }, "Names and labels"), h("div", { class: "fields" }, field("Your number", this.names.external_id), field("Specimen", this.names.sample_id), field("Label", this.names.label))));
+    this.fit();
+  }
+
+  /** Show what the method has. */
+  fit() {
+    for (const each of this.element.querySelectorAll(".fields > label")) each.hidden = Boolean(each.method) && each.method !== this.method;
   }
 
   /** A job's parameters, without signal and frame. @returns {Record<string, any>} */
   get params() {
-    const numbers = Object.entries(this.numbers).map(([name, { input }]) => [name, input.valueAsNumber]).filter(([, value]) => Number.isFinite(value));
+    const numbers = Object.entries(this.numbers).filter(([name]) => this.method === "paper" || !PUBLISHED.includes(name)).map(([name, { input }]) => [name, input.valueAsNumber]).filter(([, value]) => Number.isFinite(value));
     const paper = this.method === "paper";
     return { method: this.method, scan_noise: this.scan, ...Object.fromEntries(numbers), ...(paper ? {} : { scan_axis: this.axis.value, outliers: this.outliers.value }),
       ...(paper && this.model.value ? { model: this.model.value } : {}), ...(this.frames === "joint" && paper ? { frames: "joint" } : {}) };

@@ -50,61 +50,69 @@ function meter(share, mark) {
   return h("div", { class: "meter", "aria-hidden": "true" }, bar, limit);
 }
 
-/** @param {any} report @param {Structure | null} structure @returns {{ level: "good" | "look" | "bad", title: string, sentences: string[], meters: any[] }} */
+/** @typedef {"good" | "look" | "bad"} Level */
+
+/** @param {any} report @param {Structure | null} structure @returns {{ level: Level, title: string, sentences: string[], meters: any[] }} */
 export function judged(report, structure) {
-  const told = report.assessment;
-  const nothing = report.stack_reports.some((/** @type {any} */ each) => each.nothing_useful);
-  const sentences = told ? told.sentences.map(sentence) : [];
-  const meters = [];
-  let level = /** @type {"good" | "look" | "bad"} */ ("good");
-  const worse = (/** @type {"look" | "bad"} */ to) => { if (level !== "bad") level = to; };
-  if (told) {
-    meters.push({ name: "Noise removed", value: told.noise_removed, most: 1, mark: null, text: `${Math.round(100 * told.noise_removed)} %` }, { name: "Structure in the residual", value: told.structure, most: 2 * told.bound, mark: told.bound, text: `${about(told.structure, 3)}, noise stays below ${about(told.bound, 3)}` });
-    if (told.structure > told.bound) worse(told.structure > STRONG * told.bound ? "bad" : "look");
-    if (told.noise_removed < 0.5) worse("look");
-    if (told.noise_removed >= 0.5 && told.gain > 0) sentences.push(`Estimated gain: ${about(told.gain, 3)} dB.`);
-    if (report.noise && !report.noise.certain) {
-      worse("look");
-      sentences.push("How strong the noise is could not be told with certainty in this image.");
-    }
-  } else {
-    const removed = report.stack_reports.map((/** @type {any} */ each) => 1 - each.kept.filter(Boolean).length / report.patch_size ** 2);
-    const least = Math.min(...removed);
-    sentences.push(`At least ${Math.floor(100 * least)} % of white noise is gone: of the ${report.patch_size ** 2} dimensions of a patch, ${Math.round((1 - least) * report.patch_size ** 2)} were kept.`);
-    meters.push({ name: "White noise removed, at least", value: least, most: 1, mark: null, text: `${Math.floor(100 * least)} %` });
-    if (least < 0.5) worse("look");
-    if (structure) {
-      const found = structure.highest > structure.bound;
-      const share = found ? structure.share ?? 1 : 0;
-      meters.push({ name: "Lattice lost to the residual", value: share, most: 2 * MUCH, mark: MUCH, text: found ? `${about(100 * share, 2)} % of its amplitude` : "none" });
-      if (found) {
-        if (share > LITTLE) worse(share > MUCH ? "bad" : "look");
-        const lost = `${about(100 * share, 2)} % of what repeats every ${about(/** @type {number} */ (structure.period), 3)} px`;
-        sentences.push(share > LITTLE ? `The residual holds ${lost}: signal was removed.` : `The residual holds ${lost}: too little to matter.`);
-      } else sentences.push("Nothing that repeats stands out of the residual.");
-      const { largest, bound } = structure.white;
-      if (largest > bound && largest <= HARDLY) sentences.push(`The residual is nearly white: pixels hang together by ${about(100 * largest, 2)} %.`);
-      else if (largest > bound) {
-        worse("look");
-        sentences.push("The residual is not white: neighbouring pixels hang together. On raw scans that is the scan's own noise; the method “raw scan” measures it.");
-      } else sentences.push("The residual is white, as pure noise would be.");
-    }
-  }
-  if (nothing) {
-    worse("bad");
-    sentences.push("No eigenpatch was found useful: this result holds little more than the mean of its surroundings.");
-  }
-  if (report.uncovered_pixels) {
-    worse("look");
-    sentences.push(`${report.uncovered_pixels} pixels were not reached and hold their raw values.`);
-  }
-  if (!report.complete && report.complete !== undefined) {
-    worse("look");
-    sentences.push("It was stopped early: fewer patches were used than there are.");
-  }
-  if (report.warnings.length) worse("look");
+  const found = [report.assessment ? assessed(report) : counted(report), structure && report.method !== "two-scale" ? examined(structure) : null, others(report)].filter((each) => each !== null);
+  const order = /** @type {Level[]} */ (["good", "look", "bad"]);
+  const level = order[Math.max(...found.map((each) => order.indexOf(each.level)))];
   const title = { good: "Looks sound", look: "Look closer", bad: "Do not trust this yet" }[level];
-  return { level, title, sentences, meters };
+  return { level, title, sentences: found.flatMap(({ sentences }) => sentences), meters: found.flatMap(({ meters }) => meters) };
+}
+
+/** @typedef {{ level: Level, sentences: string[], meters: any[] }} Finding */
+
+/** What the software says of its result. @param {any} report @returns {Finding} */
+function assessed({ assessment: told, verdict, warnings, method, noise }) {
+  /** @type {string[]} */
+  const said = verdict ?? told.sentences ?? [];
+  const doubts = said.filter((each) => warnings.includes(each));
+  const strong = method === "two-scale" && told.structure > STRONG * told.bound;
+  const sentences = said.map(sentence);
+  if (told.noise_removed >= 0.5 && told.gain > 0) sentences.push(`Estimated gain: ${about(told.gain, 3)} dB.`);
+  const uncertain = noise && !noise.certain;
+  if (uncertain) sentences.push("How strong the noise is could not be told with certainty in this image.");
+  const meters = [{ name: "Noise removed", value: told.noise_removed, most: 1, mark: null, text: `${Math.round(100 * told.noise_removed)} %` }];
+  if (method === "two-scale") meters.push({ name: "Structure in the residual", value: told.structure, most: 2 * told.bound, mark: told.bound, text: `${about(told.structure, 3)}, noise stays below ${about(told.bound, 3)}` });
+  if (typeof told.finest_kept === "number") meters.push({ name: `Finest detail kept, ${about(told.finest, 2)} px`, value: told.finest_kept, most: 1, mark: null, text: `${Math.round(100 * Math.min(1, told.finest_kept))} %` });
+  return { level: strong ? "bad" : doubts.length || uncertain ? "look" : "good", sentences, meters };
+}
+
+/** Without an assessment: at least so much of white noise is gone, since so many dimensions are. @param {any} report @returns {Finding} */
+function counted({ stack_reports: stacks, patch_size: side }) {
+  const least = Math.min(...stacks.map((/** @type {any} */ each) => 1 - each.kept.filter(Boolean).length / side ** 2));
+  return {
+    level: least < 0.5 ? "look" : "good",
+    sentences: [`At least ${Math.floor(100 * least)} % of white noise is gone: of the ${side ** 2} dimensions of a patch, ${Math.round((1 - least) * side ** 2)} were kept.`],
+    meters: [{ name: "White noise removed, at least", value: least, most: 1, mark: null, text: `${Math.floor(100 * least)} %` }],
+  };
+}
+
+/** What the page finds in the residual, for which noise is white. @param {Structure} structure @returns {Finding} */
+function examined({ highest, bound, period, share: part, white }) {
+  const stands = highest > bound;
+  const share = stands ? part ?? 1 : 0;
+  const lost = `${about(100 * share, 2)} % of what repeats every ${about(period ?? 0, 3)} px`;
+  const lattice = !stands ? "No lattice stands out of the residual." : share > LITTLE ? `The residual holds ${lost}: signal was removed.` : `The residual holds ${lost}: too little to matter.`;
+  const even = white.largest <= white.bound ? "The residual is white, as pure noise would be."
+    : white.largest <= HARDLY ? `The residual is nearly white: pixels hang together by ${about(100 * white.largest, 2)} %.`
+    : "The residual is not white: neighbouring pixels hang together. On raw scans that is the scan's own noise; the method “raw scan” measures it.";
+  return {
+    level: share > MUCH ? "bad" : share > LITTLE || white.largest > Math.max(white.bound, HARDLY) ? "look" : "good",
+    sentences: [lattice, even],
+    meters: [{ name: "Lattice lost to the residual", value: share, most: 2 * MUCH, mark: MUCH, text: stands ? `${about(100 * share, 2)} % of its amplitude` : "none" }],
+  };
+}
+
+/** What else is to be known. @param {any} report @returns {Finding} */
+function others({ stack_reports: stacks, uncovered_pixels: uncovered, complete, warnings }) {
+  const sentences = [];
+  const nothing = stacks.some((/** @type {any} */ each) => each.nothing_useful);
+  if (nothing) sentences.push("No eigenpatch was found useful: this result holds little more than the mean of its surroundings.");
+  if (uncovered) sentences.push(`${uncovered} pixels were not reached and hold their raw values.`);
+  if (complete === false) sentences.push("It was stopped early: fewer patches were used than there are.");
+  return { level: nothing ? "bad" : sentences.length || warnings.length ? "look" : "good", sentences, meters: [] };
 }
 
 /** @param {string} text */

@@ -47,8 +47,9 @@ export const unitOf = (unit) => (unit === "um" ? "µm" : unit === "A" ? "Å" : u
 
 /** @param {any} params a job's */
 export function decisions(params) {
-  const scan = params.scan_noise === "auto" ? (params.method === "two-scale" ? "remove" : "keep") : params.scan_noise;
-  return { method: params.method === "two-scale" ? "two-scale" : "paper", scan };
+  const published = params.engine === "stacked" || params.stacks || params.components || params.model; // what method `auto` goes by
+  const method = params.method === "auto" ? (published ? "paper" : "two-scale") : params.method;
+  return { method, scan: params.scan_noise === "auto" ? (method === "two-scale" ? "remove" : "keep") : params.scan_noise };
 }
 
 const STATES = { queued: "waiting", running: "running", succeeded: "done", failed: "failed", canceled: "canceled" };

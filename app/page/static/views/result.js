@@ -71,7 +71,7 @@ export async function result(place, known, left, query) {
   /** What belongs to the frame that is shown: verdict, map, eigenpatches. */
   function tell() {
     const framed = stack ? report.frame_reports.find((/** @type {any} */ each) => each.frame === frame) ?? report.frame_reports[0] : report;
-    const told = { ...framed, warnings: framed.warnings ?? report.warnings, complete: report.complete };
+    const told = { ...framed, warnings: framed.warnings ?? report.warnings, verdict: framed.verdict ?? report.verdict, complete: report.complete };
     judge(told);
     if (framed.recovery?.runs) viewer.mask = maskOf(framed.recovery.runs, shape, DEPARTS);
     else if (framed.uncovered_pixels) uncovered();
@@ -79,7 +79,7 @@ export async function result(place, known, left, query) {
       preview = made;
       rest = made && difference(viewer.sources.get("raw")?.pyramid, made);
       show(false);
-      if (!framed.assessment) judge(would);
+      if (framed.method !== "two-scale") judge(made ? { ...would, assessment: null, warnings: [] } : told);
     });
     fill(patches, gallery.element);
   }
@@ -88,7 +88,7 @@ export async function result(place, known, left, query) {
   function judge(told) {
     const [residual, raw] = ["residual", "raw"].map((name) => /** @type {Pyramid} */ (viewer.sources.get(name)?.pyramid));
     fill(verdict, verdictOf(told, null));
-    if (!told.assessment) structureOf({ residual, raw }, shape).then((found) => !left.aborted && viewer.sources.get("residual")?.pyramid === residual && fill(verdict, verdictOf(told, found)), () => {});
+    if (told.method !== "two-scale") structureOf({ residual, raw }, shape).then((found) => !left.aborted && viewer.sources.get("residual")?.pyramid === residual && fill(verdict, verdictOf(told, found)), () => {});
   }
 
   /** Pixels that no patch reached, as an overlay. */
@@ -147,7 +147,7 @@ export async function result(place, known, left, query) {
   }
 
   function warned() {
-    const sentences = new Set((stack ? report.frame_reports : [report]).flatMap((/** @type {any} */ each) => each.assessment?.sentences ?? []));
+    const sentences = new Set((stack ? report.frame_reports : [report]).flatMap((/** @type {any} */ each) => each.verdict ?? []).concat(report.verdict ?? []));
     const all = [...report.warnings, ...(signal.notes ?? [])].filter((each) => !sentences.has(each)); // those are in the verdict
     return all.length > 0 && h("section", { class: "card", "aria-label": "Warnings" }, h("h2", {}, "Warnings"), h("ul", {}, all.map((/** @type {any} */ each) => h("li", {}, typeof each === "string" ? each : each.message ?? JSON.stringify(each)))));
   }
