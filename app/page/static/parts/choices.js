@@ -36,7 +36,7 @@ export class Choices {
     this.element = h("div", { class: "stack" },
       h("fieldset", { class: "stack" }, h("legend", {}, "Kind of image"), radio("method", METHODS, this.method, (value) => { this.method = value; this.fit(); })),
       h("fieldset", { class: "stack" }, h("legend", {}, "Row streaks of the scan"), radio("scan", SCANS, this.scan, (value) => { this.scan = value; })),
-      stack && h("fieldset", { class: "stack" }, h("legend", {}, "Frames"), radio("frames", [["each", "Each by itself", "Every frame by its own eigenpatches."], ["joint", "Together", "Eigenpatches from all frames: better for many noisy frames of one specimen. As published only."]], "each", (value) => { this.frames = value; })),
+      stack && h("fieldset", { class: "stack" }, h("legend", {}, "Frames"), radio("frames", [["each", "Each by itself", "Every frame by its own eigenpatches."], ["joint", "Together", "Eigenpatches from all frames: better for many noisy frames of one specimen."]], "each", (value) => { this.frames = value; })),
       h("details", {}, h("summary", { title: "Parameters that have good defaults" }, "More"), h("div", { class: "fields" },
         Object.entries(this.numbers).map(([name, { title, hint, input }]) => Object.assign(field(title, input, hint), { method: PUBLISHED.includes(name) ? "paper" : "" })),
         Object.assign(field("Fast scan", this.axis), { method: "two-scale" }), Object.assign(field("Hot pixels", this.outliers), { method: "two-scale" }), Object.assign(field("Classifier", this.model), { method: "paper" }))),
@@ -54,7 +54,7 @@ export class Choices {
     const numbers = Object.entries(this.numbers).filter(([name]) => this.method === "paper" || !PUBLISHED.includes(name)).map(([name, { input }]) => [name, input.valueAsNumber]).filter(([, value]) => Number.isFinite(value));
     const paper = this.method === "paper";
     return { method: this.method, scan_noise: this.scan, ...Object.fromEntries(numbers), ...(paper ? {} : { scan_axis: this.axis.value, outliers: this.outliers.value }),
-      ...(paper && this.model.value ? { model: this.model.value } : {}), ...(this.frames === "joint" && paper ? { frames: "joint" } : {}) };
+      ...(paper && this.model.value ? { model: this.model.value } : {}), ...(this.frames === "joint" ? { frames: "joint" } : {}) };
   }
 
   /** What a job is called. @returns {Record<string, any>} */
