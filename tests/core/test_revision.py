@@ -45,7 +45,7 @@ def test_it_is_the_result_of_a_classifier_of_the_same_mind(
     how: dict[str, Any], micrograph: Micrograph, before: int, data: st.DataObject
 ) -> None:
     """Dropping all but some of what was kept is denoising with a classifier that keeps those."""
-    params = DenoiseParams(patch_size=5, precision="float64", **how)
+    params = DenoiseParams(method="paper", patch_size=5, precision="float64", **how)
     first = denoise(micrograph.image, params, classify=keep_first(before))
     after = data.draw(st.integers(1, 8), "after")
     other = denoise(micrograph.image, params, classify=keep_first(after))
@@ -120,7 +120,7 @@ def test_what_is_confirmed_changes_nothing_but_who_judged(
 
 def test_people_are_told_from_the_classifier() -> None:
     image = np.random.default_rng(0).normal(5, 1, (40, 40))
-    params = DenoiseParams(patch_size=5, stacks=2)
+    params = DenoiseParams(method="paper", patch_size=5, stacks=2)
     result = denoise(image, params, classify=keep_first(3))
     assert result.report.stack_reports[0].judged_by == []
     assert verdicts_of_people(result.report) == Verdicts()
@@ -136,7 +136,7 @@ def test_people_are_told_from_the_classifier() -> None:
 
 def test_warnings_are_of_the_new_result() -> None:
     image = np.random.default_rng(0).normal(5, 1, (40, 40))
-    result = denoise(image, DenoiseParams(patch_size=5), classify=keep_first(3))
+    result = denoise(image, DenoiseParams(method="paper", patch_size=5), classify=keep_first(3))
     once = revise(image, result.report, result.eigenpatches, Verdicts(drop={1: [3]}))[2]
     twice = revise(image, once, result.eigenpatches, Verdicts(drop={1: [2]}))[2]
     assert once.warnings[:-1] == twice.warnings[:-1] == result.report.warnings
@@ -156,7 +156,7 @@ def test_warnings_are_of_the_new_result() -> None:
 )
 def test_what_cannot_be_judged(verdicts: Verdicts, field: str, said: str) -> None:
     image = np.random.default_rng(0).normal(5, 1, (40, 40))
-    result = denoise(image, DenoiseParams(patch_size=5), classify=keep_first(3))
+    result = denoise(image, DenoiseParams(method="paper", patch_size=5), classify=keep_first(3))
     with pytest.raises(ParameterError, match=said) as error:
         judged_anew(result.report, verdicts)
     assert error.value.field == field

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from app.api.deps import JobDep, JobToChangeDep, ServicesDep
 from app.api.quotas import room
@@ -59,7 +60,13 @@ def revise(
     response_class=Response,
     responses=problems(400, 404, 408, 409, 410, 413, 422, 429, 500, 507, also=NUMBERS),
 )
-async def preview(spec: RevisionSpec, job: JobDep, services: ServicesDep, cut: CutDep) -> Response:
+async def preview(
+    spec: RevisionSpec,
+    job: JobDep,
+    services: ServicesDep,
+    cut: CutDep,
+    _format: Annotated[Literal["raw"], Query(alias="format")] = "raw",
+) -> Response:
     """What the result would be: one frame, or a region of it, as little-endian float32.
 
     For images of at most `max_raw_pixels` px; nothing is kept.

@@ -17,7 +17,7 @@ from tests.support.clients import problem
 from tests.support.inprocess import Api, npy, running
 from worker.contract import JobRecord, Scope
 
-PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
+PARAMS = {"method": "paper", "patch_size": 5, "stacks": 2, "components": 4}
 SHAPE = (301, 530)
 
 
