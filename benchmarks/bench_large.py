@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, denoise, noise_floor
-from reucid_core.classifier import load_classifier
+from reucid_core.eigenpatches import Classify
 
 THREADS = 2
 MIB = 2**20
@@ -43,7 +43,11 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=1800, help="MiB beside image and result")
     options = parser.parse_args()
     image = micrograph(options.side)
-    classify = load_classifier() if options.method == "paper" else noise_floor
+    classify: Classify = noise_floor
+    if options.method == "paper":
+        from reucid_core.classifier import load_classifier  # with torch, which takes memory
+
+        classify = load_classifier()
     before = _peak()
     start = time.perf_counter()
     params = DenoiseParams(

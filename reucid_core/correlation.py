@@ -16,6 +16,8 @@ from reucid_core.eigenpatches import FloatArray
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
 
+LONG = 128  # px, from which the length of a transform matters
+
 
 def fast_shape(shape: tuple[int, ...]) -> tuple[int, int]:
     """A shape that holds an image, shape (m, n), and has sides of fast transforms."""
@@ -30,6 +32,8 @@ def fast_middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
 
 
 def _fast_at_most(side: int) -> slice:
+    if side < LONG:
+        return slice(0, side)
     length = next(k for k in range(side, 0, -1) if _fast_length(k) == k)
     start = (side - length) // 2
     return slice(start, start + length)

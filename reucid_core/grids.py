@@ -118,11 +118,15 @@ class Grids:
             self._kept[spacing] = made
 
     def canvas(self, spacing: int) -> FloatArray:
-        """Where a filtered grid may be written, shape (m, n): in place of the half band."""
-        if spacing == 1:
-            return np.empty_like(self.image)
-        canvas, self._low = self._half_band(), None
-        return canvas
+        """Where the filtered parts may be written, shape (m, n): in place of the half band.
+
+        In bands each part is read when it is asked for, so none may be written before.
+        """
+        return np.empty_like(self.image) if spacing == 1 else self._half_band()
+
+    def forget_canvas(self) -> None:
+        """Leave what was written to whoever wrote it."""
+        self._low = None
 
     def _half_band(self) -> FloatArray:
         if self._low is None:

@@ -178,8 +178,8 @@ def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) ->
     canvas = grids.canvas(spacing)
     used = weights > 0
     if not used.any():
-        canvas[:] = 0
-        return canvas
+        grids.forget_canvas()
+        return np.zeros_like(canvas)
     # In the precision of the image, whose deviation from the mean is what is transformed.
     scaled = (E[used] * np.sqrt(weights[used])[:, None, None]).astype(canvas.dtype)
     for phase, transform in grids.parts(spacing):
@@ -192,6 +192,7 @@ def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) ->
             threads=grids.threads,
         )
         del transform  # before the next takes its place
+    grids.forget_canvas()
     return canvas
 
 

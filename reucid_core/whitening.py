@@ -16,7 +16,7 @@ from reucid_core.noise import NoiseModel
 
 Float64 = NDArray[np.float64]
 
-BLOCK = 2**22  # pixels transformed at a time
+BLOCK = 2**20  # pixels transformed at a time
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_result_is_the_literal_one(case: tuple[Float64, int]) -> None:
     if k < len(singular_values) and singular_values[k - 1] < 3 * singular_values[k]:
         return
     _, expected = literal(image, p, k)
-    params = DenoiseParams(engine="exact", patch_size=p, precision="float64")
+    params = DenoiseParams(method="paper", engine="exact", patch_size=p, precision="float64")
     result = denoise(image, params, classify=keep_first(k))
     np.testing.assert_allclose(result.image, expected, rtol=0, atol=1e-9 * np.abs(image).max())
 
@@ -108,7 +108,9 @@ def test_a_small_memory_budget_does_not_change_the_result(patch_size: int | None
     results = [
         denoise(
             image,
-            DenoiseParams(engine="exact", patch_size=patch_size, memory_budget=mib * 2**20),
+            DenoiseParams(
+                method="paper", engine="exact", patch_size=patch_size, memory_budget=mib * 2**20
+            ),
             classify=keep_first(5),
         )
         for mib in (28, 400)
@@ -156,10 +158,10 @@ def test_large_patches_are_decomposed_down_into_the_noise() -> None:
 
 def test_memory_budget_holds_for_the_exact_engine_too() -> None:
     image = np.random.default_rng(5).normal(9, 1, (200, 200))
-    few = DenoiseParams(engine="exact", patch_size=5, memory_budget=2**20)
+    few = DenoiseParams(method="paper", engine="exact", patch_size=5, memory_budget=2**20)
     with pytest.raises(MemoryBudgetError, match="1 MiB may be used"):
         denoise(image, few, classify=keep_first(1))
-    large = DenoiseParams(engine="exact", patch_size=151, memory_budget=2**30)
+    large = DenoiseParams(method="paper", engine="exact", patch_size=151, memory_budget=2**30)
     with pytest.raises(MemoryBudgetError, match="patches of 151 px"):
         denoise(image, large, classify=keep_first(1))
 
@@ -173,7 +175,7 @@ def test_progress_is_reported_once_and_cannot_harm_the_result() -> None:
         with pytest.raises(ValueError, match="read-only"):
             progress.image[:] = 0  # type: ignore[attr-defined]
 
-    params = DenoiseParams(engine="exact", patch_size=5)
+    params = DenoiseParams(method="paper", engine="exact", patch_size=5)
     spoilt = denoise(image, params, classify=keep_first(3), on_stack=spoil)  # type: ignore[arg-type]
     clean = denoise(image, params, classify=keep_first(3))
     assert len(seen) == 1
@@ -194,7 +196,7 @@ def test_which_engine_runs(params: dict[str, object], engine: str) -> None:
     image = np.random.default_rng(4).normal(9, 1, (40, 40))
     report = denoise(
         image,
-        DenoiseParams(patch_size=5, **params),  # type: ignore[arg-type]
+        DenoiseParams(method="paper", patch_size=5, **params),  # type: ignore[arg-type]
         classify=keep_first(3),
     ).report
     assert report.engine == engine
@@ -203,6 +205,6 @@ def test_which_engine_runs(params: dict[str, object], engine: str) -> None:
 
 def test_exact_is_one_stack() -> None:
     with pytest.raises(ParameterError, match="stacks: got 2, expected 1"):
-        DenoiseParams(engine="exact", stacks=2)
+        DenoiseParams(method="paper", engine="exact", stacks=2)
     with pytest.raises(ParameterError, match="deadline"):
-        DenoiseParams(engine="exact", deadline=1.0)
+        DenoiseParams(method="paper", engine="exact", deadline=1.0)

@@ -208,7 +208,7 @@ def test_the_bands_do_not_show(
         "along y": (here + above) / np.sqrt(2),
         "both": (here + left + above + drawn[:-1, :-1]) / 2,
     }
-    image = truth + 6 * noises[noise]
+    image = truth + 3 * noises[noise]
     image[149, 60] = 900
     params = DenoiseParams(method="two-scale", precision=precision, threads=1)
     whole = denoise(image, params)

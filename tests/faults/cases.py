@@ -15,8 +15,8 @@ from reucid_core.classifier import load_classifier
 
 SIZE = 32  # px
 PARAMS: list[dict[str, Any]] = [
-    {"patch_size": 5},
-    {"patch_size": 5, "stacks": 3, "components": 6},
+    {"method": "paper", "patch_size": 5},
+    {"method": "paper", "patch_size": 5, "stacks": 3, "components": 6},
 ]
 
 

@@ -79,8 +79,14 @@ def test_a_jump_takes_no_job_from_a_living_worker(
         for path, tag in zip(PATHS, tags, strict=True):
             answer = httpx.get(f"{address}{path}", trust_env=False)
             assert (answer.status_code, answer.headers["etag"]) == (200, tag)
-    assert check(history, rig.database, rig.store) == []
+    assert broken(rig, history) == []
     rig.stop()
+
+
+def broken(rig: Rig, history: History) -> list[str]:
+    """Promises that were; times go back with the clock, the numbers of events do not."""
+    found = check(history, rig.database, rig.store)
+    return [line for line in found if "goes back in time" not in line]
 
 
 PATHS = ("", "/result")
@@ -107,5 +113,5 @@ def test_a_worker_that_dies_after_the_clock_was_set_back_is_missed_soon(
         assert rig.jobs.get(lost.job_id).state is State.SUCCEEDED
         # This process's clock is an hour ahead of the server's: it must not count the dead.
         until(lambda: Workers(rig.database).alive(within_s=2 * HOUR) >= 1, "the new one is there")
-    assert check(history, rig.database, rig.store) == []
+    assert broken(rig, history) == []
     rig.stop()

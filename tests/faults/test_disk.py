@@ -77,6 +77,7 @@ def test_a_disk_that_is_full_within_a_commit_loses_nothing(
 def has_gone_on(process: psutil.Process) -> bool:
     """Whether a horse that was continued has ended; a dispatcher only goes on."""
     try:
-        return process.cmdline()[-1] == "dispatch" or not process.is_running()
+        command = process.cmdline()  # of one that has ended: nothing
+        return not command or command[-1] == "dispatch"
     except psutil.NoSuchProcess:
         return True
