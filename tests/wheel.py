@@ -29,6 +29,10 @@ OWN = ("reucid_client/pyproject.toml", "reucid_client/README.md")  # of its dist
 HELD = (  # beside the code; patterns of which each has to match something
     "app/api/examples.json",
     "app/commands/demo/*.tif",
+    "app/page/static/*.html",
+    "app/page/static/help/*.png",
+    "app/page/static/vendor/*.js",
+    "app/page/static/views/*.js",
     "reucid_core/training/micrographs/fields/*.safetensors",
     "reucid_core/training/networks/tuned.json",
     "reucid_core/weights/*.safetensors",

@@ -151,6 +151,7 @@ def _unauthorized(detail: str) -> Problem:
     )
 
 
+CallerDep = Annotated[Caller, Security(_caller)]
 ReaderDep = Annotated[Caller, Security(_caller, scopes=[Scope.READ])]
 SubmitterDep = Annotated[Caller, Security(_caller, scopes=[Scope.SUBMIT])]
 AdminDep = Annotated[Caller, Security(_caller, scopes=[Scope.ADMIN])]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.api import lanes
 from app.api.archives import MOST_JOBS
-from app.api.auth import ReaderDep
+from app.api.auth import CallerDep, ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
 from app.api.examples import example
@@ -15,6 +15,7 @@ from app.api.raw.answers import MOST_PIXELS
 from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
 from app.http.problems import problems
+from worker.contract import Scope
 from worker.formats import COLORMAPS, FORMATS
 from worker.formats.file_limits import LARGEST_RATIO, MOST_FRAMES, MOST_SIGNALS
 from worker.settings import Settings
@@ -71,6 +72,15 @@ class Capabilities(BaseModel):
     colormaps: list[str]
 
 
+class CallerInfo(BaseModel):
+    """Whom the server takes a client for."""
+
+    model_config = example("CallerInfo")
+
+    owner: str = Field(description="Whose objects the client sees; an admin sees all.")
+    scopes: list[Scope] = Field(description="`admin` includes the others.")
+
+
 @router.get("/capabilities", responses=problems(500))
 def capabilities(services: ServicesDep, _: ReaderDep) -> Capabilities:
     """The formats that can be read and written, the limits, a job's parameters, classifiers."""
@@ -84,6 +94,12 @@ def capabilities(services: ServicesDep, _: ReaderDep) -> Capabilities:
         models=list(services.models.offered()),
         colormaps=list(COLORMAPS),
     )
+
+
+@router.get("/caller", responses=problems(500))
+def caller(caller: CallerDep) -> CallerInfo:
+    """Owner and scopes of the key that the request shows; every key may ask."""
+    return CallerInfo(owner=caller.owner, scopes=sorted(caller.scopes))
 
 
 def limits(settings: Settings) -> dict[str, float | str]:

@@ -46,7 +46,7 @@ def routes(api: Api) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, methods in paths.items() for method in methods]
 
 
-OPEN = {"/v1/livez", "/v1/readyz", "/v1/version", "/v1/metrics"}  # the last for this machine
+OPEN = {"/", "/v1/livez", "/v1/readyz", "/v1/version", "/v1/metrics"}  # the last for this machine
 
 
 def test_every_route_but_health_wants_a_key(api: Api) -> None:
@@ -339,3 +339,10 @@ def test_no_key_is_ever_logged(tmp_path: Path) -> None:
     assert printed
     for secret in (key, new):
         assert secret[SHOWN : SHOWN + 12] not in printed
+
+
+@pytest.mark.parametrize("scopes", [[READ], [SUBMIT, READ], [ADMIN]])
+def test_a_client_is_told_whom_its_key_stands_for(api: Api, scopes: list[Scope]) -> None:
+    with api.client(api.key("grace", *scopes)) as grace:
+        told = grace.get("/caller").json()
+    assert told == {"owner": "grace", "scopes": sorted(scopes)}
