@@ -133,7 +133,7 @@ def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task
         if len(sizes) == 1:
             return lattice
         error = sum(_squared_residual(grids, lattice) for grids in sample) / n_pixels
-        if variance is None:  # that of the whole image: the model's is that of its middle rows
+        if variance is None:  # as it is here, so that errors of the model cancel
             variance = error / (1 - lattice.passed)
         error += 2 * lattice.passed * variance + lattice.fitted / n_pixels
         if best is None or error < best[0]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.params import ScanAxis, ScanNoise
-from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, smoothed, steady_shape
+from reucid_core.spectra import MEDIAN_SD, Float64, Spectra, evenness, smoothed, steady_shape
 
 NoiseKind = Literal["none", "white", "row", "separable"]
 
@@ -154,6 +154,8 @@ def _along(frames: list[FloatArray], axis: Literal["x", "y"]) -> NoiseModel:
         return NoiseModel("none", axis)
     if kind == "row":
         power = _without_edges(power, turned, limit)
+    if limit < UPPERMOST:
+        power = power * evenness(turned, limit, alone)
     return NoiseModel(
         kind,
         axis,

@@ -5,7 +5,7 @@ Fourier transform. The probe passes nothing beyond its information limit, so lin
 across the scan hold noise alone, at every frequency along it. Derivation: docs/algorithm.md.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,7 @@ FLATNESS = 0.03  # natural logarithms that it may differ in any case
 MIDDLE, TOP = (0.30, 0.38), (0.44, 0.5)  # cycles/px: compared to tell correlation across the scan
 
 SHORT_BANDS, SHORTEST = 8, 32  # px
+PARTS = 4  # of the rows, in which the noise is compared
 
 LOG_SD = 1.283  # of the logarithm of an exponential variable: pi / sqrt(6)
 MEDIAN_SD = 1.44  # of the logarithm of the median of n exponential variables, times sqrt(n)
@@ -151,6 +152,31 @@ def steady_shape(image: FloatArray, limit: float) -> Float64 | None:
         logs = running_mean(_log(alone.median()), lambda j: np.minimum(j // 4, 4))
         shapes.append(logs - logs[n // 2 :].mean())
     return np.asarray(np.exp(np.median(shapes, axis=0)))
+
+
+def evenness(frames: Sequence[FloatArray], limit: float, weighed: "Spectra") -> float:
+    """Noise in all rows over that in the rows which the window of the spectra weighs most.
+
+    Counting noise is strongest where the image is bright, and that need not be in its middle. The
+    median over all frequencies along the scan: signal that reaches far is at few of them.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray, shape (m, n)
+    limit : float
+        Information limit in cycles/px.
+    weighed : Spectra
+        Of the noise alone in the frames.
+    """
+    m = len(frames[0])
+    height = max(SHORTEST, m // PARTS)
+    starts = np.linspace(0, m - height, 2 * PARTS - 1).astype(int)
+    bands = (frame[start : start + height] for frame in frames for start in starts)
+    parts = Spectra.joined(map(Spectra._of_band, bands)).noise_alone(limit + 1 / height)
+    if m < 2 * height or not len(parts.across):
+        return 1.0
+    inside = weighed.power.mean(axis=0, dtype=np.float64)
+    return float(np.median(parts.power.mean(axis=0, dtype=np.float64) / inside))
 
 
 def smoothed(power: Float64, rows: int) -> Float64:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, denoise
 from reucid_core.noise import NoiseModel, estimate_noise
+from reucid_core.training.micrographs import aperiodic
 from reucid_core.whitening import Whitening, cosine_filter
 from tests.support.strategies import blob_lattice
 
@@ -254,3 +255,14 @@ def test_upsampled_images_are_no_cause_of_overflow(times: int) -> None:
         assert np.abs(whitened).max() < 1e6
     result = denoise(image, DenoiseParams(method="two-scale", threads=1))
     assert np.isfinite(result.image).all()
+
+
+@pytest.mark.parametrize("seed", [10, 12, 15])
+@pytest.mark.parametrize("dose", [0.1, 1.0])
+def test_counting_noise_that_is_strongest_at_a_border_is_measured_there_too(
+    seed: int, dose: float
+) -> None:
+    truth = aperiodic.particles(seed)
+    image = aperiodic.noisy(truth, dose=dose, next_pixel=0.0, seed=seed)
+    model = estimate_noise([image])
+    assert model.variance == pytest.approx(np.var(image - truth), rel=0.2)
