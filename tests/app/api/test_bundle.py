@@ -129,7 +129,10 @@ def test_fetched_and_verified(
     said = capsys.readouterr().out
     assert said.count("ok   ") == 3
     assert said.rstrip().endswith("b.zip: verified")
-    assert reucid("bundle", job["id"], "-o", path, "--server", server, "--no-input") == 0
+    without_input = ("bundle", job["id"], "-o", path, "--server", server, "--no-input")
+    assert reucid(*without_input) == 2, "nothing is overwritten"
+    assert reucid(*without_input, "--overwrite") == 0
+    capsys.readouterr()
     assert reucid("verify", path, "--no-rerun") == 1
     assert "NOT CHECKED  filter" in capsys.readouterr().out
     assert reucid("verify", path, "--input", tiff, "--json") == 0

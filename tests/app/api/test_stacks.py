@@ -370,4 +370,4 @@ def test_submit_sends_the_series_of_an_emi_file(
     files.write_ser(tmp_path / "b_1.ser", frames[0])
     arguments = ("--server", server, "--wait", "-o", tmp_path / "out", "--patch-size", 7)
     assert reucid("submit", tmp_path / "b.emi", *arguments) == 0
-    assert (tmp_path / "out" / "result.tif").exists()
+    assert (tmp_path / "out" / "b.result.tif").exists()
