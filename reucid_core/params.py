@@ -119,6 +119,8 @@ class DenoiseParams:
         _check_choice("engine", self.engine, get_args(Engine))
         _check_choice("select", self.select, get_args(Select))
         _check_choice("precision", self.precision, get_args(Precision))
+        if not isinstance(self.bias, bool):
+            raise ParameterError("bias", f"got {self.bias!r}, expected True or False")
         if not callable(self.patch_size):
             _check_integer("patch_size", self.patch_size, MIN_PATCH_SIZE)
         _check_integer("stacks", self.stacks, 1)

@@ -12,6 +12,9 @@ NOT_INTEGERS = [True, 2.0, "3", [3], np.float64(3)]
 NOT_NUMBERS = [True, "0.5", [0.5], float("nan")]
 REFUSED: dict[str, list[Any]] = {
     "outliers": ["", None, "remove"],
+    "bias": ["yes", None, 1],
+    "select": ["", None, "first", True],
+    "patch_size_from": [7, True, b"information-limit"],
     "method": ["", None, "two scales", 2],
     "scan_axis": ["z", None, 0],
     "scan_noise": ["", None, True, "subtract"],
@@ -28,6 +31,9 @@ REFUSED: dict[str, list[Any]] = {
 }
 ACCEPTED: dict[str, list[Any]] = {
     "outliers": ["keep", "repair"],
+    "bias": [True, False],
+    "select": ["any", "leading"],
+    "patch_size_from": [None, "information-limit"],
     "method": ["paper", "two-scale"],
     "scan_axis": ["auto", "x", "y"],
     "scan_noise": ["auto", "remove", "keep"],

@@ -15,13 +15,13 @@ from tests.page.browsers import Visit, launched
 from tests.support.servers import served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     with launched() as browser:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(
     browser: Any,  # noqa: ARG001  (without one there is nothing to serve)
     tmp_path_factory: pytest.TempPathFactory,
@@ -30,7 +30,7 @@ def server(
         yield server.url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(server: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"{server}/v1", timeout=70, trust_env=False) as client:
         yield client
@@ -61,13 +61,13 @@ def submit(api: httpx.Client, file: Path = NOISY, **params: Any) -> str:
     return job_id
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def job(api: httpx.Client) -> str:
     """The demo's micrograph, denoised."""
     return submit(api, method="paper")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def numbers(
     api: httpx.Client, job: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, NDArray[Any]]:

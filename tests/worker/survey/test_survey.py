@@ -93,7 +93,7 @@ def test_options_are_reconstructions_in_one_stretch(
     for position, alpha in enumerate(entry.order, start=1):
         result = denoise(
             lattice,
-            DenoiseParams(patch_size=7),
+            DenoiseParams(method="paper", patch_size=7),
             classify=lambda d, alpha=alpha: np.arange(len(d.eigenpatches)) < alpha,
         )
         image = tifffile.imread(folder / f"images/01/alpha-{alpha:02d}.tif")
