@@ -21,7 +21,7 @@ from worker.ledger.tables import jobs
 from worker.settings import Settings
 
 HOSTILE = "<img src=x onerror=alert(1)> & “name”.tif"
-LONGER = {**LONG, "stacks": 400}
+LONGER = {**LONG, "stacks": 900}  # longer than a page takes on any machine
 
 
 def test_from_a_dropped_file_to_a_finished_view(visit: Visit) -> None:
@@ -202,7 +202,8 @@ def test_a_restart_of_the_server_is_waited_for(browser: Any, tmp_path: Path) -> 
     port = str(free_port())
     data = tmp_path / "data"
     visits: Iterator[Visit] | None = None
-    with served(data, "--port", port) as server:
+    # Without a grace the job does not end while the server does.
+    with served(data, "--port", port, REUCID_STOP_GRACE_S="0") as server:
         with httpx.Client(base_url=f"{server.url}/v1", timeout=60, trust_env=False) as client:
             job = start_long(client)
         visits = visiting(browser, server.url)
