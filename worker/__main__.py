@@ -11,12 +11,13 @@ from redis import Redis
 
 from worker import logs
 from worker.ledger.database import open_database
+from worker.processes.beside import beside
 from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
 from worker.store import Store
-from worker.webhooks.delivery import Deliverer
+from worker.webhooks.delivery import PATIENCE, Deliverer
 
 log = structlog.get_logger()
 
@@ -49,7 +50,8 @@ def dispatch(settings: Settings) -> None:
     database = open_database(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
     sweeper = Sweeper(database, Store(settings.data_dir), settings)
-    with sweeper.beside(), Deliverer(database, settings).beside():
+    deliverer = Deliverer(database, settings)
+    with sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
         Dispatcher(database, redis, settings).run(stop)
 
 

@@ -17,6 +17,7 @@ from worker.ledger.tables import Now, deliveries, webhooks
 MARK = "whsec_"  # Standard Webhooks 1.0
 SECRET_BYTES = 24
 MOST_PER_OWNER = 20
+KEPT_DAYS = 30.0  # of history
 LEASE = 60.0  # s after which a delivery that nobody has ended is made again
 
 

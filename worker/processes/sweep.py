@@ -6,9 +6,8 @@ only where there may be something to remove, and between two steps it stands bac
 stopped. What was begun is never half done: a crash leaves what the next sweep finds.
 """
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from threading import Event
 
@@ -17,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.ledger.database import Database
 from worker.ledger.retention import AT_ONCE, Retention
+from worker.ledger.webhooks import KEPT_DAYS, Webhooks
+from worker.processes.beside import beside
 from worker.settings import DAY, Settings
 from worker.store import Store
 
@@ -39,18 +40,9 @@ class Sweeper:
     store: Store
     settings: Settings
 
-    @contextmanager
-    def beside(self) -> Iterator[None]:
+    def beside(self) -> AbstractContextManager[None]:
         """Sweep in a thread of its own while the block lasts."""
-        stop = Event()
-        # A daemon: a disk that does not answer must not keep the process alive.
-        thread = threading.Thread(target=self.run, args=(stop,), name="sweeper", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(PATIENCE)
+        return beside(self.run, "sweeper", patience=PATIENCE)
 
     def run(self, stop: Event) -> None:
         """Sweep again and again until told to stop, whatever happens to ledger and disk."""
@@ -99,6 +91,8 @@ class Sweeper:
         yield from _until_done(retention.expire_free_images)
         forgotten_s = settings.tombstone_days * DAY
         yield from _until_done(lambda: retention.forget_expired(after_s=forgotten_s))
+        hooks, told_s = Webhooks(self.database), KEPT_DAYS * DAY
+        yield from _until_done(lambda: hooks.forget(after_s=told_s, limit=AT_ONCE))
 
     def _folders(self) -> Steps:
         """Strays, attempts that others have replaced, renditions nobody has asked for lately."""

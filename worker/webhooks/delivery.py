@@ -3,10 +3,7 @@
 import asyncio
 import json
 import random
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
@@ -29,7 +26,6 @@ PATIENCE = 10.0  # s of one delivery, all of it
 AGAIN = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800, 28800)  # s; a day in all
 LONGEST_WAIT = 3600.0  # s that a receiver may ask for
 GONE = 410  # the receiver's way to say: no more
-KEPT_DAYS = 30.0  # of history
 
 log = structlog.get_logger()
 
@@ -50,29 +46,14 @@ class Deliverer:
     database: Database
     settings: Settings
 
-    @contextmanager
-    def beside(self) -> Iterator[None]:
-        """Deliver in a thread of its own while the block lasts."""
-        stop = Event()
-        thread = threading.Thread(target=self.run, args=(stop,), name="deliverer", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(PATIENCE)
-
     def run(self, stop: Event) -> None:
         """Deliver until told to stop, whatever happens to the ledger."""
         asyncio.run(self._run(stop))
 
     async def _run(self, stop: Event) -> None:
-        hooks = Webhooks(self.database)
         while not stop.is_set():
             try:
                 made = await self.step()
-                if not made:
-                    hooks.forget(after_s=KEPT_DAYS * DAY, limit=1000)
             except SQLAlchemyError as error:
                 log.warning("ledger_away", error=type(error).__name__)
                 made = 0

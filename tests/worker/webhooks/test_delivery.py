@@ -22,7 +22,9 @@ from worker.ledger.refusals import ConflictError
 from worker.ledger.retention import Retention
 from worker.ledger.tables import deliveries
 from worker.ledger.webhooks import MOST_PER_OWNER, Webhooks
+from worker.processes.sweep import Sweeper
 from worker.settings import Settings
+from worker.store import Store
 from worker.webhooks.delivery import AGAIN, Deliverer
 
 ALL = (Topic.JOB_SUCCEEDED, Topic.JOB_FAILED, Topic.JOB_CANCELED, Topic.IMAGE_EXPIRED)
@@ -260,4 +262,19 @@ def test_history_is_forgotten_after_a_while(
     deliver(deliverer(database, tmp_path))
     assert hooks.forget(after_s=60, limit=9) == 0
     assert hooks.forget(after_s=-1, limit=9) == 1
+    assert hooks.deliveries(webhook.id, owner=OWNER, limit=9) == []
+
+
+def test_the_sweeper_forgets_history(
+    database: Database, tmp_path: Path, there: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = Webhooks(database)
+    webhook, _ = hooks.create(owner=OWNER, url=there.url, topics=ALL)
+    ended_job(database)
+    deliver(deliverer(database, tmp_path))
+    sweeper = Sweeper(database, Store(tmp_path), Settings(data_dir=tmp_path))
+    sweeper.sweep()
+    assert len(hooks.deliveries(webhook.id, owner=OWNER, limit=9)) == 1
+    monkeypatch.setattr("worker.processes.sweep.KEPT_DAYS", -1)
+    sweeper.sweep()
     assert hooks.deliveries(webhook.id, owner=OWNER, limit=9) == []
