@@ -6,6 +6,7 @@ detector's decay and in streaks, and white across it. Derivation: docs/algorithm
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Literal
 
 import numpy as np
@@ -112,15 +113,16 @@ def estimate_noise(
     if min(frames[0].shape) < SMALLEST or all(np.ptp(frame) == 0 for frame in frames):
         return NoiseModel("none")
     first: Literal["x", "y"] = "y" if scan_axis == "y" else "x"
-    found = _along(frames, first)
+    along = cache(partial(_along, frames))  # an axis is asked for up to twice
+    found = along(first)
     if scan_axis == "auto" and (_correlated(found) or found.kind == "white"):
-        other = _along(frames, "y")
+        other = along("y")
         if not _correlated(other) and (other.kind == "row" or _correlated(found)):
             found = other
     if found.variance <= (LEAST * largest) ** 2:
         return NoiseModel("none", found.scan_axis)
     if _correlated(found):
-        found = _separable(found, _along(frames, "y" if found.scan_axis == "x" else "x"))
+        found = _separable(found, along("y" if found.scan_axis == "x" else "x"))
     found = _plausible(found, frames)
     return found if scan_noise == "remove" else _row_offsets_kept(found)
 
