@@ -18,6 +18,7 @@ from app.api.schemas import Health
 from app.http.looks import SharedLook
 from app.http.turns import Turns
 from worker.denoising.model_files import Models
+from worker.ledger.batches import Batches
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
@@ -52,6 +53,10 @@ class Services:
     @property
     def jobs(self) -> Jobs:
         return Jobs(self.database)
+
+    @property
+    def batches(self) -> Batches:
+        return Batches(self.database)
 
     @property
     def images(self) -> Images:
