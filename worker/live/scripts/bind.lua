@@ -1,0 +1,24 @@
+-- A worker is bound to the session from now on, and gets what its predecessor had at hand anew.
+-- ARGV: prefix, attempt, channel, id
+local p = ARGV[1]
+local state, work = p .. 'state', p .. 'work'
+local get = function(name) return tonumber(redis.call('HGET', state, name)) end
+if redis.call('EXISTS', state) == 0 then return {'absent'} end
+if get('attempt') > tonumber(ARGV[2]) then return {'overtaken'} end
+redis.call('HSET', state, 'attempt', ARGV[2])
+local newest = get('newest')
+if newest == get('current') and redis.call('HGET', state, 'current_done') == '0' then
+  local name = string.format('%.0f', newest)
+  local rows = redis.call('GET', p .. 'rows:' .. name)
+  redis.call('UNLINK', p .. 'ranges:' .. name)
+  local at = 1
+  while true do
+    local first, last = string.find(rows, '1+', at)
+    if not first then break end
+    redis.call('RPUSH', p .. 'ranges:' .. name, (first - 1) .. ',' .. (last - first + 1))
+    at = last + 1
+  end
+  if redis.call('EXISTS', p .. 'ranges:' .. name) == 1 and not redis.call('LPOS', work, name) then redis.call('RPUSH', work, name) end
+end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return {'bound', redis.call('HGET', state, 'sequence'), redis.call('LRANGE', p .. 'kept', 0, -1)}
