@@ -59,7 +59,7 @@ class Sessions:
             When there is no room for one more.
         """
         session_id = uuid4().hex
-        row = {
+        row: dict[str, Any] = {
             "id": session_id,
             "owner": request.owner,
             "key_id": request.key_id,
@@ -123,9 +123,7 @@ class Sessions:
             ).scalar_one_or_none()
             if made is not None and job_id not in made:
                 connection.execute(
-                    update(sessions)
-                    .where(sessions.c.id == session_id)
-                    .values(jobs=[*made, job_id])
+                    update(sessions).where(sessions.c.id == session_id).values(jobs=[*made, job_id])
                 )
 
     def end(

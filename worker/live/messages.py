@@ -36,6 +36,9 @@ class Flag(IntFlag):
     UNDENOISED = 2  # nothing could be denoised: these are the rows as they were measured
 
 
+NONE = Flag(0)
+
+
 @dataclass(frozen=True)
 class Message:
     """Rows of a frame.
@@ -68,7 +71,7 @@ class Message:
     captured_at: float = math.nan
     received_at: float = math.nan
     age_ms: int = 0
-    flags: Flag = Flag(0)
+    flags: Flag = NONE
 
     @property
     def rows(self) -> int:
@@ -107,9 +110,22 @@ class Message:
                 f"got {len(data)} bytes that begin with {data[:4]!r}, expected a header of "
                 f"{HEADER.size} bytes that begins with {MAGIC!r}"
             )
-        (_, size, kind, code, m, n, frame, first, rows, sequence, captured, received, age, flags) = (
-            HEADER.unpack_from(data)
-        )
+        (
+            _,
+            size,
+            kind,
+            code,
+            m,
+            n,
+            frame,
+            first,
+            rows,
+            sequence,
+            captured,
+            received,
+            age,
+            flags,
+        ) = HEADER.unpack_from(data)
         if size != HEADER.size or kind not in list(Kind) or code not in DTYPES:
             raise MessageError(
                 f"got a header of {size} bytes, kind {kind}, pixel type {code}; expected "

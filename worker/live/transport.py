@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,7 @@ WAITING = {Mode.LATEST: 2, Mode.LOSSLESS: 8}  # frames that wait for the worker 
 REMEMBERED = 60  # s for which a session's end is known here
 OVERHEAD = 4096  # bytes of a frame or result beside its pixels
 
-Outcome = Literal[
-    "taken", "repeated", "absent", "closed", "passed", "overlap", "full", "rate"
-]
+Outcome = Literal["taken", "repeated", "absent", "closed", "passed", "overlap", "full", "rate"]
 
 
 def memory_of(shape: tuple[int, int], itemsize: int, mode: Mode, keep: int, history: int) -> int:
@@ -85,7 +83,7 @@ class Standing:
             shown=_frame(number["shown"]),
             sequence=number["sequence"],
             attempt=number["attempt"],
-            ended=float(stated["closing_until"]) > now + REMEMBERED,
+            ended=stated["closing_until"] == b"never",
             age_ms=age,
             course=json.loads(stated["course"]),
         )
@@ -124,13 +122,25 @@ class Overtaken(Exception):  # noqa: N818  (not an error: the session has ended 
     """The session is another worker's now, or nobody's."""
 
 
+def places(redis: Redis) -> list[str]:
+    """The ids of all sessions that have a place in Valkey."""
+    found = redis.scan_iter(match=f"{PREFIX}*:state", count=1000)
+    return [name.decode().removeprefix(PREFIX).removesuffix(":state") for name in found]
+
+
+def end(redis: Redis, session_id: str) -> None:
+    """Remove all pixels of a session, and tell who waits."""
+    script = redis.register_script(_source("end"))
+    script(args=[f"{PREFIX}{session_id}:", LIVE_CHANNEL, session_id, REMEMBERED])
+
+
 @dataclass(frozen=True)
 class Transport:
     """One session's place in Valkey."""
 
     redis: Redis
     session: SessionRecord
-    _pieces: dict[str, Any] = field(default_factory=dict)
+    _scripts: dict[str, Any] = field(default_factory=dict)
 
     @property
     def _prefix(self) -> str:
@@ -181,17 +191,16 @@ class Transport:
 
     def newest(self) -> bytes | None:
         """The newest result, as a message."""
-        found: bytes | None = self.redis.get(f"{self._prefix}newest")
-        return found
+        return cast("bytes | None", self.redis.get(f"{self._prefix}newest"))
 
     def results(self) -> list[bytes]:
         """The results of the last whole frames, oldest first."""
-        found: list[bytes] = self.redis.lrange(f"{self._prefix}results", 0, -1)
-        return found[::-1]
+        found = self.redis.lrange(f"{self._prefix}results", 0, -1)
+        return cast("list[bytes]", found)[::-1]
 
     def raw(self, frame: int) -> NDArray[Any] | None:
         """A frame as it was measured, 0 where it was not; None when it is not held any more."""
-        found = self.redis.get(f"{self._prefix}raw:{frame}")
+        found = cast("bytes | None", self.redis.get(f"{self._prefix}raw:{frame}"))
         if found is None:
             return None
         request = self.session.request
@@ -251,7 +260,7 @@ class Transport:
         data = self.redis.getrange(
             f"{self._prefix}raw:{frame}", first * width, (first + count) * width - 1
         )
-        return self._pixels(data)
+        return self._pixels(cast("bytes", data))
 
     def publish(self, attempt: int, message: Message, history: int, course: str | None) -> None:
         """Show a result; raises `Overtaken` or `LostError` as `take` does."""
@@ -279,15 +288,11 @@ class Transport:
         until = sum(t / s for t, s in zip(self.redis.time(), (1, 1e6), strict=True)) + seconds
         self.redis.hset(f"{self._prefix}state", "closing_until", until if seconds else 0)
 
-    def end(self) -> None:
-        """Remove all pixels, and tell who waits."""
-        self._run("end", LIVE_CHANNEL, self.session.id, REMEMBERED)
-
     def _run(self, name: str, *arguments: Any) -> Any:
         # The prefix is an argument: the names of its keys follow from what the script finds.
-        script = self._pieces.get(name)
+        script = self._scripts.get(name)
         if script is None:
-            script = self._pieces[name] = self.redis.register_script(_source(name))
+            script = self._scripts[name] = self.redis.register_script(_source(name))
         return script(args=[self._prefix, *arguments])
 
     def _pixels(self, data: bytes) -> NDArray[Any]:

@@ -4,6 +4,7 @@ local p = ARGV[1]
 local state, work = p .. 'state', p .. 'work'
 local get = function(name) return tonumber(redis.call('HGET', state, name)) end
 if redis.call('EXISTS', state) == 0 then return {'absent'} end
+if redis.call('HGET', state, 'closing_until') == 'never' then return {'ended'} end
 if get('attempt') > tonumber(ARGV[2]) then return {'overtaken'} end
 redis.call('HSET', state, 'attempt', ARGV[2])
 local newest = get('newest')

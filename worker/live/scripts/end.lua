@@ -13,7 +13,7 @@ for _, frame in ipairs(frames) do
 end
 redis.call('UNLINK', p .. 'work', p .. 'kept', p .. 'results', p .. 'newest', p .. 'bell')
 if redis.call('EXISTS', state) == 1 then
-  redis.call('HSET', state, 'closing_until', '1e18')
+  redis.call('HSET', state, 'closing_until', 'never')
   redis.call('EXPIRE', state, ARGV[4])
 end
 redis.call('PUBLISH', ARGV[2], ARGV[3])

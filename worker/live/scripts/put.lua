@@ -11,7 +11,8 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 
 if redis.call('EXISTS', state) == 0 then return {'absent'} end
-if get('closing_until') > now then return {'closed'} end
+local closing = redis.call('HGET', state, 'closing_until')
+if closing == 'never' or tonumber(closing) > now then return {'closed'} end
 if get('second') ~= tonumber(time[1]) then redis.call('HSET', state, 'second', time[1], 'blocks', 0) end
 if get('blocks') >= rate then return {'rate'} end
 
