@@ -10,10 +10,10 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from reucid_core.live import LiveDenoiser, LiveFrame
+from reucid_core.live import LiveFrame
 from worker.contract import Mode, SessionRecord
-from worker.denoising.params import JobParams
 from worker.live.course import Course
+from worker.live.denoiser import denoiser_of
 from worker.live.messages import Flag, Kind, Message
 from worker.live.pulse import Pulse
 from worker.live.transport import LostError, Overtaken, Transport, Work
@@ -47,7 +47,7 @@ class Loop:
     def __post_init__(self) -> None:
         self._transport = Transport(self.redis, self.session)
         self._course = Course()
-        self._denoiser = self._new_denoiser()
+        self._denoiser = denoiser_of(self.session.request, self.threads)
 
     def run(self) -> None:
         """Go on until the session ends or becomes another worker's."""
@@ -79,7 +79,7 @@ class Loop:
         self._sequence, kept = self._transport.bind(self.session.attempt)
         standing = self._transport.standing()
         self._course = Course(standing.course if standing else ())
-        self._denoiser, self._frame = self._new_denoiser(), None
+        self._denoiser, self._frame = denoiser_of(self.session.request, self.threads), None
         half_life = self.session.request.memory_frames
         of_use = min(len(kept), math.ceil(2 * half_life))
         newest = standing.newest if standing else None
@@ -135,10 +135,3 @@ class Loop:
         history = self.session.request.history
         self._transport.publish(self.session.attempt, message, history, course)
         self._sequence += 1
-
-    def _new_denoiser(self) -> LiveDenoiser:
-        request = self.session.request
-        params = JobParams.from_json(request.params).within(
-            memory_budget=None, threads=self.threads
-        )
-        return LiveDenoiser(request.shape, params.denoising, request.memory_frames)

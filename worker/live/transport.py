@@ -183,15 +183,16 @@ class Transport:
 
     def standing(self) -> Standing | None:
         """How the session stands; None where Valkey has no place for it."""
+        return self.look()[0]
+
+    def look(self) -> tuple[Standing | None, bytes | None]:
+        """How the session stands, and the newest result as a message."""
         pipeline = self.redis.pipeline(transaction=False)
         pipeline.hgetall(f"{self._prefix}state")
         pipeline.time()
-        fields, (seconds, micro) = pipeline.execute()
-        return Standing.of(fields, seconds + micro / 1e6) if fields else None
-
-    def newest(self) -> bytes | None:
-        """The newest result, as a message."""
-        return cast("bytes | None", self.redis.get(f"{self._prefix}newest"))
+        pipeline.get(f"{self._prefix}newest")
+        fields, (seconds, micro), message = pipeline.execute()
+        return Standing.of(fields, seconds + micro / 1e6) if fields else None, message
 
     def results(self) -> list[bytes]:
         """The results of the last whole frames, oldest first."""
