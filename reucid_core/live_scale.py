@@ -96,6 +96,8 @@ class LiveScale:
             return
         if scanned.all() and self._transform is None:
             self._settle()
+        elif self._gram is None:
+            self._decide_early(scanned)
         if self._gram is None:
             return  # too few rows for anything
         self._count(scanned)

@@ -2,9 +2,9 @@
 
 The first whole frame is denoised as `two_scale` does it. From then on noise, patch size and
 whitening are held, the Gram matrix of the lattice's patches adds up over the frames, and a frame is
-filtered by what all have shown; the lattice is decomposed anew when enough has been added. When the
-frames that are there fill the sample in which the patch size of a stack is chosen, noise and patch
-size are chosen once more, as of that stack.
+filtered by what all have shown; the lattice is decomposed anew when enough has been added. A small
+first frame tells less: when several are there, noise and patch size are chosen once more, as of
+that stack.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from reucid_core.departures import mask_of
 from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.exact import Transform, gram_of_patches
 from reucid_core.fir import project_and_fuse
-from reucid_core.grids import SAMPLE, Frames, WhitenedFrames
+from reucid_core.grids import Frames, WhitenedFrames
 from reucid_core.lattice import lattice_of
 from reucid_core.live_memory import KEPT_FRAMES, Kept, Memory, Patches
 from reucid_core.live_scene import Residual
@@ -37,6 +37,7 @@ Mask = NDArray[np.bool_]
 FEWEST_ROWS = 64  # of a frame with none before it, from which its noise is measured
 GROWN = 2.0  # times as many rows: then they are looked at anew
 ADDED = 0.25  # of the patches that are known: then they are decomposed anew
+ENOUGH = 2**18  # pixels, from which noise and patch size are chosen well
 PART = 4  # of a frame at least that can tell whether the scene has changed
 
 
@@ -124,6 +125,8 @@ class LiveScales:
             self._settle()
         if not isinstance(self._scales, Scales):
             return
+        if self._memory.frames == 0.0 and not scanned.all():
+            return  # what a part has shown is too little to hold on to
         kept = Kept(self._image, scanned.copy())
         patches = self._patches or self._patches_of(kept)
         if patches[1] == 0:
@@ -208,7 +211,7 @@ class LiveScales:
         if self._settled:
             return
         whole = [kept.image for kept in self._memory.kept if kept.whole]
-        wanted = min(KEPT_FRAMES, SAMPLE // self._image.size)
+        wanted = min(KEPT_FRAMES, ENOUGH // self._image.size)
         if len(whole) < max(2, wanted):
             self._settled = wanted < 2
             return
