@@ -19,7 +19,7 @@ weight of earlier frames is Algorithm 1 with engine `exact`: after a whole frame
 forgetting (``memory_frames=None``) that of `reucid_core.denoise_frames` with ``joint=True``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,13 @@ from reucid_core.eigenpatches import Classify, FloatArray
 from reucid_core.errors import ImageError, ParameterError
 from reucid_core.image import as_working_rows
 from reucid_core.live_scale import LiveScale
+from reucid_core.live_terms import Decision, constant
+from reucid_core.live_two_scale import LiveScales
+from reucid_core.noise import NoiseModel
 from reucid_core.noise_floor import noise_floor
 from reucid_core.params import MIN_PATCH_SIZE, DenoiseParams
+from reucid_core.pipeline import Result, assessed, report_of
+from reucid_core.plan import choose_way
 from reucid_core.report import StackReport
 from reucid_core.threads import limited
 
@@ -53,17 +58,22 @@ class LiveFrame:
     scanned : ndarray of bool, shape (m,)
     method : {"paper", "two-scale"}
     patch_size : int or None
-        In px; None, as the verdict, while there are too few rows for any patch.
+        In px of the grid; None, as the verdict, while there are too few rows for any patch.
+    spacing : int
+        Px of the image between neighbours on the grid.
     noise_variance : float or None
         Of a pixel, intensity squared.
+    noise : NoiseModel or None
+        As it was measured; None with method `paper`.
     eigenpatches : ndarray, shape (k, p, p), float64
-        All that were offered; with the kept ones and the rows anybody can compute the image again.
+        All that were offered; with two scales, those of the lattice.
     verdict : StackReport or None
         On the eigenpatches that filtered this frame; its patches are those of the memory, too.
     memory_weight : float
         Of the frames before, in whole frames.
     scene_changed : bool
-        This frame shows something else than those before, whose memory was dropped.
+        This frame shows something else than those before, or has other noise; what they have shown
+        was dropped.
     blank : bool
         All that was scanned has one value: it is shown as it is and not remembered.
     """
@@ -73,7 +83,9 @@ class LiveFrame:
     scanned: NDArray[np.bool_]
     method: str
     patch_size: int | None
+    spacing: int
     noise_variance: float | None
+    noise: NoiseModel | None
     eigenpatches: FloatArray
     verdict: StackReport | None
     memory_weight: float
@@ -97,6 +109,7 @@ class LiveFrame:
             "rows": int(np.count_nonzero(self.scanned)),
             "method": self.method,
             "patch_size": self.patch_size,
+            "spacing": self.spacing,
             "noise_variance": self.noise_variance,
             "offered": len(self.eigenpatches),
             "kept": self.n_kept,
@@ -146,12 +159,19 @@ class LiveDenoiser:
             )
         self.shape = (m, n)
         self.params = params or DenoiseParams()
-        self._scale = LiveScale((m, n), self.params, forgetting(memory_frames), classify)
+        self._way = replace(
+            choose_way(self.params, classify), engine="exact", engine_reason="a live frame"
+        )
+        made = LiveScales if self._way.method == "two-scale" else LiveScale
+        self._scale: LiveScale | LiveScales = made(
+            (m, n), self.params, forgetting(memory_frames), classify
+        )
         self._input: np.dtype[Any] | None = None
         self._number = 0
         self._scanned = np.zeros(m, dtype=bool)
         self._stale = np.zeros(m, dtype=bool)
         self._image: FloatArray | None = None
+        self._raw: NDArray[Any] = np.empty((0, 0))
         self._shown: FloatArray = np.empty((m, n))
 
     @property
@@ -209,12 +229,14 @@ class LiveDenoiser:
         if self._image is None:
             self._image = np.zeros(self.shape, working.dtype)
             self._shown = np.empty(self.shape, working.dtype)
+            self._raw = np.zeros(self.shape, given.dtype)
             self._scale.begin(self._image)
         stop = first_row + len(working)
         if self._scanned[first_row:stop].any():
             with limited(self.params.threads):
                 self._scale.discount(first_row, stop)
         self._image[first_row:stop] = working
+        self._raw[first_row:stop] = given
         self._input = given.dtype
         self._scanned[first_row:stop] = True
         self._stale[first_row:stop] = True
@@ -231,26 +253,62 @@ class LiveDenoiser:
         """
         if self._image is None:
             raise ImageError(f"got nothing of frame {self._number} yet, expected some rows first")
-        if self._stale.any():
+        blank = constant(self._image, self._scanned)
+        if blank:
+            self._shown[:] = self._image
+        elif self._stale.any():
             with limited(self.params.threads):
                 self._scale.show(self._scanned, self._stale, self._shown)
             self._stale[:] = False
         image = self._shown.copy()
         image[~self._scanned] = np.nan
         scale = self._scale
-        decision = scale.decision
+        decision: Decision | None = None if blank else scale.decision
         return LiveFrame(
             number=self._number,
             image=image,
             scanned=self._scanned.copy(),
             method=scale.method,
             patch_size=None if decision is None else decision.patch_size,
+            spacing=1 if decision is None else decision.spacing,
+            noise=None if decision is None else decision.noise,
             noise_variance=None if decision is None else decision.noise_variance,
             eigenpatches=np.empty((0, 0, 0)) if decision is None else decision.eigenpatches,
             verdict=None if decision is None else decision.verdict,
             memory_weight=scale.memory_weight,
             scene_changed=scale.scene_changed,
-            blank=scale.blank,
+            blank=blank,
+        )
+
+    def result(self) -> Result:
+        """The current frame, which is whole, as `reucid_core.denoise` gives one: with a report.
+
+        The report tells the eigenpatches of all frames that count, as that of a joint stack does,
+        so that the image can be made again from the frame itself.
+
+        Raises
+        ------
+        ImageError
+            When rows are missing, or all pixels have one value.
+        ReucidError
+            As `frame`.
+        """
+        missing = len(self._scanned) - int(np.count_nonzero(self._scanned))
+        if self._image is None or missing:
+            raise ImageError(f"got a frame of which {missing} rows are missing, expected all")
+        if constant(self._image, self._scanned):
+            raise ImageError("got a frame of one value, expected an image")
+        shown = self.frame()
+        with limited(self.params.threads):
+            outcome, task = self._scale.outcome(shown.image)
+            outcome = assessed(outcome, self._image)
+        noisy = self._raw.copy()
+        return Result(
+            noisy=noisy,
+            image=outcome.image,
+            partial_coverage=None,
+            eigenpatches=tuple(outcome.eigenpatches),
+            report=report_of(noisy, self._image, self._way, outcome, task),
         )
 
     def _checked(self, rows: NDArray[Any], first_row: int) -> FloatArray:

@@ -1,26 +1,40 @@
 """What earlier frames of a session have shown: their Gram matrix and autocorrelation, forgotten."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.running_gram import RunningGram, runs_of_rows
 
 Float64 = NDArray[np.float64]
+Patches = tuple[Float64, int]  # Gram matrix, shape (p*p, p*p), and number of patches
 
-KEPT_FRAMES, KEPT_PIXELS = 8, 2**23  # that are held themselves, for another patch size
+KEPT_FRAMES, KEPT_PIXELS = 16, 2**22  # that are held themselves, for patches of another size
 
 
 @dataclass
 class Kept:
-    """A frame as it was remembered."""
+    """A frame as it was remembered.
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, n)
+    scanned : ndarray of bool, shape (m,)
+    weight : float
+        What is not forgotten of it.
+    """
 
     image: FloatArray
     scanned: NDArray[np.bool_]
-    weight: float
+    weight: float = 1.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are there."""
+        return bool(self.scanned.all())
 
 
 class Memory:
@@ -48,73 +62,68 @@ class Memory:
         self._forgetting = forgetting
         self.clear()
 
+    @property
+    def forgets_all(self) -> bool:
+        """Whether each frame is by itself."""
+        return self._forgetting == 0.0
+
     def clear(self) -> None:
         """Forget everything."""
         self.matrix: Float64 | None = None
         self.n_patches = 0.0
         self.correlation: FloatArray | None = None
         self.frames = self.whole = 0.0
-        self._kept: deque[Kept] = deque()
-        self._all_kept = True
+        self.kept: deque[Kept] = deque()
+        self.all_kept = True  # every frame that counts is held itself
 
-    @property
-    def all_kept(self) -> bool:
-        """Whether every frame that counts is held itself, so that any Gram matrix can be made."""
-        return self._all_kept
+    def together(self, patches: Patches) -> tuple[Float64, float]:
+        """Gram matrix and number of the patches of the memory and of a frame, together."""
+        G, n_patches = patches
+        if self.matrix is None:
+            return G.copy(), n_patches
+        return self.matrix + G, self.n_patches + n_patches
 
-    def add(
-        self,
-        gram: RunningGram,
-        image: FloatArray,
-        correlation: FloatArray | None,
-    ) -> None:
+    def add(self, patches: Patches, frame: Kept, correlation: FloatArray | None = None) -> None:
         """Remember a frame; the others fade.
 
         Parameters
         ----------
-        gram : RunningGram
-            Of all rows that are there.
-        image : ndarray, shape (m, n)
-            Kept, not copied.
-        correlation : ndarray or None
-            None where the frame is not whole.
+        patches : (ndarray, int)
+        frame : Kept
+            Its image is not copied.
+        correlation : ndarray, optional
+            Of a frame that is whole.
         """
-        self._fade()
-        if self._forgetting == 0.0:
+        if self.forgets_all:
             return
-        self._take(gram, 1.0)
+        self._fade()
+        self._take(patches, frame)
         if correlation is not None:
             before = 0.0 if self.correlation is None else self.correlation
             self.correlation = before + correlation
             self.whole += 1.0
-        self.frames += float(gram.counted.mean())
-        self._kept.append(Kept(image, gram.counted.copy(), 1.0))
-        if len(self._kept) > max(1, min(KEPT_FRAMES, KEPT_PIXELS // image.size)):
-            self._kept.popleft()
-            self._all_kept = False
+        self.kept.append(frame)
+        if len(self.kept) > max(1, min(KEPT_FRAMES, KEPT_PIXELS // frame.image.size)):
+            self.kept.popleft()
+            self.all_kept = False
 
-    def remake(self, p: int, threads: int | None) -> None:
-        """Patches of another size: of the frames that are held; older ones are forgotten."""
+    def remake(self, patches_of: Callable[[Kept], Patches]) -> None:
+        """Other patches of the frames that are held; older frames are forgotten."""
         self.matrix, self.n_patches, self.frames = None, 0.0, 0.0
-        for kept in self._kept:
-            gram = RunningGram(kept.image, p, threads=threads)
-            for rows in runs_of_rows(kept.scanned):
-                gram.count(rows.start, rows.stop)
-            self._take(gram, kept.weight)
-            self.frames += kept.weight * float(kept.scanned.mean())
-        self._all_kept = True
+        for frame in self.kept:
+            self._take(patches_of(frame), frame)
+        self.all_kept = True
 
-    def _take(self, gram: RunningGram, weight: float) -> None:
+    def _take(self, patches: Patches, frame: Kept) -> None:
+        G, n_patches = patches
         if self.matrix is None:
-            self.matrix = np.zeros_like(gram.matrix)
-        self.matrix += weight * gram.matrix
-        self.n_patches += weight * gram.n_patches
+            self.matrix = np.zeros_like(G)
+        self.matrix += frame.weight * G
+        self.n_patches += frame.weight * n_patches
+        self.frames += frame.weight * float(frame.scanned.mean())
 
     def _fade(self) -> None:
         if self._forgetting == 1.0:
-            return
-        if self._forgetting == 0.0:
-            self.clear()
             return
         if self.matrix is not None:
             self.matrix *= self._forgetting
@@ -123,5 +132,5 @@ class Memory:
         self.n_patches *= self._forgetting
         self.frames *= self._forgetting
         self.whole *= self._forgetting
-        for kept in self._kept:
-            kept.weight *= self._forgetting
+        for frame in self.kept:
+            frame.weight *= self._forgetting

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.exact import Transform, gram_of_patches
+from reucid_core.live_terms import runs_of_rows
 from reucid_core.patches import origin_grid
 
 Float64 = NDArray[np.float64]
@@ -109,9 +110,3 @@ class RunningGram:
         self.matrix += G
         rows, columns = origin_grid((len(transform.image), transform.image.shape[1]), self.p)
         self.n_patches += sign * rows * columns
-
-
-def runs_of_rows(chosen: NDArray[np.bool_]) -> list[slice]:
-    """Runs of neighbouring rows that are chosen, in order."""
-    edges = np.flatnonzero(np.diff(chosen.astype(np.int8), prepend=0, append=0))
-    return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]

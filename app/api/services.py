@@ -17,6 +17,8 @@ from app.api.live.feeds import Feeds
 from app.api.live.known import Known
 from app.api.live.valkey import Valkey
 from app.api.rates import RateLimiter
+from app.api.schemas import Health
+from app.http.looks import SharedLook
 from app.http.turns import Turns
 from worker.contract import SessionRecord
 from worker.denoising.model_files import Models
@@ -53,6 +55,7 @@ class Services:
     decoding: Turns = field(
         default_factory=lambda: Turns(DECODERS + 1, of_one=DECODERS, most_waiting=2**20)
     )
+    readiness: SharedLook[Health] = field(default_factory=SharedLook)
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS + 1))
 
     @property
