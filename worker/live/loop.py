@@ -4,12 +4,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from redis import Redis
 from redis.exceptions import RedisError
 
+from reucid_core.errors import ReucidError
 from reucid_core.live import LiveFrame
 from worker.contract import Mode, SessionRecord
 from worker.live.course import Course
@@ -82,8 +85,7 @@ class Loop:
         self._denoiser, self._frame = denoiser_of(self.session.request, self.threads), None
         half_life = self.session.request.memory_frames
         of_use = min(len(kept), math.ceil(2 * half_life))
-        newest = standing.newest if standing else None
-        for frame in [each for each in kept if each != newest][-of_use:] if of_use else []:
+        for frame in kept[-of_use:] if of_use else ():
             self.pulse.beat()
             pixels = self._transport.raw(frame)
             if pixels is not None:
@@ -98,12 +100,18 @@ class Loop:
         self.pulse.frame_came()
         if self._is_late(work):
             return
-        if work.frame != self._frame:
-            self._denoiser.begin(work.frame)
-            self._frame = work.frame
-        for first, count in work.ranges:
-            self._denoiser.update(self._transport.rows(work.frame, first, count), first)
-        self._publish(work, self._denoiser.frame())
+        try:
+            if work.frame != self._frame:
+                self._denoiser.begin(work.frame)
+                self._frame = work.frame
+            for first, count in work.ranges:
+                self._denoiser.update(self._transport.rows(work.frame, first, count), first)
+            shown = self._denoiser.frame()
+        except ReucidError as error:
+            log.warning("live_frame_refused", frame=work.frame, reason=str(error))
+            self._publish_raw(work)
+        else:
+            self._publish_denoised(work, shown)
 
     def _is_late(self, work: Work) -> bool:
         request = self.session.request
@@ -111,27 +119,39 @@ class Loop:
             return False
         return 1000 * (work.now - work.received_at) > request.deadline_ms
 
-    def _publish(self, work: Work, shown: LiveFrame) -> None:
+    def _publish_denoised(self, work: Work, shown: LiveFrame) -> None:
         scanned = np.flatnonzero(shown.scanned)
         first, stop = int(scanned[0]), int(scanned[-1]) + 1
+        course = self._course.note(shown) if shown.complete else None
+        flags = Flag.UNDENOISED if shown.blank or shown.patch_size is None else Flag(0)
+        self._publish(work, first, shown.image[first:stop], flags, course)
+
+    def _publish_raw(self, work: Work) -> None:
+        """What the core refuses is shown as it was measured, the rows that came last."""
+        first, count = work.ranges[-1]
+        rows = self._transport.rows(work.frame, first, count)
+        self._publish(work, first, rows, Flag.UNDENOISED, None)
+
+    def _publish(
+        self, work: Work, first: int, image: NDArray[Any], flags: Flag, course: str | None
+    ) -> None:
         seconds, micro = self.redis.time()
         age = max(0.0, seconds + micro / 1e6 - work.received_at)
-        flags = Flag.WHOLE if shown.complete else Flag(0)
-        if shown.blank or shown.verdict is None:
-            flags |= Flag.UNDENOISED
+        shape = self.session.request.shape
+        if len(image) == shape[0]:
+            flags |= Flag.WHOLE
         message = Message(
             Kind.DENOISED,
-            self.session.request.shape,
+            shape,
             work.frame,
             first,
-            shown.image[first:stop].astype(np.float32),
+            image.astype(np.float32),
             self._sequence + 1,
             work.captured_at,
             work.received_at,
             round(1000 * age),
             flags,
         )
-        course = self._course.note(shown) if shown.complete else None
         history = self.session.request.history
         self._transport.publish(self.session.attempt, message, history, course)
         self._sequence += 1

@@ -214,7 +214,10 @@ class Transport:
     # --- who works ---
 
     def bind(self, attempt: int) -> tuple[int, list[int]]:
-        """Work on the session from now on; the newest result's number and the kept frames."""
+        """Work on the session from now on.
+
+        The newest result's number, and the frames that are kept of before what is to be done.
+        """
         answer = self._run("bind", attempt, LIVE_CHANNEL, self.session.id)
         if answer[0] == b"absent":
             self.create()

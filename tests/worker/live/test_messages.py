@@ -19,7 +19,13 @@ def test_a_message_comes_back_as_it_was(data: st.DataObject, frame: int, first: 
     sent = Message(Kind.DENOISED, (200, 5), frame, first, pixels, 7, 1.5, 2.5, 38, flags)
     got = Message.from_bytes(sent.to_bytes())
     assert got.pixels.tobytes() == sent.pixels.tobytes()
-    assert (got.kind, got.shape, got.frame, got.first_row, got.rows) == (2, (200, 5), frame, first, 3)
+    assert (got.kind, got.shape, got.frame, got.first_row, got.rows) == (
+        2,
+        (200, 5),
+        frame,
+        first,
+        3,
+    )
     assert (got.sequence, got.captured_at, got.received_at) == (7, 1.5, 2.5)
     assert (got.age_ms, got.flags) == (38, flags)
 

@@ -1,7 +1,6 @@
 """Frames through Valkey: nothing is lost uncounted, nothing grows without bound."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest

@@ -54,25 +54,31 @@ def test_without_valkey_frames_are_refused_at_once(tmp_path: Path) -> None:
 
 
 def test_a_valkey_that_hangs_blocks_nobody(tmp_path: Path) -> None:
-    with valkey_server(tmp_path) as valkey, running(tmp_path / "data", redis_url=valkey.url) as api:
-        with api.client() as client:
-            session_id = open_session(client)
-            assert put(client, session_id, 0).status_code == 202
-            valkey.process.send_signal(signal.SIGSTOP)
-            try:
-                refused: httpx.Response = put(client, session_id, 1)
-                assert (refused.status_code, refused.json()["code"]) == (503, "live_unavailable")
-            finally:
-                valkey.process.send_signal(signal.SIGCONT)
+    with (
+        valkey_server(tmp_path) as valkey,
+        running(tmp_path / "data", redis_url=valkey.url) as api,
+        api.client() as client,
+    ):
+        session_id = open_session(client)
+        assert put(client, session_id, 0).status_code == 202
+        valkey.process.send_signal(signal.SIGSTOP)
+        try:
+            refused: httpx.Response = put(client, session_id, 1)
+            assert (refused.status_code, refused.json()["code"]) == (503, "live_unavailable")
+        finally:
+            valkey.process.send_signal(signal.SIGCONT)
 
 
 def test_a_wiped_valkey_takes_frames_again(tmp_path: Path) -> None:
-    with valkey_server(tmp_path) as valkey, running(tmp_path / "data", redis_url=valkey.url) as api:
-        with api.client() as client:
-            session_id = open_session(client)
-            put(client, session_id, 4)
-            api.services.redis.flushall()
-            assert put(client, session_id, 5).json()["received"] == 1
+    with (
+        valkey_server(tmp_path) as valkey,
+        running(tmp_path / "data", redis_url=valkey.url) as api,
+        api.client() as client,
+    ):
+        session_id = open_session(client)
+        put(client, session_id, 4)
+        api.services.redis.flushall()
+        assert put(client, session_id, 5).json()["received"] == 1
 
 
 def test_no_session_beyond_those_that_have_a_worker(tmp_path: Path) -> None:

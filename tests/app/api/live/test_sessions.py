@@ -39,9 +39,7 @@ def put(
 
 
 def latest(client: httpx.Client, session_id: str, after: int = 0, **query: Any) -> httpx.Response:
-    return client.get(
-        f"/sessions/{session_id}/latest", params={"after": after, "wait": 30} | query
-    )
+    return client.get(f"/sessions/{session_id}/latest", params={"after": after, "wait": 30} | query)
 
 
 @contextmanager
