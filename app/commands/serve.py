@@ -30,7 +30,7 @@ def serve(stated: dict[str, Any]) -> None:
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     Models.of(settings).check()
     with hold(settings.data_dir):
-        listener = _listen(settings)
+        listener = listen(settings)
         host, port = listener.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         command = [sys.executable, "-m", "app.api", str(listener.fileno())]
@@ -65,7 +65,14 @@ def hold(folder: Path) -> BinaryIO:
         raise typer.BadParameter(message, param_hint="--data-dir") from error
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """The socket of an API, which a process may inherit.
+
+    Raises
+    ------
+    typer.BadParameter
+        When others may not reach the server yet, or nobody can listen there.
+    """
     if not is_loopback(settings.host) and not _has_valid_key(settings):
         raise typer.BadParameter(
             f"got {settings.host}, expected a loopback address such as 127.0.0.1: there is no "

@@ -1,0 +1,110 @@
+"""`reucid api | dispatch | work`: one process of a server whose parts run where they like.
+
+Each looks at what all of them share, says in words what is wrong with it, and then becomes the very
+process that `reucid serve` would have started. `reucid healthy` asks such a process how it is.
+"""
+
+import http.client
+import os
+import signal
+import sys
+from contextlib import closing
+from types import FrameType
+from typing import Any, NoReturn
+
+import structlog
+import typer
+
+from app.commands.options import Member
+from app.commands.serve import listen
+from worker import logs
+from worker.denoising.model_files import Models
+from worker.processes.heartbeat import SILENCE, silent_for
+from worker.processes.joining import UnreachableError, ask_queue, await_ledger, await_queue
+from worker.settings import Settings
+
+TIMEOUT = 5.0  # s for an API to say how it is
+
+log = structlog.get_logger()
+
+
+def api(stated: dict[str, Any]) -> NoReturn:
+    """Answer HTTP until told to stop."""
+    settings = _settings(stated)
+    Models.of(settings).check()
+    await_ledger(settings)
+    try:  # jobs are accepted without it and wait, so it is no reason not to start
+        ask_queue(settings)
+    except UnreachableError as error:
+        log.warning("queue_away", reason=str(error))
+    listener = listen(settings)
+    log.info("listening", address=settings.host, port=listener.getsockname()[1])
+    _become(settings, "app.api", str(listener.detach()))
+
+
+def dispatch(stated: dict[str, Any]) -> NoReturn:
+    """Dispatch, sweep and deliver until told to stop."""
+    settings = _settings(stated)
+    await_ledger(settings)
+    await_queue(settings)
+    _become(settings, "worker", "dispatch")
+
+
+def work(stated: dict[str, Any]) -> NoReturn:
+    """Make jobs until told to stop."""
+    settings = _settings(stated)
+    Models.of(settings).check()
+    await_ledger(settings)
+    await_queue(settings)
+    _become(settings, "worker", "work")
+
+
+def healthy(member: Member) -> str | None:
+    """What is wrong with a member of this machine, if anything is."""
+    settings = Settings()
+    if member == "api":
+        return _health_of_api(settings)
+    try:
+        silent = silent_for(settings)
+    except OSError as error:
+        return f"no sign of life yet: {error.strerror} {error.filename or ''}".rstrip()
+    if silent > SILENCE:
+        return f"no sign of life for {silent:.0f} s, expected one in {SILENCE:g} s"
+    return None
+
+
+def _health_of_api(settings: Settings) -> str | None:
+    """Whether it answers; without ledger or queue it does, and a new start would mend neither."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
+    try:
+        with closing(http.client.HTTPConnection(host, settings.port, timeout=TIMEOUT)) as asked:
+            asked.request("GET", f"{settings.root_path}/livez")
+            status = asked.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return (
+            f"http://{host}:{settings.port}/livez does not answer: {error or type(error).__name__}"
+        )
+    return None if status == http.client.OK else f"/livez answers {status}, expected 200"
+
+
+def _settings(stated: dict[str, Any]) -> Settings:
+    """The settings, if there is a queue among them; from now on SIGTERM is heeded at once."""
+    signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not heed it
+    settings = Settings(**stated)
+    logs.configure(as_json=settings.log_json, level=settings.log_level)
+    if settings.redis_url is None:
+        raise typer.BadParameter(
+            "REUCID_REDIS_URL is not set, expected the queue that all members share, such as "
+            "redis://queue.example.org:6379; `reucid serve` brings one of its own"
+        )
+    return settings
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def _become(settings: Settings, *module: str) -> NoReturn:
+    """Be another process from now on, with these settings, under the same process id."""
+    environment = os.environ | settings.as_environment()
+    os.execve(sys.executable, [sys.executable, "-m", *module], environment)  # noqa: S606
