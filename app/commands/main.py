@@ -125,7 +125,7 @@ def healthy(
     The API is asked for /livez; a dispatcher or worker by the age of its REUCID_HEARTBEAT_FILE.
     None of them is unwell because ledger or queue are away: a new start would not mend that.
     """
-    from app.commands.members import healthy as ask
+    from app.commands.health import healthy as ask
 
     fault = ask(member)
     typer.echo(fault or "well")

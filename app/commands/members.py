@@ -1,29 +1,23 @@
 """`reucid api | dispatch | work`: one process of a server whose parts run where they like.
 
 Each looks at what all of them share, says in words what is wrong with it, and then becomes the very
-process that `reucid serve` would have started. `reucid healthy` asks such a process how it is.
+process that `reucid serve` would have started.
 """
 
-import http.client
 import os
 import signal
 import sys
-from contextlib import closing
 from types import FrameType
 from typing import Any, NoReturn
 
 import structlog
 import typer
 
-from app.commands.options import Member
 from app.commands.serve import listen
 from worker import logs
 from worker.denoising.model_files import Models
-from worker.processes.heartbeat import SILENCE, silent_for
 from worker.processes.joining import UnreachableError, ask_queue, await_ledger, await_queue
 from worker.settings import Settings
-
-TIMEOUT = 5.0  # s for an API to say how it is
 
 log = structlog.get_logger()
 
@@ -57,34 +51,6 @@ def work(stated: dict[str, Any]) -> NoReturn:
     await_ledger(settings)
     await_queue(settings)
     _become(settings, "worker", "work")
-
-
-def healthy(member: Member) -> str | None:
-    """What is wrong with a member of this machine, if anything is."""
-    settings = Settings()
-    if member == "api":
-        return _health_of_api(settings)
-    try:
-        silent = silent_for(settings)
-    except OSError as error:
-        return f"no sign of life yet: {error.strerror} {error.filename or ''}".rstrip()
-    if silent > SILENCE:
-        return f"no sign of life for {silent:.0f} s, expected one in {SILENCE:g} s"
-    return None
-
-
-def _health_of_api(settings: Settings) -> str | None:
-    """Whether it answers; without ledger or queue it does, and a new start would mend neither."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104
-    try:
-        with closing(http.client.HTTPConnection(host, settings.port, timeout=TIMEOUT)) as asked:
-            asked.request("GET", f"{settings.root_path}/livez")
-            status = asked.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return (
-            f"http://{host}:{settings.port}/livez does not answer: {error or type(error).__name__}"
-        )
-    return None if status == http.client.OK else f"/livez answers {status}, expected 200"
 
 
 def _settings(stated: dict[str, Any]) -> Settings:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -25,7 +26,9 @@ from tests.machines.nginx import NoNginxError, nginx, program
 from tests.machines.proxied import ProxiedClient
 from tests.support.servers import Member, Members, ready, valkey_server
 from tests.support.waiting import until
-from worker.ledger.database import Database
+from worker.contract import Scope
+from worker.ledger.database import Database, open_database
+from worker.ledger.keys import Keyring
 from worker.settings import Settings
 from worker.store import Store
 
@@ -81,6 +84,8 @@ def _options() -> argparse.Namespace:
 
 
 def _run(members: Members, known: list[Case], options: argparse.Namespace, report: Report) -> None:
+    with closing(open_database(members.settings)) as database:
+        _, key = Keyring(database).create(owner="many", scopes={Scope.SUBMIT, Scope.READ})
     apis = [members.start("api") for _ in range(2)]
     for role in ("dispatch", *["work"] * options.workers):
         members.start(role)
@@ -93,13 +98,16 @@ def _run(members: Members, known: list[Case], options: argparse.Namespace, repor
         ThreadPoolExecutor(options.clients + 1) as pool,
     ):
         killing = pool.submit(_kill_again_and_again, members, apis, options, over)
+        end = time.monotonic() + 60 * options.minutes
         living = [
-            pool.submit(_live, url, history, known, seed, 60 * options.minutes)
+            pool.submit(_live, ProxiedClient(url, history, seed, key=key), known, end)
             for seed in range(options.clients)
         ]
-        for each in living:
-            each.result()
-        over.set()
+        try:
+            for each in living:
+                each.result()
+        finally:
+            over.set()
         kills, away = killing.result()
     database, store = Database(members.settings.ledger_url), Store(members.settings.data_dir)
     report.broken += check(history, database, store)
@@ -120,9 +128,8 @@ def _run(members: Members, known: list[Case], options: argparse.Namespace, repor
         print("   ", line[:400])  # noqa: T201
 
 
-def _live(url: str, history: History, known: list[Case], seed: int, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    with ProxiedClient(url, history, seed) as client:
+def _live(client: ProxiedClient, known: list[Case], end: float) -> None:
+    with client:
         while time.monotonic() < end:
             client.see_through(known)
 

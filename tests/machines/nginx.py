@@ -48,6 +48,7 @@ class NoNginxError(Exception):
 
 
 def program() -> str:
+    """The path of nginx."""
     found = shutil.which("nginx", path="/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin")
     if found is None:
         raise NoNginxError("nginx is not installed (on Debian: apt install nginx-light)")
