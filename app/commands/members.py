@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import structlog
 import typer
 
-from app.commands.serve import listen
+from app.commands.serve import bound
 from worker import logs
 from worker.denoising.model_files import Models
 from worker.processes.joining import UnreachableError, ask_queue, await_ledger, await_queue
@@ -31,8 +31,8 @@ def api(stated: dict[str, Any]) -> NoReturn:
         ask_queue(settings)
     except UnreachableError as error:
         log.warning("queue_away", reason=str(error))
-    listener = listen(settings)
-    log.info("listening", address=settings.host, port=listener.getsockname()[1])
+    listener = bound(settings)
+    log.info("starting", address=settings.host, port=listener.getsockname()[1])
     _become(settings, "app.api", str(listener.detach()))
 
 

@@ -6,6 +6,7 @@ one, too, or a job was lost, doubled or made wrong. Without nginx nothing is don
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import threading
@@ -20,7 +21,7 @@ import numpy as np
 
 from tests.faults.__main__ import Report, _database, _machine
 from tests.faults.cases import Case, cases
-from tests.faults.checker import check
+from tests.faults.checker import OWNER, check
 from tests.faults.history import History
 from tests.machines.nginx import NoNginxError, nginx, program
 from tests.machines.proxied import ProxiedClient
@@ -66,6 +67,9 @@ def main() -> None:
             _run(members, known, options, report)
         finally:
             members.stop()
+            if options.keep_logs:
+                logs = shutil.ignore_patterns("data", "*.sock", "*_temp", "proxy")
+                shutil.copytree(folder, options.keep_logs, dirs_exist_ok=True, ignore=logs)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report.figures | {"broken": report.broken}, indent=1))
     sys.exit(bool(report.broken))
@@ -79,13 +83,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="postgresql")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep-logs", type=Path, metavar="FOLDER")
     parser.add_argument("--output", type=Path, default=Path("build/machines.json"))
     return parser.parse_args()
 
 
 def _run(members: Members, known: list[Case], options: argparse.Namespace, report: Report) -> None:
     with closing(open_database(members.settings)) as database:
-        _, key = Keyring(database).create(owner="many", scopes={Scope.SUBMIT, Scope.READ})
+        _, key = Keyring(database).create(owner=OWNER, scopes={Scope.SUBMIT, Scope.READ})
     apis = [members.start("api") for _ in range(2)]
     for role in ("dispatch", *["work"] * options.workers):
         members.start(role)
