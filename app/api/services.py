@@ -14,8 +14,11 @@ from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.lanes import Lanes
 from app.api.rates import RateLimiter
+from app.api.schemas import Health
+from app.http.looks import SharedLook
 from app.http.turns import Turns
 from worker.denoising.model_files import Models
+from worker.ledger.batches import Batches
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
@@ -44,11 +47,16 @@ class Services:
     decoding: Turns = field(
         default_factory=lambda: Turns(DECODERS + 1, of_one=DECODERS, most_waiting=2**20)
     )
+    readiness: SharedLook[Health] = field(default_factory=SharedLook)
     decoders: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(DECODERS + 1))
 
     @property
     def jobs(self) -> Jobs:
         return Jobs(self.database)
+
+    @property
+    def batches(self) -> Batches:
+        return Batches(self.database)
 
     @property
     def images(self) -> Images:
