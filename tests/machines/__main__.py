@@ -46,7 +46,8 @@ def main() -> None:
         return
     report = Report()
     report.say("machine", _machine())
-    report.say("options", vars(options) | {"output": str(options.output)})
+    stated = {name: str(value) for name, value in vars(options).items()}
+    report.say("options", stated)
     known = cases(32)
     with (
         tempfile.TemporaryDirectory(prefix="reucid-machines-") as name,
