@@ -1,9 +1,9 @@
-"""Live sessions with a real server, client and subscribers on one machine: how old what is shown is.
+"""Live sessions with a real server, client and subscribers on one machine: how old the shown is.
 
 `python benchmarks/bench_live.py` [--seconds 20] [--only NAME ...] [--long MINUTES]
 
-The age of a result is the time from the reception of its last row, by the server's Valkey, to when a
-subscriber has it whole. A drifting lattice with Poisson noise is scanned.
+The age of a result is the time from the reception of its last row, by the server's Valkey, to
+when a subscriber has it whole. A drifting lattice with Poisson noise is scanned.
 """
 
 import argparse
@@ -247,7 +247,8 @@ def long(bench: Bench, minutes: float) -> None:
     seen, _, after = bench.run(Case(512, 10), 60 * minutes, look)
     grown = {name: round(held[1].get(name, 0) - mib, 1) for name, mib in held[0].items()}
     print(
-        f"{minutes:g} minutes: {told(seen[0].ages)}, {after['received']} frames, {after['dropped']} dropped"
+        f"{minutes:g} minutes: {told(seen[0].ages)}, {after['received']} frames, "
+        f"{after['dropped']} dropped"
     )
     print(f"MiB grown: {grown}; held { ({n: round(v) for n, v in held[1].items()}) }", flush=True)
 
