@@ -26,6 +26,7 @@ from app.api.raw.answers import HEADERS
 from app.api.routes import (
     admin,
     archives,
+    batches,
     capabilities,
     eigenpatches,
     health,
@@ -56,7 +57,7 @@ from worker.decoding.parent import warm_up
 from worker.kernel import give_memory_back
 from worker.ledger.database import open_database
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 
 EXPOSED = [
     CLIPPED,
@@ -74,7 +75,7 @@ EXPOSED = [
 ]
 MODULES = (  # archives before jobs, whose ids they would be
     *(images, archives, jobs, results, eigenpatches, revisions),
-    *(sessions, capabilities, models, keys, admin, webhooks),
+    *(batches, sessions, capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
@@ -114,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.services = services = Services(
                 settings=settings,
                 database=database,
-                store=Store(settings.data_dir),
+                store=open_store(settings),
                 redis=redis,
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
@@ -152,7 +153,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(),
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )
