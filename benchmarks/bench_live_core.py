@@ -18,9 +18,9 @@ from machine import machine, pin  # first: it sets the number of threads
 # isort: split
 import numpy as np
 
-from reucid_core import DenoiseParams, denoise, live_scale
+from reucid_core import DenoiseParams, denoise
 from reucid_core.live import LiveDenoiser
-from reucid_core.live_scene import Residual
+from reucid_core.live_scene import Lags, Residual
 from reucid_core.metrics import psnr
 from reucid_core.params import ChosenMethod
 from reucid_core.training.judging.scenes import SPECTRA
@@ -113,18 +113,17 @@ def _lost(
     return noticed, lost
 
 
-NOTICING = live_scale.shows_another, Residual.unlike
+NOTICING = Lags.unlike, Residual.unlike, Residual.exceeded_by
 
 
 def _blind() -> None:
     """Nothing notices a change any more: what the memory costs by itself."""
-    live_scale.shows_another = lambda *_, **__: False
-    Residual.unlike = lambda *_: False  # type: ignore[method-assign]
+    Lags.unlike = Residual.unlike = lambda *_: False  # type: ignore[method-assign]
+    Residual.exceeded_by = lambda *_: False  # type: ignore[method-assign]
 
 
 def _see() -> None:
-    live_scale.shows_another = NOTICING[0]
-    Residual.unlike = NOTICING[1]  # type: ignore[method-assign]
+    Lags.unlike, Residual.unlike, Residual.exceeded_by = NOTICING  # type: ignore[method-assign]
 
 
 def timing(given: argparse.Namespace) -> Rows:
