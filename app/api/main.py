@@ -18,6 +18,9 @@ from app.api.document import openapi
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.lanes import Lanes, LanesMiddleware
+from app.api.live.answers import LIVE_HEADERS
+from app.api.live.feeds import Feeds
+from app.api.live.valkey import Valkey
 from app.api.rates import RateLimiter
 from app.api.raw.answers import HEADERS
 from app.api.routes import (
@@ -34,6 +37,7 @@ from app.api.routes import (
     page,
     results,
     revisions,
+    sessions,
     webhooks,
 )
 from app.api.services import Services
@@ -57,6 +61,7 @@ from worker.store import Store
 EXPOSED = [
     CLIPPED,
     *HEADERS,
+    *LIVE_HEADERS,
     "Content-Disposition",
     "Content-Range",
     "ETag",
@@ -69,7 +74,7 @@ EXPOSED = [
 ]
 MODULES = (  # archives before jobs, whose ids they would be
     *(images, archives, jobs, results, eigenpatches, revisions),
-    *(capabilities, models, keys, admin, webhooks),
+    *(sessions, capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
@@ -98,7 +103,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await run_in_threadpool(warm_up)
         database = await run_in_threadpool(open_database, settings)
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
-        async with Wakes(redis_url, waiting).listening(database) as wakes:
+        live = Valkey(redis_url)
+        async with (
+            Wakes(redis_url, waiting).listening(database) as wakes,
+            Feeds(redis_url, live).listening() as feeds,
+        ):
             redis = Redis.from_url(
                 redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
             )
@@ -111,11 +120,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 rates=RateLimiter(redis, settings.rate_limit),
                 in_flight=InFlight(redis),
                 lanes=lanes,
+                live=live,
+                feeds=feeds,
             )
             giving_back = asyncio.create_task(_give_memory_back())
             yield
             giving_back.cancel()
             services.redis.close()
+            live.redis.close()
         database.close()
 
     app = FastAPIOffline(
@@ -140,7 +152,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )
