@@ -65,7 +65,11 @@ class Session:
         self.jobs: list[str] = []
 
     def __enter__(self) -> Self:
-        session = self._client.request("POST", "/v1/sessions", json=self._spec).json()
+        try:
+            session = self._client.request("POST", "/v1/sessions", json=self._spec).json()
+        except ClientError:
+            self._client.__exit__()
+            raise
         self._path = f"/v1/sessions/{session['id']}"
         return self
 
