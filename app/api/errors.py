@@ -26,6 +26,7 @@ from worker.ledger.refusals import (
     NotFoundError,
     QueueFullError,
     SessionsFullError,
+    TooManyLabelsError,
 )
 from worker.store import DamagedError
 
@@ -61,6 +62,8 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             limit = Limit(name=error.limit, value=error.value, got=error.got)
             wait = {"Retry-After": str(QUEUE_WAIT)}
             return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
+        case TooManyLabelsError():
+            return invalid([FieldError(field="labels", message=str(error))])
         case SessionsFullError():
             limit = Limit(name=error.limit, value=error.value, got=error.got)
             wait = {"Retry-After": str(QUEUE_WAIT)}
@@ -154,9 +157,9 @@ def _allowed(request: Request) -> list[str]:
     for routes in request.app.router.routes:
         found = {
             method: routes.matches({**request.scope, "method": method})[0]
-            for method in ("DELETE", "GET", "POST", "PUT")
+            for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
         }
         if set(found.values()) != {Match.NONE}:
             methods = [method for method, match in found.items() if match is Match.FULL]
-            return methods + ["HEAD"] * ("GET" in methods)
+            return sorted(methods + ["HEAD"] * ("GET" in methods))
     return []

@@ -26,6 +26,7 @@ from app.api.raw.answers import HEADERS
 from app.api.routes import (
     admin,
     archives,
+    batches,
     capabilities,
     eigenpatches,
     health,
@@ -74,7 +75,7 @@ EXPOSED = [
 ]
 MODULES = (  # archives before jobs, whose ids they would be
     *(images, archives, jobs, results, eigenpatches, revisions),
-    *(sessions, capabilities, models, keys, admin, webhooks),
+    *(batches, sessions, capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
@@ -152,7 +153,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(),
-            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )

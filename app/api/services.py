@@ -22,6 +22,7 @@ from app.http.looks import SharedLook
 from app.http.turns import Turns
 from worker.contract import SessionRecord
 from worker.denoising.model_files import Models
+from worker.ledger.batches import Batches
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
@@ -61,6 +62,10 @@ class Services:
     @property
     def jobs(self) -> Jobs:
         return Jobs(self.database)
+
+    @property
+    def batches(self) -> Batches:
+        return Batches(self.database)
 
     @property
     def images(self) -> Images:

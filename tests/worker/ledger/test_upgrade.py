@@ -180,7 +180,7 @@ def check_jobs(database: Database, ids: dict[str, str]) -> None:
             state == "failed",
         )
         assert [event.type for event in Jobs(database).events(job_id)] == ["queued"]
-    assert len(Jobs(database).page(owner=OWNER, label=("a", "b"))) == len(LIVES)
+    assert len(Jobs(database).page(owner=OWNER, having=[("a", "b")])) == len(LIVES)
     # What was under way goes on: the lost one is recovered, both can be run and ended.
     assert Backlog(database).recover(3) == [ids["running"]]
     for waiting in Backlog(database).waiting(5):
