@@ -3,6 +3,7 @@
 ``python benchmarks/bench_live_core.py`` prints the Markdown tables of docs/live.md:
 
 gain     PSNR of a frame by how many there were before, against the frame by itself
+part     PSNR of the first rows of a frame, by what two frames before have shown and by themselves
 change   what a sudden change of specimen costs with each half-life, noticed or not
 time     CPU time of an update by 32 rows, of a whole frame, and of the first
 """
@@ -18,9 +19,9 @@ from machine import machine, pin  # first: it sets the number of threads
 # isort: split
 import numpy as np
 
-from reucid_core import DenoiseParams, denoise, live_scale
+from reucid_core import DenoiseParams, denoise
 from reucid_core.live import LiveDenoiser
-from reucid_core.live_scene import Residual
+from reucid_core.live_scene import Lags, Residual
 from reucid_core.metrics import psnr
 from reucid_core.params import ChosenMethod
 from reucid_core.training.judging.scenes import SPECTRA
@@ -32,6 +33,7 @@ DOSES = (100.0, 500.0)  # e/A^2
 DRIFTS = (0.0, 0.5, 2.0)  # px a frame
 SEEN = (1, 2, 4, 8, 16)  # frames
 HALF_LIVES = (2.0, 8.0, 32.0)  # frames
+PARTS = (32, 64, 128)  # rows
 AFTER = (1, 2, 4, 8)  # frames since the change
 BLOCK = 32  # rows
 Rows = Iterator[Sequence[Any]]
@@ -66,6 +68,34 @@ def _gains(params: DenoiseParams, scenes: list[Drifting]) -> tuple[float, list[f
                 firsts += [alone] if number == 0 else []
         gains.append(gained)
     return float(np.mean(firsts)), np.mean(gains, axis=0).tolist()
+
+
+def part(given: argparse.Namespace) -> Rows:
+    """The first rows of the third frame, against the same rows as an image."""
+    yield ("method", "noise", "e/A^2", *(f"{rows} rows alone | with memory" for rows in PARTS))
+    for method in given.methods:
+        params = DenoiseParams(method=method, threads=1)
+        for noise in NOISES:
+            for dose in DOSES:
+                found = [_by_rows(params, scene) for scene in _scenes(given, noise, dose, 0.5)]
+                means = np.mean(found, axis=0)  # (parts, 2)
+                yield (method, noise, f"{dose:g}", *(f"{a:.1f} | {b:.1f}" for a, b in means))
+
+
+def _by_rows(params: DenoiseParams, scene: Drifting) -> list[tuple[float, float]]:
+    live = LiveDenoiser(scene.shape, params, None)
+    for number in range(2):
+        live.begin(number)
+        live.update(scene.counts(number))
+        live.frame()
+    image, truth = scene.counts(2), _in_counts(scene, 2)
+    live.begin(2)
+    found = []
+    for first, stop in zip((0, *PARTS), PARTS, strict=False):
+        live.update(image[first:stop], first)
+        shown, alone = live.frame().image[:stop], denoise(image[:stop], params).image
+        found.append((psnr(alone, truth[:stop]), psnr(shown, truth[:stop])))
+    return found
 
 
 def change(given: argparse.Namespace) -> Rows:
@@ -113,18 +143,17 @@ def _lost(
     return noticed, lost
 
 
-NOTICING = live_scale.shows_another, Residual.unlike
+NOTICING = Lags.unlike, Residual.unlike, Residual.exceeded_by
 
 
 def _blind() -> None:
     """Nothing notices a change any more: what the memory costs by itself."""
-    live_scale.shows_another = lambda *_, **__: False
-    Residual.unlike = lambda *_: False  # type: ignore[method-assign]
+    Lags.unlike = Residual.unlike = lambda *_: False  # type: ignore[method-assign]
+    Residual.exceeded_by = lambda *_: False  # type: ignore[method-assign]
 
 
 def _see() -> None:
-    live_scale.shows_another = NOTICING[0]
-    Residual.unlike = NOTICING[1]  # type: ignore[method-assign]
+    Lags.unlike, Residual.unlike, Residual.exceeded_by = NOTICING  # type: ignore[method-assign]
 
 
 def timing(given: argparse.Namespace) -> Rows:
@@ -180,7 +209,7 @@ def _in_counts(scene: Drifting, number: int) -> np.ndarray[Any, np.dtype[np.floa
     return scene.in_counts(scene.truth(number))
 
 
-TABLES = {"gain": gain, "change": change, "time": timing}
+TABLES = {"gain": gain, "part": part, "change": change, "time": timing}
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from reucid_core.exact import Transform, reconstruct
 from reucid_core.features import noise_level
 from reucid_core.fir import project_and_fuse
 from reucid_core.live_memory import Kept, Memory, Patches
-from reucid_core.live_scene import shows_another
+from reucid_core.live_scene import LAGS, Lags
 from reucid_core.live_terms import (
     Decision,
     Mask,
@@ -160,16 +160,15 @@ class LiveScale:
 
     def _compare(self, transform: Transform) -> None:
         """Drop the memory if it is of another scene than the rows transformed."""
-        rows = len(transform.image)
         before = self._memory.correlation
         assert before is not None  # noqa: S101  (callers have looked)
-        if shows_another(
-            transform.correlation * (self._shape[0] / rows),
-            before,
-            self._memory.whole,
-            transform.image.size,
-            rows=rows // PART,
-        ):
+        longest = min(len(each) for each in (transform.correlation, before)) - 1
+        reach = min(LAGS, len(transform.image) // PART, longest)
+        if reach < 1:
+            return
+        m, n = self._shape
+        new = Lags.of_correlation(transform.correlation, reach, transform.image.size)
+        if new.unlike(Lags.of_correlation(before, reach, self._memory.whole * m * n)):
             self._memory.clear()
             self.scene_changed = True
 

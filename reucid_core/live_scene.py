@@ -18,39 +18,65 @@ LOUDER, ERRORS = 0.15, 6.0  # natural logarithms, and standard errors, of a powe
 DEPARTING, TWICE = 0.2, 2.0  # of the pixels, beside so many times as many as before
 
 
-def shows_another(
-    frame: FloatArray, before: FloatArray, weight: float, pixels: int, *, rows: int
-) -> bool:
-    """Whether the autocorrelation of a frame is of another scene than that of the frames before.
+@dataclass(frozen=True)
+class Lags:
+    """The autocorrelation of a scene, for each pixel, where noise has no part in it.
 
-    Patches of one scene are alike wherever they lie, so a drift changes nothing; another crystal,
-    orientation or magnification changes lags beyond the probe's size.
+    Patches of one scene are alike wherever they lie, so a drift changes nothing here; another
+    crystal, orientation or magnification changes lags beyond the probe's size.
 
     Parameters
     ----------
-    frame : ndarray, shape (lags + 1, at least 2 lags + 1)
-        Circular autocorrelation of the frame less its mean, as of `exact.Transform`.
-    before : ndarray
-        Sum of those of whole frames.
-    weight : float
-        Number of frames in the sum.
-    pixels : int
-        Of the frame.
-    rows : int
-        Largest lag along the columns that is compared.
+    values : ndarray
+        At lags of at least 1 px along the columns: without that of white noise, and of what is
+        correlated along the rows. Intensity squared.
+    power : float
+        Sum of the squares of these, of their mirror images and of that at lag 0.
+    pixels : float
+        That it is from.
     """
-    reach = min(LAGS, rows, len(frame) - 1, len(before) - 1)
-    if reach < 1:
-        return False
-    lags = np.arange(-reach, reach + 1)
-    # Without lag 0 along the columns: white noise, and what is correlated along the rows.
-    new = frame[1 : reach + 1][:, lags]
-    old = before[1 : reach + 1][:, lags] / weight
-    power = float(frame[0, 0]) ** 2 + 2 * float(np.vdot(new, new))
-    noise = (1 + 1 / weight) * new.size * power / pixels  # Bartlett's formula
-    difference = float(np.square(new - old).sum())
-    larger = max(float(np.vdot(new, new)), float(np.vdot(old, old)))
-    return difference > CERTAIN * noise and difference - noise > DIFFERENT * larger
+
+    values: Float64
+    power: float
+    pixels: float
+
+    @classmethod
+    def of_correlation(cls, correlation: FloatArray, reach: int, pixels: float) -> "Lags":
+        """From the circular autocorrelation of images less their mean, as of `exact.Transform`.
+
+        Parameters
+        ----------
+        correlation : ndarray, shape (lags + 1, at least 2 lags + 1)
+            Summed over so many pixels.
+        reach : int
+            Longest lag that is compared, in px; at least 1.
+        pixels : float
+        """
+        lags = np.arange(-reach, reach + 1)
+        values = correlation[1 : reach + 1][:, lags].astype(np.float64) / pixels
+        return cls._of(values, float(correlation[0, 0]) / pixels, pixels)
+
+    @classmethod
+    def of_patches(cls, G: Float64, n_patches: float) -> "Lags":
+        """From the Gram matrix of patches, shape (p*p, p*p): the pixels in two of its corners."""
+        p = round(len(G) ** 0.5)
+        right = G[0].reshape(p, p)  # with those below and to the right of the first
+        left = G[p - 1].reshape(p, p)[:, :-1]  # and to the left of the last in the first row
+        values = np.concatenate([left, right], axis=1)[1:] / n_patches
+        mean = float(values.mean())  # about the square of the image's
+        return cls._of(values - mean, float(G[0, 0]) / n_patches - mean, n_patches)
+
+    @classmethod
+    def _of(cls, values: Float64, variance: float, pixels: float) -> "Lags":
+        return cls(values, variance**2 + 2 * float(np.vdot(values, values)), pixels)
+
+    def unlike(self, before: "Lags") -> bool:
+        """Whether these are of another scene."""
+        # Bartlett's formula for what noise makes of each.
+        noise = self.values.size * self.power * (1 / self.pixels + 1 / before.pixels)
+        difference = float(np.square(self.values - before.values).sum())
+        larger = max(float(np.vdot(each.values, each.values)) for each in (self, before))
+        return difference > CERTAIN * noise and difference - noise > DIFFERENT * larger
 
 
 @dataclass(frozen=True)

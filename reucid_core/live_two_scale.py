@@ -21,7 +21,7 @@ from reucid_core.fir import project_and_fuse
 from reucid_core.grids import Frames, WhitenedFrames
 from reucid_core.lattice import lattice_of
 from reucid_core.live_memory import KEPT_FRAMES, Kept, Memory, Patches
-from reucid_core.live_scene import Residual
+from reucid_core.live_scene import Lags, Residual
 from reucid_core.live_terms import Decision, check_live, constant, longest_run, near, runs_of_rows
 from reucid_core.outcome import Outcome, Task
 from reucid_core.params import DenoiseParams
@@ -171,9 +171,8 @@ class LiveScales:
     def _settle(self) -> Outcome:
         """Denoise the whole frame by what all have shown; by itself where there is nothing else."""
         if isinstance(self._scales, Scales) and self._memory.frames > 0.0:
-            outcome, residual = self._by_all(self._scales)
-            if self._expected is None or not residual.unlike(self._expected):
-                self._expected = residual
+            outcome = self._by_all(self._scales)
+            if outcome is not None:
                 return outcome
             self._drop_memory()
         return self._by_itself()
@@ -190,12 +189,17 @@ class LiveScales:
             self._expected = self._residual(outcome, scales.whitening)
         return outcome
 
-    def _by_all(self, scales: Scales) -> tuple[Outcome, Residual]:
+    def _by_all(self, scales: Scales) -> Outcome | None:
+        """By what all frames have shown; None where this one shows something else."""
         frames, task = Frames([self._image], self._params), self._task()
         scales = self._for(frames, scales)
         lattice = scales.lattice
         p, spacing = lattice.patch_size, lattice.spacing
         self._patches = _sum(scales.whitened.transforms(spacing), p)
+        if self._patches[1] and self._memory.matrix is not None:
+            before = Lags.of_patches(self._memory.matrix, self._memory.n_patches)
+            if Lags.of_patches(*self._patches).unlike(before):
+                return None
         G, n_patches = self._memory.together(self._patches)
         self._decided_here = self._since + self._patches[1] >= ADDED * n_patches
         if self._decided_here:
@@ -203,8 +207,11 @@ class LiveScales:
             plan = replace(scales.plan, components=len(lattice.weights))
             scales = replace(scales, lattice=lattice, plan=plan)
         outcome = denoise_frame(frames, 0, scales, task, assessed=False)
-        self._scales = scales
-        return outcome, self._residual(outcome, scales.whitening)
+        residual = self._residual(outcome, scales.whitening)
+        if self._expected is not None and residual.unlike(self._expected):
+            return None
+        self._scales, self._expected = scales, residual
+        return outcome
 
     def _settle_on_sample(self) -> None:
         """Choose noise and patch size once more, as soon as a sample of frames is there."""

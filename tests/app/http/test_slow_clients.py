@@ -17,6 +17,7 @@ from tests.support.inprocess import Api, npy, running
 from tests.support.waiting import until
 from worker.contract import Scope
 from worker.settings import KIB, MIB
+from worker.store.folder import FolderStore
 
 TIME = 1.0  # s that a client is given
 PAUSE = 0.05  # s between two bytes of a slow client
