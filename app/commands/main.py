@@ -20,6 +20,7 @@ from app.commands import (
     keys,
     laboratory,
     submission,
+    survey,
     watching,
 )
 from app.commands.exits import end
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app, name="keys")
-app.add_typer(laboratory.survey, name="survey")
+app.add_typer(survey.app, name="survey")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
     *(
