@@ -19,6 +19,7 @@ from app.commands import (
     inspection,
     keys,
     laboratory,
+    reproduction,
     submission,
     survey,
     watching,
@@ -37,7 +38,7 @@ app = typer.Typer(
 app.add_typer(keys.app, name="keys")
 app.add_typer(survey.app, name="survey")
 for command in (
-    *(laboratory.train, laboratory.tune, laboratory.evaluate),
+    *(laboratory.train, laboratory.tune, laboratory.evaluate, reproduction.reproduce),
     *(
         denoising.denoise,
         watching.watch,

@@ -271,16 +271,16 @@ def _print_choices(collected: "list[Collected]") -> None:
     _print(table)
 
 
-def _print_agreement(found: "Sequence[Group]") -> None:
+def _print_agreement(groups: "Sequence[Group]") -> None:
     from rich.table import Table
 
     table = Table(
         "images", "experts", "mean", "others", "mean", "difference", "95 %", "distance", "verdict"
     )
-    for each in found:
+    for each in groups:
         agreed = each.agreement
         if agreed is None:
-            counts = [f"{len(each.alphas[kind])}" for kind in each.alphas]
+            counts = [f"{len(found)}" for found in each.answers.values()]
             table.add_row(each.name, counts[0], "", counts[1], "", "", "", "", "too few answers")
             continue
         table.add_row(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.errors import SurveyError
-from reucid_core.training.labels.respondents import KINDS
 from reucid_core.training.labels.survey import Choice, SurveyImage, label
 from reucid_core.training.labels.survey_files import load_decomposition, survey_bytes
 from worker.store import sha256_of, write_atomic
@@ -29,13 +28,6 @@ class Collected:
         """Of all who answered, whatever their kind; None where nobody did."""
         alphas = [answer.alpha for answer in self.answers]
         return Choice.of(alphas) if alphas else None
-
-    @cached_property
-    def by_kind(self) -> dict[str, list[int]]:
-        """What experts and others chose; those who did not say are in neither."""
-        return {
-            kind: [answer.alpha for answer in self.answers if answer.kind == kind] for kind in KINDS
-        }
 
 
 def collect(folder: Path, files: Sequence[Path], output: Path) -> list[Collected]:

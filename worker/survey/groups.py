@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reucid_core.errors import SurveyError
-from reucid_core.training.labels.respondents import KINDS, Group
+from reucid_core.training.labels.respondents import Group
 from worker.survey.collect import Collected
 
 COLUMNS = ("image", "dose")
@@ -44,19 +44,13 @@ def grouped(
 ) -> list[Group]:
     """Each image's answers by kind; with doses, those of each dose, the lowest first."""
     if doses is None:
-        return [Group(each.image, each.by_kind) for each in collected]
+        return [_group(each.image, [each]) for each in collected]
     return [
-        Group(
-            f"{dose:g}",
-            {
-                kind: [
-                    alpha
-                    for each in collected
-                    if doses[each.image] == dose
-                    for alpha in each.by_kind[kind]
-                ]
-                for kind in KINDS
-            },
-        )
+        _group(f"{dose:g}", [each for each in collected if doses[each.image] == dose])
         for dose in sorted({doses[each.image] for each in collected})
     ]
+
+
+def _group(name: str, images: Sequence[Collected]) -> Group:
+    answers = [answer for each in images for answer in each.answers]
+    return Group.of(name, [(each.kind, each.respondent, each.alpha) for each in answers])

@@ -4,7 +4,7 @@ The paper asked 89 experts of electron microscopy and 135 others, and found that
 "distributions aligned very closely"; so the mean of all is the label.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 EXPERT, OTHER = "expert", "other"
 KINDS = (EXPERT, OTHER)
 PAPER_RESPONDENTS = {EXPERT: 89, OTHER: 135}
-LEAST = 2  # answers of either kind, to compare them
+LEAST = 2  # respondents of either kind, to compare them
 
 PREFERRED = 1.06  # c of IEF / c^alpha by which the simulated ones choose, on average
 TASTE = 0.05  # standard deviation of its logarithm from one to the next
@@ -28,7 +28,7 @@ class Agreement:
     Parameters
     ----------
     experts, others : int
-        Answers.
+        Respondents.
     means : (float, float)
         Their mean numbers of eigenpatches.
     difference : float
@@ -54,8 +54,8 @@ class Agreement:
         return not self.low <= 0 <= self.high
 
 
-def agreement(alphas: Mapping[str, Sequence[int]]) -> Agreement | None:
-    """Compare the answers of the two kinds; None with fewer than two of either."""
+def agreement(alphas: Mapping[str, Sequence[float]]) -> Agreement | None:
+    """Compare the two kinds by a number of each respondent; None with fewer than two of either."""
     experts, others = (np.asarray(alphas.get(kind, ()), dtype=np.float64) for kind in KINDS)
     if min(len(experts), len(others)) < LEAST:
         return None
@@ -82,17 +82,38 @@ class Group:
     Parameters
     ----------
     name : str
-    alphas : mapping
-        Chosen numbers of eigenpatches, by the kind of `KINDS`.
+    answers : mapping
+        By the kind of `KINDS`: what each respondent chose, by their names.
     """
 
     name: str
-    alphas: Mapping[str, Sequence[int]]
+    answers: Mapping[str, Mapping[str, Sequence[int]]]
+
+    @classmethod
+    def of(cls, name: str, answers: Iterable[tuple[str | None, str, int]]) -> "Group":
+        """Of kind, respondent and number of eigenpatches; without a kind, in neither."""
+        found: dict[str, dict[str, list[int]]] = {kind: {} for kind in KINDS}
+        for kind, respondent, alpha in answers:
+            if kind is not None:
+                found[kind].setdefault(respondent, []).append(alpha)
+        return cls(name, found)
+
+    def alphas(self, kind: str) -> list[int]:
+        """All answers of a kind."""
+        return [alpha for chosen in self.answers[kind].values() for alpha in chosen]
 
     @property
     def agreement(self) -> Agreement | None:
-        """Between the two kinds; None where there are too few of either."""
-        return agreement(self.alphas)
+        """Between the two kinds; None where there are too few of either.
+
+        Of each respondent's mean: several answers of one are no answers of several.
+        """
+        return agreement(
+            {
+                kind: [float(np.mean(chosen)) for chosen in found.values()]
+                for kind, found in self.answers.items()
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,17 @@ IEF = np.exp(-((np.arange(1, 26) - 12) ** 2) / 60)
 def survey(seed: int, preferred: dict[str, float] | None = None) -> Group:
     rng = np.random.default_rng(seed)
     people = simulated_respondents(rng=rng, preferred=preferred)
-    answers = [(each.kind, simulated_choice(each, IEF, rng=rng)) for each in people]
-    return Group("image", {kind: [a for k, a in answers if k == kind] for kind in KINDS})
+    return Group.of(
+        "image", [(each.kind, each.name, simulated_choice(each, IEF, rng=rng)) for each in people]
+    )
 
 
 def test_simulated_respondents_are_as_many_as_the_papers() -> None:
     group = survey(1)
-    assert {kind: len(found) for kind, found in group.alphas.items()} == PAPER_RESPONDENTS
+    assert {kind: len(group.alphas(kind)) for kind in KINDS} == PAPER_RESPONDENTS
     assert sum(PAPER_RESPONDENTS.values()) == 224
-    assert all(1 <= alpha <= 25 for found in group.alphas.values() for alpha in found)
-    assert len(set(group.alphas[EXPERT])) > 3
+    assert all(1 <= alpha <= 25 for kind in KINDS for alpha in group.alphas(kind))
+    assert len(set(group.alphas(EXPERT))) > 3
     assert survey(1) == group
     assert survey(2) != group
 
@@ -46,6 +47,11 @@ def test_kinds_of_another_taste_do_not() -> None:
     assert found.is_plain
     assert found.difference > 1
     assert found.distance > 0.3
+
+
+def test_several_answers_of_one_are_no_answers_of_several() -> None:
+    once = [(kind, f"{kind} {n}", 5 + n) for kind in KINDS for n in range(4)]
+    assert Group.of("a", once * 10).agreement == Group.of("a", once).agreement
 
 
 def test_too_few_answers_tell_nothing() -> None:

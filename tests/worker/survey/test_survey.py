@@ -19,6 +19,7 @@ from worker.survey import manifest
 from worker.survey.answers import read_answers
 from worker.survey.collect import collect
 from worker.survey.export import export
+from worker.survey.groups import grouped
 from worker.survey.manifest import Manifest
 
 MOST = 6
@@ -220,7 +221,8 @@ def test_kinds_are_read_and_summarised(folder: Path, tmp_path: Path) -> None:
     rows = ("anna,first.tif,3,Expert", "ben,first.tif,6,other", "cleo,first.tif,5,")
     answers = written(tmp_path / "kinds.csv", *rows, header=KINDS)
     first, _ = collect(folder, [answers], tmp_path / "labels.safetensors")
-    assert first.by_kind == {"expert": [3], "other": [6]}
+    (group, _) = grouped([first, first])
+    assert group.answers == {"expert": {"anna": [3]}, "other": {"ben": [6]}}
     assert first.choice is not None
     assert (first.choice.respondents, first.choice.kept) == (3, 5)  # all of them are the label
 
