@@ -54,6 +54,15 @@ PatchSize = Annotated[
         help="Side of a patch in px, odd; by default the point-spread function's diameter.",
     ),
 ]
+PatchSizeFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--patch-size-from",
+        metavar="NAME",
+        help="The rule that gives the patch size instead: autocorrelation, information-limit, or "
+        "one that an installed package offers.",
+    ),
+]
 
 
 @app.command()
@@ -64,6 +73,7 @@ def export(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="A new folder for the survey.")],
     patch_size: PatchSize = None,
+    patch_size_from: PatchSizeFrom = None,
     most: MostEigenpatches = PAPER_MOST,
     blind: Annotated[
         bool,
@@ -96,6 +106,7 @@ def export(
         output,
         selection=Selection(signal=wanted, frame=frame),
         patch_size=patch_size,
+        patch_size_from=patch_size_from,
         most=most,
         blind=blind,
         seed=seed,
@@ -193,6 +204,7 @@ def metric(
         ),
     ] = None,
     patch_size: PatchSize = None,
+    patch_size_from: PatchSizeFrom = None,
     most: MostEigenpatches = PAPER_MOST,
     overwrite: Overwrite = False,
 ) -> None:
@@ -226,6 +238,7 @@ def metric(
             output,
             base=found.comparison.fitted.base,
             patch_size=patch_size,
+            patch_size_from=patch_size_from,
             most=most,
             progress=lambda each: typer.echo(f"{each.image}: {each.alpha:g} eigenpatches"),
         )

@@ -86,6 +86,7 @@ def label_more(
     *,
     base: float,
     patch_size: int | None,
+    patch_size_from: str | None,
     most: int,
     progress: Callable[[SurveyImage], None],
 ) -> int:
@@ -102,7 +103,8 @@ def label_more(
     base : float
         c.
     patch_size : int, optional
-        Of those images, in px; by default from the point-spread function.
+    patch_size_from : str, optional
+        Of those images, as `options_of` takes them.
     most : int
         The largest alpha.
     progress : callable
@@ -125,7 +127,9 @@ def label_more(
         if file.name not in truths:
             raise SurveyError(f"got no truth of {file.name}, expected a file of that name")
         pixels, _ = read_image(file, Selection())
-        options = options_of(pixels, patch_size=patch_size, most=most)
+        options = options_of(
+            pixels, patch_size=patch_size, patch_size_from=patch_size_from, most=most
+        )
         truth = truths[file.name]
         curves = _curves(file.name, options.decomposition, options.noisy, truth, options.most)
         images.append(label_by_metric(file.name, options.decomposition, curves, base=base))

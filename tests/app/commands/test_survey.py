@@ -40,6 +40,7 @@ def test_mistakes_are_named(tiff: Path, tmp_path: Path, capsys: pytest.CaptureFi
         (("export", tiff), "--output"),
         (("export", tiff, "-o", folder, "--patch-size", 8), "--patch-size: got 8, which is even"),
         (("export", tiff, "-o", folder, "--frame", 1), "--frame: got 1"),
+        (("export", tiff, "-o", folder, "--patch-size-from", "no"), "--patch-size-from: got 'no'"),
         (("export", tiff, "-o", tmp_path.parent), "expected a new folder"),
         (("import", folder, tiff, "-o", tmp_path / "l.safetensors"), "survey export"),
         (("import", folder, tmp_path / "no.csv", "-o", tmp_path / "l.safetensors"), "no file at"),
@@ -53,8 +54,8 @@ def test_mistakes_are_named(tiff: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_a_survey_loads_no_torch(tiff: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from app.commands.survey import export; from pathlib import Path\n"
-        f"export([Path({str(tiff)!r})], Path({str(tmp_path / 'survey')!r}), patch_size=5, most=2,"
-        " blind=False, seed=0, signal=None, frame=None)\n"
+        f"export([Path({str(tiff)!r})], Path({str(tmp_path / 'survey')!r}), patch_size=5,"
+        " patch_size_from=None, most=2, blind=False, seed=0, signal=None, frame=None)\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
