@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from reucid_core import DenoiseParams, Result, denoise
 from reucid_core.classifier import WEIGHTS, load_classifier
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.metrics import ief, lattice_peak, psnr, ssim
+from reucid_core.metrics import ief, psnr, ssim
 from reucid_core.training.judging.rivals import BM3D, Noise
 
 PAPER, TWO_SCALE = "REUCID, paper", "REUCID, two scales"
@@ -34,9 +34,6 @@ class Merits:
         Standard deviation of the residual over that of the noise.
     signal : float
         Share of the truth's contrast that is in the residual: 0 nothing, 1 all of it.
-    periodicity : float
-        The residual's strongest one over its bound for white noise: above 1, a lattice was taken
-        away or line noise.
     """
 
     psnr: float
@@ -44,21 +41,18 @@ class Merits:
     ief: float
     taken: float
     signal: float
-    periodicity: float
 
     @classmethod
     def of(cls, restored: FloatArray, noisy: FloatArray, truth: FloatArray) -> "Merits":
         """Of images in the same units, shape (m, n)."""
         residual = noisy.astype(np.float64) - restored
         centred = truth - truth.mean()
-        peak = lattice_peak(residual)
         return cls(
             psnr=psnr(restored, truth),
             ssim=ssim(restored, truth),
             ief=ief(noisy, restored, truth),
             taken=float(residual.std() / (noisy - truth).std()),
             signal=float(np.sum((residual - (noisy - truth)) * centred) / np.sum(centred**2)),
-            periodicity=peak.height / peak.bound,
         )
 
 

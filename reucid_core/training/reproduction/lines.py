@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
+from reucid_core.errors import ImageError
+from reucid_core.image import as_working_image
 from reucid_core.training.judging.case import DEFECTS
 from reucid_core.training.judging.scores import defects_in
 from reucid_core.training.micrographs.recipes import micrograph, pristine
@@ -18,7 +20,7 @@ from reucid_core.training.reproduction.denoisers import (
 )
 from reucid_core.training.reproduction.parts import Part, Row, Table
 from reucid_core.training.reproduction.specimens import OURS, SILICON, recipe_of
-from reucid_core.training.showing.gallery import line_through
+from reucid_core.training.showing.gallery import PROFILE, line_through
 from reucid_core.training.showing.pictures import along, line_page
 
 DOSE = 1000.0
@@ -88,12 +90,27 @@ def make(folder: Path, micrographs: Mapping[str, FloatArray]) -> Part:
     )
 
 
+def check_micrographs(micrographs: Mapping[str, FloatArray]) -> None:
+    """Refuse what cannot be denoised, before anything is made.
+
+    Raises
+    ------
+    ImageError
+    """
+    for name, image in micrographs.items():
+        try:
+            as_working_image(image, "auto")
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from error
+
+
 def simulated() -> Line:
     """Si[110] with an empty column, through which the line goes."""
     recipe = recipe_of(SILICON, DOSE)
     images = micrograph(recipe, DEFECTS)
     place = defects_in(images.specimen - pristine(recipe, DEFECTS))[0].place
-    return _line(images.noisy, line_through(images.specimen, place), images.specimen)
+    ends = line_through(images.specimen, place, reach=_reach(images.noisy))
+    return _line(images.noisy, ends, images.specimen)
 
 
 def real(image: FloatArray) -> Line:
@@ -101,7 +118,14 @@ def real(image: FloatArray) -> Line:
     noisy = image.astype(np.float64)
     middle = (noisy.shape[0] // 2, noisy.shape[1] // 2)
     line = _line(noisy, ((0.0, 0.0), (0.0, 0.0)), None)
-    return Line(noisy, line.restored, line_through(line.restored[PAPER], middle))
+    ends = line_through(line.restored[PAPER], middle, reach=_reach(noisy))
+    return Line(noisy, line.restored, ends)
+
+
+def _reach(image: FloatArray) -> float:
+    """Of a line to either side, in px: long enough for several columns, and within the image."""
+    side = min(image.shape)
+    return float(min(max(PROFILE, side / 4), side / 2 - 1))
 
 
 def _line(noisy: Float64, ends: Ends, truth: Float64 | None) -> Line:

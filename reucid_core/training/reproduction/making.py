@@ -51,11 +51,14 @@ def reproduce(
     Raises
     ------
     ImageError
-        When an image of `beside` cannot be of Fig. 6's micrograph.
+        When an image of `beside` cannot be of Fig. 6's micrograph, or one of `micrographs` cannot
+        be denoised.
     ImportError
         Where matplotlib or scikit-image is not installed.
     """
-    rivals.check_beside(beside)
+    if beside:
+        rivals.check_beside(beside)
+    lines.check_micrographs(micrographs)
     made: dict[str, Callable[[Path], Part]] = {
         "fig2": eigenvalues.make,
         "fig4": answers.make,

@@ -70,10 +70,7 @@ def make(folder: Path, beside: Mapping[str, FloatArray]) -> Part:
         below.append(Panel(noisy - image, (-reach, reach), caption=caption))
     above.append(Panel(truth, scale, "truth"))
     panels([above, below], folder / "fig6.png")
-    head = (
-        *("method", "PSNR / dB", "SSIM", "IEF", "taken away / noise", "signal in the residual"),
-        "periodicity of the residual / bound",
-    )
+    head = ("method", "PSNR / dB", "SSIM", "IEF", "taken away / noise", "signal in the residual")
     rows = [[name, *vars(found).values()] for name, found in merits.items()]
     missing = [] if BM3D.installed else [WITHOUT_BM3D]
     network = (

@@ -33,11 +33,14 @@ def test_mistakes_are_named_before_anything_is_made(
 ) -> None:
     small = tmp_path / "network.npy"
     np.save(small, np.eye(32, dtype=np.float32))
+    stack = tmp_path / "stack.npy"
+    np.save(stack, np.ones((3, 64, 64), dtype=np.float32))
     for arguments, message in (
         (("--only", "fig3"), "got fig3, expected fig2"),
         (("--micrograph", tmp_path / "no.tif"), "no file at"),
         (("--micrograph", tiff, "--micrograph", tiff), "got two files of one name"),
         (("--only", "fig6", "--beside", small), "expected (256, 256)"),
+        (("--only", "fig7", "--micrograph", stack), "stack.npy: got"),
     ):
         assert reucid("reproduce", "-o", tmp_path / "made", *arguments) == 2
         assert message in capsys.readouterr().err
