@@ -10,7 +10,7 @@ from reucid_core.training.labels.oracle import Components, image_oracle
 from reucid_core.training.micrographs.recipes import micrograph
 from reucid_core.training.reproduction.denoisers import published
 from reucid_core.training.reproduction.parts import Part, Row, Table
-from reucid_core.training.reproduction.specimens import OURS, SILICON, recipe_of
+from reucid_core.training.reproduction.specimens import SILICON, recipe_of
 from reucid_core.training.showing import charts
 
 DOSE = 1000.0
@@ -39,7 +39,6 @@ def make(folder: Path) -> Part:
         "Fig. 2: the decreasing relevance of eigenpatches",
         "Eigenvalues over their rank, with eigenpatches; where to cut is ambiguous.",
         [
-            OURS,
             f"Si[110] at {DOSE:g} e/A^2, patches of {result.report.patch_size} px; the SVD of all "
             "patches by their Gram matrix, not a randomised one.",
             "Known here, and not in the paper: which eigenpatches the truth would keep (image "

@@ -19,7 +19,7 @@ from reucid_core.training.reproduction.denoisers import (
     gaussian_as_strong,
 )
 from reucid_core.training.reproduction.parts import Part, Row, Table
-from reucid_core.training.reproduction.specimens import OURS, SILICON, recipe_of
+from reucid_core.training.reproduction.specimens import SILICON, recipe_of
 from reucid_core.training.showing.gallery import PROFILE, line_through
 from reucid_core.training.showing.pictures import along, line_page
 
@@ -77,7 +77,6 @@ def make(folder: Path, micrographs: Mapping[str, FloatArray]) -> Part:
         "Copper heterostructures on black phosphorus, the reconstruction, the difference, and a "
         "line whose peaks are sharper than with Gaussian smoothing.",
         [
-            OURS,
             "The paper's image is not at hand; `--micrograph FILE` shows yours in its place. Its "
             "line is that through the middle of the image which meets the brightest columns.",
             "The paper does not say how wide its Gaussian is. Ours takes as much away as REUCID by "

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 
 from reucid_core.training.reproduction.parts import Part, Table
+from reucid_core.training.reproduction.specimens import OURS
 
 PAGE = "index.html"
 STYLE = """
@@ -38,6 +39,7 @@ def write(parts: Sequence[Part], seconds: Sequence[float], folder: Path, command
 <p>Mitchell, Sanvito, Jones, <cite>Rapid eigenpatch utility classifier for image denoising</cite>,
 Scientific Reports (2025). Made by <code>{escape(command)}</code>.</p>
 <p>{links}</p>
+<p><strong>Of all parts:</strong> {escape(OURS)}</p>
 {body}
 </body>
 </html>

@@ -13,7 +13,7 @@ from reucid_core.training.judging.rivals import BM3D
 from reucid_core.training.micrographs.recipes import Micrograph, micrograph
 from reucid_core.training.reproduction.denoisers import WITHOUT_BM3D, Merits, by_all
 from reucid_core.training.reproduction.parts import Part, Table
-from reucid_core.training.reproduction.specimens import OURS, PEROVSKITE, noise_of, recipe_of
+from reucid_core.training.reproduction.specimens import PEROVSKITE, noise_of, recipe_of
 from reucid_core.training.showing.pictures import REACH, Panel, grey_scale, panels
 
 DOSE = 500.0
@@ -83,7 +83,6 @@ def make(folder: Path, beside: Mapping[str, FloatArray]) -> Part:
         "REUCID, the generative network of Lobato et al. and BM3D on one of the simulated images "
         "of Lobato et al., with residuals: noisy less restored.",
         [
-            OURS,
             f"The micrograph is SrTiO3[100] at {DOSE:g} e/A^2 with an empty and a half empty "
             "column. BM3D is told gain and read noise, REUCID nothing.",
             *([] if beside else [network]),
