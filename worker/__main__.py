@@ -26,6 +26,8 @@ REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does no
 
 def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
+    # Until RQ has its own; the first process of a container would not heed it otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # With the core and torch, which dispatching does not need.
     from reucid_core.errors import ModelError
     from worker.processes.job import prepare
