@@ -1,4 +1,4 @@
-"""`python -m worker work` and `python -m worker dispatch`: one process of the server each."""
+"""`python -m worker work`, `live` and `dispatch`: one process of the server each."""
 
 import argparse
 import gc
@@ -16,7 +16,7 @@ from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 from worker.webhooks.delivery import PATIENCE, Deliverer
 
 log = structlog.get_logger()
@@ -44,6 +44,21 @@ def work(settings: Settings) -> None:
     ReucidWorker(database, connection, settings).work(logging_level="WARNING")
 
 
+def live(settings: Settings) -> None:
+    """Load the core once, then serve live sessions, one at a time, until told to stop."""
+    from reucid_core.threads import limited
+    from worker.live import loop
+    from worker.processes.live_worker import LiveWorker
+
+    database = open_database(settings)
+    with limited(settings.threads):
+        log.debug("live_ready", loop=loop.__name__)
+    gc.collect()
+    gc.freeze()
+    connection = Redis.from_url(settings.redis_url or "")
+    LiveWorker(database, connection, settings).work(logging_level="WARNING")
+
+
 def dispatch(settings: Settings) -> None:
     """Dispatch until told to stop."""
     stop = threading.Event()
@@ -51,7 +66,7 @@ def dispatch(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     database = open_database(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
-    sweeper = Sweeper(database, Store(settings.data_dir), settings)
+    sweeper = Sweeper(database, open_store(settings), settings)
     deliverer = Deliverer(database, settings)
     with sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
         Dispatcher(database, redis, settings).run(stop)
@@ -60,14 +75,14 @@ def dispatch(settings: Settings) -> None:
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
-    parser.add_argument("role", choices=["work", "dispatch"])
+    parser.add_argument("role", choices=["work", "live", "dispatch"])
     role = parser.parse_args().role
     settings = Settings()
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     if not settings.redis_url:
         log.error("no_queue", reason="REUCID_REDIS_URL is not set; `reucid serve` sets it itself")
         sys.exit(2)
-    {"work": work, "dispatch": dispatch}[role](settings)
+    {"work": work, "live": live, "dispatch": dispatch}[role](settings)
 
 
 if __name__ == "__main__":

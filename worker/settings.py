@@ -156,6 +156,32 @@ class Settings(BaseSettings):
         default=False,
         description="Let webhooks point to this machine and to local networks.",
     )
+    live_workers: int = Field(
+        default=1,
+        ge=0,
+        description="Processes that denoise while a microscope scans, one for each open session.",
+    )
+    live_sessions: int | None = Field(
+        default=None,
+        ge=0,
+        description="Open live sessions of all owners; as many as `live_workers` when unset.",
+    )
+    live_sessions_per_key: int = Field(default=4, ge=1, description="Open live sessions of a key.")
+    live_max_pixels: int = Field(
+        default=2**22, ge=9, description="Largest frame of a live session, in pixels."
+    )
+    live_memory_mib: int = Field(
+        default=512,
+        ge=1,
+        description="Memory of Valkey that all open live sessions may take: frames that wait, "
+        "raw frames that are kept, the last results.",
+    )
+    live_rate: int = Field(
+        default=2000, ge=1, description="Frames or blocks of rows of a live session, in a second."
+    )
+    live_idle_s: float = Field(
+        default=300.0, gt=0, description="A live session without frames for so long is closed."
+    )
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="`debug` also logs successful read requests."
     )
@@ -190,6 +216,16 @@ class Settings(BaseSettings):
     def owner_quota(self) -> int | None:
         """What the files of one owner may take, in bytes."""
         return None if self.owner_quota_mib is None else self.owner_quota_mib * MIB
+
+    @property
+    def live_memory(self) -> int:
+        """Memory of Valkey that all open live sessions may take, in bytes."""
+        return self.live_memory_mib * MIB
+
+    @property
+    def most_live_sessions(self) -> int:
+        """How many live sessions may be open, of all owners."""
+        return self.live_workers if self.live_sessions is None else self.live_sessions
 
     @property
     def min_free(self) -> int:

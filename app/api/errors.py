@@ -25,6 +25,7 @@ from worker.ledger.refusals import (
     LedgerError,
     NotFoundError,
     QueueFullError,
+    SessionsFullError,
     TooManyLabelsError,
 )
 from worker.store import DamagedError
@@ -63,6 +64,10 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
         case TooManyLabelsError():
             return invalid([FieldError(field="labels", message=str(error))])
+        case SessionsFullError():
+            limit = Limit(name=error.limit, value=error.value, got=error.got)
+            wait = {"Retry-After": str(QUEUE_WAIT)}
+            return Problem(429, "too_many_sessions", str(error), headers=wait, limit=limit)
         case LedgerError() if type(error) in REFUSALS:
             return Problem(*REFUSALS[type(error)], str(error))
         case DecoderError():

@@ -18,6 +18,9 @@ from app.api.document import openapi
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.lanes import Lanes, LanesMiddleware
+from app.api.live.answers import LIVE_HEADERS
+from app.api.live.feeds import Feeds
+from app.api.live.valkey import Valkey
 from app.api.rates import RateLimiter
 from app.api.raw.answers import HEADERS
 from app.api.routes import (
@@ -35,6 +38,7 @@ from app.api.routes import (
     page,
     results,
     revisions,
+    sessions,
     webhooks,
 )
 from app.api.services import Services
@@ -53,11 +57,12 @@ from worker.decoding.parent import warm_up
 from worker.kernel import give_memory_back
 from worker.ledger.database import open_database
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 
 EXPOSED = [
     CLIPPED,
     *HEADERS,
+    *LIVE_HEADERS,
     "Content-Disposition",
     "Content-Range",
     "ETag",
@@ -70,7 +75,7 @@ EXPOSED = [
 ]
 MODULES = (  # archives before jobs, whose ids they would be
     *(images, archives, jobs, results, eigenpatches, revisions),
-    *(batches, capabilities, models, keys, admin, webhooks),
+    *(batches, sessions, capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
@@ -99,24 +104,31 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         await run_in_threadpool(warm_up)
         database = await run_in_threadpool(open_database, settings)
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
-        async with Wakes(redis_url, waiting).listening(database) as wakes:
+        live = Valkey(redis_url)
+        async with (
+            Wakes(redis_url, waiting).listening(database) as wakes,
+            Feeds(redis_url, live).listening() as feeds,
+        ):
             redis = Redis.from_url(
                 redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
             )
             app.state.services = services = Services(
                 settings=settings,
                 database=database,
-                store=Store(settings.data_dir),
+                store=open_store(settings),
                 redis=redis,
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
                 in_flight=InFlight(redis),
                 lanes=lanes,
+                live=live,
+                feeds=feeds,
             )
             giving_back = asyncio.create_task(_give_memory_back())
             yield
             giving_back.cancel()
             services.redis.close()
+            live.redis.close()
         database.close()
 
     app = FastAPIOffline(
@@ -141,7 +153,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(),
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )

@@ -19,6 +19,7 @@ from app.commands import (
     inspection,
     keys,
     laboratory,
+    live,
     submission,
     watching,
 )
@@ -35,6 +36,7 @@ app = typer.Typer(
 
 app.add_typer(keys.app, name="keys")
 app.add_typer(laboratory.survey, name="survey")
+app.add_typer(live.app, name="live")
 for command in (
     *(laboratory.train, laboratory.tune, laboratory.evaluate),
     *(

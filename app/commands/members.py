@@ -1,4 +1,4 @@
-"""`reucid api | dispatch | work`: one process of a server whose parts run where they like.
+"""`reucid api`, `dispatch`, `work`, `live work`: a process of a server whose parts run anywhere.
 
 Each looks at what all of them share, says in words what is wrong with it, and then becomes the very
 process that `reucid serve` would have started.
@@ -51,6 +51,14 @@ def work(stated: dict[str, Any]) -> NoReturn:
     await_ledger(settings)
     await_queue(settings)
     _become(settings, "worker", "work")
+
+
+def live(stated: dict[str, Any]) -> NoReturn:
+    """Serve live sessions until told to stop."""
+    settings = _settings(stated)
+    await_ledger(settings)
+    await_queue(settings)
+    _become(settings, "worker", "live")
 
 
 def _settings(stated: dict[str, Any]) -> Settings:

@@ -66,7 +66,8 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head, self._begun, self._head = True, False, 0
         self._stop_reading_timer()
-        if self.cycle.response_complete:  # uvicorn has given up looking after it
+        # None before an upgrade to a WebSocket, which another protocol looks after from here on.
+        if self.cycle is not None and self.cycle.response_complete:  # nobody looks after it
             self._await_head()
 
     def on_response_complete(self) -> None:

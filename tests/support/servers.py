@@ -23,7 +23,7 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
 from worker.settings import Settings
-from worker.store import Store
+from worker.store import FolderStore
 
 SERVE = ("-m", "app", "serve")
 SUPERVISE = (
@@ -145,7 +145,7 @@ class Server:
     process: subprocess.Popen[bytes]
     settings: Settings
     database: Database
-    store: Store
+    store: FolderStore
     log: Path
 
     @classmethod
@@ -156,7 +156,7 @@ class Server:
         environment = settings.as_environment() | {"XDG_RUNTIME_DIR": str(run_time)}
         process = start_python(*SUPERVISE, log=log, environment=environment)
         database = Database.open(settings.ledger_url)
-        server = cls(process, settings, database, Store(settings.data_dir), log)
+        server = cls(process, settings, database, FolderStore(settings.data_dir), log)
         until(lambda: Workers(database).alive(within_s=60) >= settings.workers, f"see {log}")
         return server
 

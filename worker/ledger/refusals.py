@@ -18,6 +18,7 @@ class LedgerError(Exception):
         |-- ConflictError              the object is in use
         |-- QueueFullError             as many jobs wait as may
         |-- TooManyLabelsError         a job has as many labels as it may
+        |-- SessionsFullError          as many live sessions are open as may
         `-- IdempotencyMismatchError   the key was used for something else
     """
 
@@ -51,6 +52,16 @@ class TooManyLabelsError(LedgerError):
     def __init__(self, got: int, value: int) -> None:
         super().__init__(f"got {got} labels, a job has at most {value}")
         self.got, self.value = got, value
+
+
+class SessionsFullError(LedgerError):
+    """As many live sessions are open as may, or they take as much memory."""
+
+    def __init__(self, limit: str, value: int, got: int) -> None:
+        super().__init__(
+            f"this would be {got}, at most {value} are allowed ({limit}): close a session first"
+        )
+        self.limit, self.value, self.got = limit, value, got
 
 
 class IdempotencyMismatchError(LedgerError):

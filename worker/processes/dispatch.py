@@ -6,6 +6,7 @@ Harmless to run many times over: the claim decides who works, the queue only say
 import contextlib
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from threading import Event
 
 import structlog
@@ -22,6 +23,7 @@ from worker.ledger.backlog import Backlog, Waiting
 from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.workers import Workers
 from worker.processes.heartbeat import beat
+from worker.processes.live_dispatch import LiveDispatcher
 from worker.settings import Settings
 from worker.wake import wake
 
@@ -69,6 +71,10 @@ class Dispatcher:
     settings: Settings
     clock: Clock = field(default_factory=Clock)
 
+    @cached_property
+    def _live(self) -> LiveDispatcher:
+        return LiveDispatcher(self.database, self.redis, self.settings)
+
     def run(self, stop: Event) -> None:
         """Dispatch until told to stop, whatever happens to Redis."""
         while not stop.is_set():
@@ -97,6 +103,7 @@ class Dispatcher:
             if self._is_on_its_way(job, in_queue):
                 continue
             self._enqueue(queue, job)
+        self._live.step()
 
     def _wanted(self) -> int:
         """Jobs that the queue should hold: workers may be on other machines, and come and go."""
@@ -113,6 +120,7 @@ class Dispatcher:
         for job_id in backlog.recover(self.settings.max_attempts):
             log.warning("lease_lost", job_id=job_id)
             wake(self.redis, job_id)
+        self._live.recover()
 
     def _is_on_its_way(self, job: Waiting, in_queue: set[str]) -> bool:
         if job.dispatched_ago is None:

@@ -46,13 +46,14 @@ log = structlog.get_logger()
 
 
 class ReucidWorker(Worker):
-    """A worker of the one queue, on one ledger."""
+    """A worker of one queue, on one ledger."""
 
+    queue_name = QUEUE
     max_connection_wait_time = 2.0  # s between attempts to reach Redis
 
     def __init__(self, database: Database, connection: Redis, settings: Settings) -> None:
         super().__init__(
-            [Queue(QUEUE, connection=connection, serializer=JSONSerializer)],
+            [Queue(self.queue_name, connection=connection, serializer=JSONSerializer)],
             connection=connection,
             serializer=JSONSerializer,
             job_monitoring_interval=MONITORING_INTERVAL,
@@ -74,11 +75,15 @@ class ReucidWorker(Worker):
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
         self._database.close()  # no connection may be open across the fork
         try:
-            with _redis_may_be_away():
-                super().execute_job(job, queue)
+            self.watch(job, queue)
         finally:
             self._settle(self._attempt)
             self._attempt = None
+
+    def watch(self, job: Job, queue: Queue) -> None:
+        """Have a work horse do a job, until it ends."""
+        with redis_may_be_away():
+            super().execute_job(job, queue)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         super().fork_work_horse(job, queue)
@@ -95,7 +100,7 @@ class ReucidWorker(Worker):
         if self._attempt is not None and self._must_end(self._attempt):
             self.kill_horse()
             return
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().maintain_heartbeats(job, execution)
 
     def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
@@ -121,26 +126,26 @@ class ReucidWorker(Worker):
             self._next_beat = time.monotonic() + BEAT_INTERVAL
             with ledger_may_be_away():
                 Workers(self._database).beat(self.name)
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
     def set_state(self, state: str, pipeline: Any = None) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().set_state(state, pipeline)
 
     def run_maintenance_tasks(self) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
 
     def set_shutdown_requested_date(self) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
     def check_for_suspension(self, burst: bool) -> None:
         """Suspension is not used, and asking Redis for it would end the worker when it is away."""
 
     def teardown(self) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():
             Workers(self._database).leave(self.name)
@@ -191,7 +196,8 @@ class ReucidWorker(Worker):
 
 
 @contextlib.contextmanager
-def _redis_may_be_away() -> Iterator[None]:
+def redis_may_be_away() -> Iterator[None]:
+    """Go on when Redis does not answer: nothing that the worker tells it is of importance to us."""
     try:
         yield
     except (RedisError, OSError) as error:

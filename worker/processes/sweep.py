@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.ledger.database import Database
 from worker.ledger.retention import AT_ONCE, Retention
+from worker.ledger.sessions import Sessions
 from worker.ledger.webhooks import KEPT_DAYS, Webhooks
 from worker.processes.beside import beside
 from worker.settings import DAY, Settings
@@ -82,8 +83,7 @@ class Sweeper:
     def _inputs(self) -> Steps:
         retention, unused_s = Retention(self.database), self.settings.input_days * DAY
         yield from _until_done(lambda: retention.expire_images(unused_s=unused_s))
-        yield from _until_done(lambda: retention.purge_images(self.store.put_away))
-        yield from self._trash()
+        yield from _until_done(lambda: retention.purge_images(self.store.remove_image))
 
     def _records(self) -> Steps:
         retention, settings = Retention(self.database), self.settings
@@ -91,6 +91,8 @@ class Sweeper:
         yield from _until_done(retention.expire_free_images)
         forgotten_s = settings.tombstone_days * DAY
         yield from _until_done(lambda: retention.forget_expired(after_s=forgotten_s))
+        sessions, ended_s = Sessions(self.database), settings.job_days * DAY
+        yield from _until_done(lambda: sessions.forget(after_s=ended_s, limit=AT_ONCE))
         hooks, told_s = Webhooks(self.database), KEPT_DAYS * DAY
         yield from _until_done(lambda: hooks.forget(after_s=told_s, limit=AT_ONCE))
 
