@@ -46,6 +46,7 @@ def work(settings: Settings) -> None:
 
 def live(settings: Settings) -> None:
     """Load the core once, then serve live sessions, one at a time, until told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as above
     from reucid_core.threads import limited
     from worker.live import loop
     from worker.processes.live_worker import LiveWorker

@@ -31,7 +31,7 @@ from worker.contract import Scope
 from worker.ledger.database import Database, open_database
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 
 PERCENTILES = (50, 95, 99, 100)
 PATIENCE = 300.0  # s for an API to start beside everything else
@@ -116,7 +116,7 @@ def _run(members: Members, known: list[Case], options: argparse.Namespace, repor
         finally:
             over.set()
         kills, away = killing.result()
-    database, store = Database(members.settings.ledger_url), Store(members.settings.data_dir)
+    database, store = Database(members.settings.ledger_url), open_store(members.settings)
     report.broken += check(history, database, store)
     report.broken += history.complaints
     database.close()

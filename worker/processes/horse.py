@@ -119,8 +119,7 @@ class ReucidWorker(Worker):
         self._stop_at_once |= self._stopping_for() > 1.0  # sooner, it is the same request twice
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        if self._stop_requested and self._attempt is None:
-            raise StopRequested
+        self._heed_request_to_stop()
         if not self.is_horse and time.monotonic() >= self._next_beat:
             beat(self._settings)
             self._next_beat = time.monotonic() + BEAT_INTERVAL
@@ -128,6 +127,14 @@ class ReucidWorker(Worker):
                 Workers(self._database).beat(self.name)
         with redis_may_be_away():
             super().heartbeat(timeout, pipeline)
+
+    @property
+    def _has_work(self) -> bool:
+        return self._attempt is not None
+
+    def _heed_request_to_stop(self) -> None:
+        if self._stop_requested and not self._has_work:
+            raise StopRequested
 
     def set_state(self, state: str, pipeline: Any = None) -> None:
         with redis_may_be_away():

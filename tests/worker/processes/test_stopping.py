@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from rq import Worker
 
 from tests.support.servers import valkey_server
 from worker.ledger.database import Database
-from worker.ledger.workers import Workers
-from worker.processes import horse
 from worker.processes.horse import ReucidWorker
+from worker.processes.live_worker import LiveWorker
 from worker.settings import Settings
 
 
@@ -27,13 +27,14 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("kind", [ReucidWorker, LiveWorker])
 def test_it_stops_though_exceptions_are_swallowed_where_the_signal_comes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: type[ReucidWorker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = 0
 
-    def beat(_workers: Workers, _name: str) -> None:
-        """As SQLAlchemy is while it gives a connection back."""
+    def beat(*_: object) -> None:
+        """Where an exception is lost, as in SQLAlchemy while it gives a connection back."""
         nonlocal told
         told += 1
         if told > 1:
@@ -41,12 +42,11 @@ def test_it_stops_though_exceptions_are_swallowed_where_the_signal_comes(
         with contextlib.suppress(Exception):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(horse, "BEAT_INTERVAL", 0.0)
-    monkeypatch.setattr(Workers, "beat", beat)
+    monkeypatch.setattr(Worker, "heartbeat", beat)
     with valkey_server(tmp_path) as valkey, Redis.from_url(valkey.url) as redis:
         settings = Settings(data_dir=tmp_path / "data", redis_url=valkey.url)
         database = Database.open(settings.ledger_url)
-        worker = ReucidWorker(database, redis, settings)
+        worker = kind(database, redis, settings)
         worker.work(logging_level="WARNING")
         database.close()
     assert told == 1
