@@ -108,6 +108,9 @@ def work(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of this worker (BLAS, FFT, torch).")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Serve live sessions, one at a time, instead of jobs.")
+    ] = False,
 ) -> None:
     """Run one worker of a server on several machines, until SIGTERM or Ctrl-C.
 
@@ -117,7 +120,7 @@ def work(
     """
     from app.commands.members import work as run
 
-    run({} if threads is None else {"threads": threads})
+    run({} if threads is None else {"threads": threads}, live=live)
 
 
 @app.command()
