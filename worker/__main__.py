@@ -10,13 +10,14 @@ import structlog
 from redis import Redis
 
 from worker import logs
-from worker.ledger.database import open_database
+from worker.deployment import open_deployment
+from worker.ledger.database import UnusableLedgerError
 from worker.processes.beside import beside
 from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
-from worker.store.opening import open_store
+from worker.store import UnusableStoreError
 from worker.webhooks.delivery import PATIENCE, Deliverer
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ def work(settings: Settings) -> None:
     from reucid_core.errors import ModelError
     from worker.processes.job import prepare
 
-    database = open_database(settings)
+    database, _ = open_deployment(settings)
     try:
         prepare(settings)
     except ModelError as error:
@@ -47,9 +48,9 @@ def dispatch(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    database = open_database(settings)
+    database, store = open_deployment(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
-    sweeper = Sweeper(database, open_store(settings), settings)
+    sweeper = Sweeper(database, store, settings)
     deliverer = Deliverer(database, settings)
     with sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
         Dispatcher(database, redis, settings).run(stop)
@@ -65,7 +66,11 @@ def main() -> None:
     if not settings.redis_url:
         log.error("no_queue", reason="REUCID_REDIS_URL is not set; `reucid serve` sets it itself")
         sys.exit(2)
-    {"work": work, "dispatch": dispatch}[role](settings)
+    try:
+        {"work": work, "dispatch": dispatch}[role](settings)
+    except (UnusableLedgerError, UnusableStoreError) as error:
+        log.error("cannot_start", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -49,10 +49,9 @@ from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
+from worker.deployment import open_deployment
 from worker.kernel import give_memory_back
-from worker.ledger.database import open_database
 from worker.settings import Settings
-from worker.store.opening import open_store
 
 EXPOSED = [
     CLIPPED,
@@ -96,7 +95,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
         forkserver.preload("app.api.painting")
         await run_in_threadpool(warm_up)
-        database = await run_in_threadpool(open_database, settings)
+        database, store = await run_in_threadpool(open_deployment, settings)
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
         async with Wakes(redis_url, waiting).listening(database) as wakes:
             redis = Redis.from_url(
@@ -105,7 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.services = services = Services(
                 settings=settings,
                 database=database,
-                store=open_store(settings),
+                store=store,
                 redis=redis,
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),

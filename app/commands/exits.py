@@ -58,7 +58,8 @@ def _of_a_server(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, ClientError):
         return str(error), OUR_FAULT if error.ours else BAD_INPUT
     from worker.ledger.database import UnusableLedgerError
+    from worker.store import UnusableStoreError
 
-    if isinstance(error, UnusableLedgerError):
+    if isinstance(error, UnusableLedgerError | UnusableStoreError):
         return str(error), OUR_FAULT
     return None

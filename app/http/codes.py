@@ -235,4 +235,7 @@ CODES: Mapping[str, Code] = {
         (503,), "The server's database is damaged.", "Its operator restores the backup."
     ),
     "ledger_unavailable": Code((503,), "The server's database does not answer.", AGAIN),
+    "store_unavailable": Code(
+        (503,), "What keeps the server's inputs and results does not answer.", AGAIN
+    ),
 }
