@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 import threading
+from functools import partial
 
 import structlog
 from redis import Redis
@@ -12,6 +13,7 @@ from redis import Redis
 from worker import logs
 from worker.deployment import open_deployment
 from worker.ledger.database import UnusableLedgerError
+from worker.membership import MixedVersionsError, admit, keep
 from worker.processes.beside import beside
 from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
@@ -32,6 +34,7 @@ def work(settings: Settings) -> None:
     from worker.processes.job import prepare
 
     database, _ = open_deployment(settings)
+    member = admit(database, "worker")
     try:
         prepare(settings)
     except ModelError as error:
@@ -40,7 +43,7 @@ def work(settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")
-    ReucidWorker(database, connection, settings).work(logging_level="WARNING")
+    ReucidWorker(database, connection, settings, member).work(logging_level="WARNING")
 
 
 def dispatch(settings: Settings) -> None:
@@ -50,9 +53,11 @@ def dispatch(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     database, store = open_deployment(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
+    member = admit(database, "dispatcher")
+    alive = beside(partial(keep, database, member), "member", patience=PATIENCE)
     sweeper = Sweeper(database, store, settings)
     deliverer = Deliverer(database, settings)
-    with sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
+    with alive, sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
         Dispatcher(database, redis, settings).run(stop)
 
 
@@ -68,7 +73,7 @@ def main() -> None:
         sys.exit(2)
     try:
         {"work": work, "dispatch": dispatch}[role](settings)
-    except (UnusableLedgerError, UnusableStoreError) as error:
+    except (UnusableLedgerError, UnusableStoreError, MixedVersionsError) as error:
         log.error("cannot_start", reason=str(error))
         sys.exit(1)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -51,6 +52,8 @@ from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
 from worker.deployment import open_deployment
 from worker.kernel import give_memory_back
+from worker.membership import admit, keep
+from worker.processes.beside import beside
 from worker.settings import Settings
 
 EXPOSED = [
@@ -71,6 +74,7 @@ MODULES = (  # archives before jobs, whose ids they would be
     *(capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
+MEMBER_PATIENCE = 5.0  # s for the ledger to take note that this process ends
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -96,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         forkserver.preload("app.api.painting")
         await run_in_threadpool(warm_up)
         database, store = await run_in_threadpool(open_deployment, settings)
+        member = await run_in_threadpool(admit, database, "api")
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
         async with Wakes(redis_url, waiting).listening(database) as wakes:
             redis = Redis.from_url(
@@ -112,7 +117,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 lanes=lanes,
             )
             giving_back = asyncio.create_task(_give_memory_back())
-            yield
+            with beside(partial(keep, database, member), "member", patience=MEMBER_PATIENCE):
+                yield
             giving_back.cancel()
             services.redis.close()
         database.close()

@@ -47,6 +47,14 @@ class S3Server:
     port: int = field(default_factory=free_port)
     process: Popen[bytes] | None = None
     _numbers: "count[int]" = field(default_factory=count)
+    _ports: dict[str, int] = field(
+        default_factory=lambda: {
+            f"{part}.port{kind}": free_port()
+            for part in ("master", "volume", "filer", "s3")
+            for kind in ("", ".grpc")
+            if (part, kind) != ("s3", "")
+        }
+    )
 
     @property
     def endpoint(self) -> str:
@@ -60,25 +68,18 @@ class S3Server:
         config.write_text(json.dumps({"identities": [account]}))
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
-        master, volume, filer = free_port(), free_port(), free_port()
         self.process = start(
             program(),
             "server",
             f"-dir={data}",
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
-            f"-master.port={master}",
-            f"-master.port.grpc={free_port()}",
+            *(f"-{name}={port}" for name, port in self._ports.items()),
             "-master.volumeSizeLimitMB=64",
             "-master.telemetry=false",
-            f"-volume.port={volume}",
-            f"-volume.port.grpc={free_port()}",
             "-volume.max=0",
             "-s3",
-            f"-filer.port={filer}",
-            f"-filer.port.grpc={free_port()}",
             f"-s3.port={self.port}",
-            f"-s3.port.grpc={free_port()}",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
             f"-s3.config={config}",

@@ -64,14 +64,14 @@ class Api:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=f"{self.url}/v1", headers=headers, timeout=30)
 
-    def work(self, job_id: str) -> None:
-        """Make the first attempt at a job, as a work horse would."""
+    def work(self, job_id: str, attempt: int = 1) -> None:
+        """Make an attempt at a job, as a work horse would."""
         from worker.processes.job import run
 
         with patch.dict(
             os.environ, self.settings.as_environment() | {"RQ_WORKER_ID": "in-process"}
         ):
-            run(job_id, 1)
+            run(job_id, attempt)
 
 
 @contextmanager

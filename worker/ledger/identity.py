@@ -15,18 +15,20 @@ class Identity:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def get(self) -> tuple[str, bool]:
-        """The identity, and whether a store was found that carries it, too."""
+    def known(self) -> tuple[str, bool] | None:
+        """The same, or None when nobody has asked for it yet."""
         with self._database.reading() as connection:
             row = connection.execute(select(identity)).one_or_none()
-        if row is None:
-            with self._database.writing() as connection:  # one at a time: others find it made
-                row = connection.execute(select(identity)).one_or_none()
-                if row is None:
-                    made = uuid4().hex
-                    connection.execute(insert(identity).values(id=made, has_store=False))
-                    return made, False
-        return row.id, bool(row.has_store)
+        return None if row is None else (row.id, bool(row.has_store))
+
+    def get(self) -> tuple[str, bool]:
+        """The identity, and whether a store was found that carries it, too."""
+        if (known := self.known()) is not None:
+            return known
+        with self._database.writing() as connection:  # one at a time: others find it made
+            if connection.execute(select(identity.c.id)).first() is None:
+                connection.execute(insert(identity).values(id=uuid4().hex, has_store=False))
+        return self.get()
 
     def has_store(self) -> None:
         """Note that a store carries it."""

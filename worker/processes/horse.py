@@ -30,6 +30,7 @@ from worker.kernel import die_with, give_way
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database, ledger_may_be_away
+from worker.ledger.members import Member, Members
 from worker.ledger.workers import Workers
 from worker.settings import Settings
 from worker.wake import wake
@@ -47,7 +48,9 @@ class ReucidWorker(Worker):
 
     max_connection_wait_time = 2.0  # s between attempts to reach Redis
 
-    def __init__(self, database: Database, connection: Redis, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, connection: Redis, settings: Settings, member: Member
+    ) -> None:
         super().__init__(
             [Queue(QUEUE, connection=connection, serializer=JSONSerializer)],
             connection=connection,
@@ -57,6 +60,7 @@ class ReucidWorker(Worker):
         )
         self._database = database
         self._settings = settings
+        self._member = member
         self._pid = os.getpid()
         self._attempt: Attempt | None = None
         self._late_at = 0.0
@@ -107,6 +111,7 @@ class ReucidWorker(Worker):
             self._next_beat = time.monotonic() + BEAT_INTERVAL
             with ledger_may_be_away():
                 Workers(self._database).beat(self.name)
+                Members(self._database).beat(self._member)
         with _redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
@@ -130,6 +135,7 @@ class ReucidWorker(Worker):
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():
             Workers(self._database).leave(self.name)
+            Members(self._database).leave(self._member.name)
 
     @property
     def dequeue_timeout(self) -> int:

@@ -16,6 +16,7 @@ On this machine, in the data folder::
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -104,12 +105,29 @@ class BucketStore(Store):
 
     def sent_files(self, image: ImageRecord) -> list[Path]:
         where = f"images/{checked(image.folder)}"
-        came = sorted(each.key for each in self._objects.listed(f"{where}/{COMPANION}-"))
-        names = [ORIGINAL, *(key.rpartition("/")[2] for key in came)]
+        names = self._sent(where)
         folder = self._hold(where, image.sha256, names)
         if not folder.exists():
             raise DamagedError
         return [folder / name for name in names]
+
+    def is_intact(self, image: ImageRecord) -> bool:
+        """As it is in the bucket: a copy here is of no use to other machines."""
+        where = f"images/{checked(image.folder)}"
+        parts = [(image.sha256, self._sent(where))]
+        parts += [(sha, [pixels_name(n)]) for n, sha in enumerate(image.contents.digests)]
+        try:
+            return all(
+                self._cache.renew(sha256, names, partial(self._fetch, where))
+                for sha256, names in parts
+            )
+        except MissingError:
+            return False
+
+    def _sent(self, where: str) -> list[str]:
+        """The names of the files that were sent as an image."""
+        came = sorted(each.key for each in self._objects.listed(f"{where}/{COMPANION}-"))
+        return [ORIGINAL, *(key.rpartition("/")[2] for key in came)]
 
     def has_image(self, folder: str) -> bool:
         return self._asking.exists(f"images/{checked(folder)}/")
@@ -196,13 +214,12 @@ class BucketStore(Store):
 
     def _hold(self, where: str, sha256: str, names: list[str]) -> Path:
         """The folder of copies of objects; not there if one is missing or not what it was."""
-
-        def fetch(name: str, path: Path) -> None:
-            self._objects.fetch(f"{where}/{name}", path)
-
         with suppress(MissingError):
-            return self._cache.hold(sha256, names, fetch)
+            return self._cache.hold(sha256, names, partial(self._fetch, where))
         return self._cache.place(sha256)
+
+    def _fetch(self, where: str, name: str, path: Path) -> None:
+        self._objects.fetch(f"{where}/{name}", path)
 
     def _attempt(self, job_id: str, attempt: int) -> Path:
         return self.root / "attempts" / f"{checked(job_id)}-{int(attempt)}"

@@ -61,17 +61,22 @@ class Cache:
             Brings the file of a name to a path.
         """
         folder = self.place(sha256)
-        if self._is_good(folder, sha256, names):
-            return folder
+        if not self._is_good(folder, sha256, names):
+            self.renew(sha256, names, fetch)
+        return folder
+
+    def renew(self, sha256: str, names: list[str], fetch: Callable[[str, Path], object]) -> bool:
+        """Fetch files whether there are copies or not; whether they have this digest together."""
         coming = made(self._root / f".{uuid4().hex}")
         try:
             for name in names:
                 fetch(name, coming / name)
-            if sha256_of(*(coming / name for name in names)) == sha256:
+            is_right = sha256_of(*(coming / name for name in names)) == sha256
+            if is_right:
                 self._keep(sha256, coming)
         finally:
             shutil.rmtree(coming, ignore_errors=True)
-        return folder
+        return is_right
 
     def take(self, sha256: str, path: Path) -> None:
         """Have a file for a copy that is known to have this digest; it is moved."""
@@ -84,8 +89,12 @@ class Cache:
 
     def _keep(self, sha256: str, folder: Path) -> None:
         size = size_of_files(folder)
-        with suppress(OSError):  # somebody else was as quick
-            folder.rename(self.place(sha256))
+        place = self.place(sha256)
+        try:
+            folder.rename(place)
+        except OSError:  # there are such bytes by another name, or somebody else was as quick
+            for path in folder.iterdir():
+                path.replace(made(place) / path.name)
         self._checked[sha256] = time.monotonic()
         self._come += size
         if self._come > self._bound // SHARE:

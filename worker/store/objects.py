@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5, 20  # s
+ASKING_TIMEOUT = 8.0  # s, of who only asks whether it is there
 ATTEMPTS = 4  # at each request, and at each piece of an object that is fetched
 PART = 16 * 2**20  # bytes; what is larger than two of them is sent in parts
 CHUNK = 2**20  # bytes
@@ -73,7 +74,7 @@ class Objects:
     ----------
     bucket : Bucket
     patient : bool
-        Whether to wait and ask again; if not, an answer, or none, comes within seconds.
+        Whether to wait and ask again; if not, an answer, or none, comes within 20 s.
     """
 
     def __init__(self, bucket: Bucket, *, patient: bool = True) -> None:
@@ -94,9 +95,9 @@ class Objects:
                 "a store in a bucket needs boto3, which is not installed: pip install reucid[s3]"
             ) from None
         config = Config(
-            connect_timeout=CONNECT_TIMEOUT if self._patient else 2,
-            read_timeout=READ_TIMEOUT if self._patient else 3,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS if self._patient else 1},
+            connect_timeout=CONNECT_TIMEOUT if self._patient else 3,
+            read_timeout=READ_TIMEOUT if self._patient else ASKING_TIMEOUT,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS if self._patient else 2},
             tcp_keepalive=True,
         )
         with self._told():
