@@ -120,7 +120,7 @@ class AsyncClient:
                 return job
 
     async def jobs(self, **filters: Any) -> AsyncIterator[Job]:
-        """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`."""
+        """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`, ..."""
         cursor: str | None = None
         while True:
             jobs, cursor = await self._do(exchange.page({**filters, "cursor": cursor}))
@@ -140,6 +140,10 @@ class AsyncClient:
     async def retry(self, job_id: str) -> Job:
         """A new job with the same image and parameters."""
         return await self._do(exchange.act(job_id, "retry"))
+
+    async def describe(self, job_id: str, **changes: Any) -> Job:
+        """Change `external_id`, `sample_id`, `batch` or `labels`; None takes one away."""
+        return await self._do(exchange.describe(job_id, changes))
 
     async def delete(self, job_id: str) -> None:
         """Remove a job that has ended, and all it yielded."""
@@ -163,6 +167,25 @@ class AsyncClient:
             if pause is None:
                 raise problem_of(None, failure, self._http.base_url) from failure
             await asyncio.sleep(pause)
+
+    # --- many at once ---
+
+    async def submit_batch(
+        self, images: Sequence[Image], *, key: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Denoise uploaded images alike, all or none; options as of `Client.denoise`.
+
+        Returns the batch: `name`, `total`, `counts` by state, `progress`, `links`.
+        """
+        return await self._do(exchange.submit_batch(images, options, key))
+
+    async def batch(self, name: str) -> dict[str, Any]:
+        """Where the jobs that share this name stand."""
+        return await self._do(exchange.batch(name))
+
+    async def cancel_batch(self, name: str) -> dict[str, Any]:
+        """Stop all jobs of a batch that wait or run."""
+        return await self._do(exchange.batch(name, "cancel"))
 
     # --- what they yield ---
 

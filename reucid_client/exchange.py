@@ -19,6 +19,7 @@ from typing import (
     TypeVar,
     Union,
 )
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -109,6 +110,33 @@ def act(job_id: str, action: str, body: Mapping[str, Any] | None = None) -> Exch
     """Cancel, finish, retry or revise a job."""
     response = yield Request("POST", f"/v1/jobs/{job_id}/{action}", json=body)
     return Job.of(response.json())
+
+
+def describe(job_id: str, changes: Mapping[str, Any]) -> Exchange[Job]:
+    """What a job is called, changed."""
+    response = yield Request("PATCH", f"/v1/jobs/{job_id}", json=changes)
+    return Job.of(response.json())
+
+
+def submit_batch(
+    images: Sequence[Image], options: Mapping[str, Any], key: str | None
+) -> Exchange[dict[str, Any]]:
+    """Uploaded images, denoised alike; repeated with its key, the same jobs."""
+    fields = {name: options[name] for name in FIELDS if options.get(name) is not None}
+    params = {name: value for name, value in options.items() if name not in FIELDS}
+    body = {"image_ids": [image.id for image in images], "params": params, **fields}
+    body["name"] = body.pop("batch", None)
+    headers = {"Idempotency-Key": key or uuid4().hex}
+    data: dict[str, Any] = (yield Request("POST", "/v1/batches", json=body, headers=headers)).json()
+    return data
+
+
+def batch(name: str, action: str | None = None) -> Exchange[dict[str, Any]]:
+    """Where a batch stands, perhaps once it was canceled."""
+    here = f"/v1/batches/{quote(name, safe='')}"
+    request = Request("GET", here) if action is None else Request("POST", f"{here}/{action}")
+    data: dict[str, Any] = (yield request).json()
+    return data
 
 
 def delete(path: str) -> Exchange[None]:

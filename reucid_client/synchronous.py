@@ -176,7 +176,7 @@ class Client:
                 raise TimeoutError(f"job {job_id} is {job.state} after {timeout} s")
 
     def jobs(self, **filters: Any) -> Iterator[Job]:
-        """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`."""
+        """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`, ..."""
         cursor: str | None = None
         while True:
             jobs, cursor = self._do(exchange.page({**filters, "cursor": cursor}))
@@ -195,6 +195,10 @@ class Client:
     def retry(self, job_id: str) -> Job:
         """A new job with the same image and parameters."""
         return self._do(exchange.act(job_id, "retry"))
+
+    def describe(self, job_id: str, **changes: Any) -> Job:
+        """Change `external_id`, `sample_id`, `batch` or `labels`; None takes one away."""
+        return self._do(exchange.describe(job_id, changes))
 
     def delete(self, job_id: str) -> None:
         """Remove a job that has ended, and all it yielded."""
@@ -218,6 +222,25 @@ class Client:
             if pause is None:
                 raise problem_of(None, failure, self._http.base_url) from failure
             time.sleep(pause)
+
+    # --- many at once ---
+
+    def submit_batch(
+        self, images: Sequence[Image], *, key: str | None = None, **options: Any
+    ) -> dict[str, Any]:
+        """Denoise uploaded images alike, all or none; options as of `Client.denoise`.
+
+        Returns the batch: `name`, `total`, `counts` by state, `progress`, `links`.
+        """
+        return self._do(exchange.submit_batch(images, options, key))
+
+    def batch(self, name: str) -> dict[str, Any]:
+        """Where the jobs that share this name stand."""
+        return self._do(exchange.batch(name))
+
+    def cancel_batch(self, name: str) -> dict[str, Any]:
+        """Stop all jobs of a batch that wait or run."""
+        return self._do(exchange.batch(name, "cancel"))
 
     # --- what they yield ---
 

@@ -2,7 +2,8 @@
 
 Three tests of the whitened residual: at every column of the lattice and, more strictly, at every
 pixel, whether something as large as a column is missing or too much there; and at every pixel
-whether the image's leading patterns are stronger than noise makes them.
+whether the image's leading patterns are stronger than noise makes them. How far a column must
+deviate depends on how many others do: of a perfect crystal's, a few would by noise alone.
 """
 
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from reucid_core.whitening import Whitening
 
 Float64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Places = tuple[NDArray[np.intp], ...]  # rows and columns
 
-FALSE_ALARM_COLUMN = 1e-2  # of the test of a column: there are 100 times fewer than pixels
-FALSE_ALARM_SPOT = 1e-4  # of the same test at a pixel
-FALSE_ALARM_PATTERN = 1e-5  # of the test for patterns at a pixel
+FALSE_ALARM_COLUMN = 1e-2  # of the test of a column, at most: there are 100 times fewer than pixels
+FALSE_COLUMNS = 0.3  # of the columns that depart, so many may be expected of noise
+FALSE_ALARM_SPOT = 1e-5  # of the same test at a pixel
+FALSE_ALARM_PATTERN = 1e-6  # of the test for patterns at a pixel; few counts are skewed
 MOST_REACH = 28  # px from which pixels have a say in whether one departs
 GROW = 3  # px around a pixel where a pattern is
 SPOT = 2.5  # px, standard deviation of the spot that is tested for, at least
@@ -119,11 +122,42 @@ class Columns:
         sigma = min(max(SPOT, (diameter or 0) / SPOTS), LARGEST_SPOT)
         return cls(sigma, float(low + FAINT * (high - low)) if high > low else np.inf)
 
+    @property
+    def reach(self) -> float:
+        """Px around the middle of one that departs, that depart with it."""
+        return REACH * self.sigma
+
     def at(self, lattice: FloatArray) -> Mask:
         """Where they are: local maxima, shape (m, n)."""
         smooth = scipy.ndimage.gaussian_filter(lattice, 0.7)
         highest = scipy.ndimage.maximum_filter(smooth, 2 * round(self.sigma) + 1)
         return np.asarray((smooth == highest) & (smooth > self.faintest))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the tests of a whitened residual say.
+
+    Parameters
+    ----------
+    sure : ndarray of bool, shape (m, n)
+        Pixels that depart whatever the columns say, and those around them.
+    columns : ndarray of bool, shape (m, n)
+        Where the lattice's columns are.
+    deviations : ndarray, shape (number of columns,)
+        How much is missing or too much at each, in row order, in standard errors and without sign.
+    """
+
+    sure: Mask
+    columns: Mask
+    deviations: FloatArray
+
+    def rows(self, rows: slice) -> "Found":
+        """The same of these rows alone."""
+        before = np.count_nonzero(self.columns[: rows.start])
+        columns = self.columns[rows]
+        own = slice(before, before + np.count_nonzero(columns))
+        return Found(self.sure[rows], columns, self.deviations[own])
 
 
 def find_departures(
@@ -134,8 +168,8 @@ def find_departures(
     patterns: FloatArray,
     columns: Columns,
     error: float,
-) -> Mask:
-    """Pixels that depart from the lattice, and those around them, shape (m, n).
+) -> Found:
+    """Pixels that depart from the lattice, and how much each of its columns deviates.
 
     Parameters
     ----------
@@ -152,11 +186,38 @@ def find_departures(
         `error_of_spot`.
     """
     spot = np.abs(spot_deviation(twice, variance, columns.sigma, error))
-    found = spot > _bound(FALSE_ALARM_SPOT)
-    found |= columns.at(lattice) & (spot > _bound(FALSE_ALARM_COLUMN))
     strength = _pattern_strength(residual, variance, patterns)
     shaped = strength > scipy.special.chdtri(len(patterns), FALSE_ALARM_PATTERN)
-    return _grown(found, REACH * columns.sigma) | _grown(shaped, GROW)
+    sure = np.zeros(residual.shape, dtype=bool)
+    mark(sure, np.nonzero(spot > _bound(FALSE_ALARM_SPOT)), columns.reach)
+    mark(sure, np.nonzero(shaped), GROW)
+    where = columns.at(lattice)
+    return Found(sure, where, spot[where])
+
+
+def least_deviation(deviations: FloatArray) -> float:
+    """From which deviation on columns depart, by those of all columns, in standard errors.
+
+    The lowest one of which noise explains at most the share `FALSE_COLUMNS` of those that reach
+    it, and never less than `FALSE_ALARM_COLUMN` allows (Benjamini and Hochberg 1995,
+    doi:10.1111/j.2517-6161.1995.tb02031.x).
+
+    Parameters
+    ----------
+    deviations : ndarray, shape (number of columns,)
+        Without sign.
+
+    Returns
+    -------
+    float
+        Infinite where no column departs.
+    """
+    highest_first = np.sort(deviations)[::-1].astype(np.float64)
+    by_noise = 2 * scipy.special.ndtr(-highest_first) * len(highest_first)
+    few = by_noise <= FALSE_COLUMNS * np.arange(1, len(highest_first) + 1)
+    if not few.any():
+        return np.inf
+    return max(_bound(FALSE_ALARM_COLUMN), float(highest_first[np.flatnonzero(few)[-1]]))
 
 
 def spot_deviation(
@@ -197,17 +258,24 @@ def _bound(false_alarm: float) -> float:
     return float(-scipy.special.ndtri(false_alarm / 2))
 
 
-def _grown(found: Mask, reach: float) -> Mask:
-    """All pixels within a distance, shape (m, n)."""
-    grown = np.zeros_like(found)
+def mark(mask: Mask, places: Places, reach: float) -> None:
+    """Set all pixels of a mask within a distance of any of the places: it is written into.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (m, n)
+    places : (ndarray of int, ndarray of int)
+        Rows and columns.
+    reach : float
+        In px.
+    """
     around = np.arange(-int(reach), int(reach) + 1)
-    y, x = np.nonzero(found)
+    y, x = places
     for dy in around:
         for dx in around[np.hypot(around, dy) < reach + 0.5]:
-            inside = (y + dy >= 0) & (y + dy < found.shape[0])
-            inside &= (x + dx >= 0) & (x + dx < found.shape[1])
-            grown[y[inside] + dy, x[inside] + dx] = True
-    return grown
+            inside = (y + dy >= 0) & (y + dy < mask.shape[0])
+            inside &= (x + dx >= 0) & (x + dx < mask.shape[1])
+            mask[y[inside] + dy, x[inside] + dx] = True
 
 
 def runs_of(mask: Mask) -> list[int]:

@@ -49,6 +49,17 @@ def as_working_image(image: NDArray[Any], precision: Precision) -> FloatArray:
         squares over- or underflow `precision`.
     """
     check_image(image)
+    return as_working_rows(image, precision)
+
+
+def as_working_rows(image: NDArray[Any], precision: Precision) -> FloatArray:
+    """The same of some rows of an image, shape (k, n), which may be few.
+
+    Raises
+    ------
+    ImageError
+        When a value is not finite, or it or its square over- or underflows `precision`.
+    """
     if precision == "auto":
         fits = image.dtype.itemsize <= (4 if image.dtype.kind == "f" else 2)
         precision = "float32" if fits else "float64"

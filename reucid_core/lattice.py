@@ -231,16 +231,28 @@ def _fits_half_band(grids: Grids) -> bool:
 
 
 def _decompose(transforms: Iterable[Transform], p: int, spacing: int, task: Task) -> Lattice:
-    variance = 1 / spacing**2  # of what white noise has in the band
-    (decomposition,) = standing_out(transforms, [p], variance)
+    (decomposition,) = standing_out(transforms, [p], _variance(spacing))
+    return _judged(decomposition, p, spacing, task)
+
+
+def lattice_of(G: Float64, n_patches: int, p: int, spacing: int, task: Task) -> Lattice:
+    """The lattice of patches whose Gram matrix, shape (p*p, p*p), is given."""
+    return _judged(_above_noise(G, n_patches, _variance(spacing)), p, spacing, task)
+
+
+def _judged(decomposition: Decomposition, p: int, spacing: int, task: Task) -> Lattice:
     verdict = task.judge(decomposition, stack=1)
     return Lattice(p, spacing, decomposition, verdict, weights_of(verdict, spacing))
 
 
+def _variance(spacing: int) -> float:
+    """Of what white noise of variance 1 has in a grid's band."""
+    return 1 / spacing**2
+
+
 def weights_of(verdict: StackReport, spacing: int) -> Float64:
     """Of a lattice's eigenpatches: kept or not is the verdict's say, the weight the noise's."""
-    variance = 1 / spacing**2  # of what white noise has in the band
-    w = np.square(verdict.singular_values) / (verdict.n_patches * variance)
+    w = np.square(verdict.singular_values) / (verdict.n_patches * _variance(spacing))
     return np.where(verdict.kept, np.maximum(1 - 1 / np.maximum(w, 1e-12), 0.0), 0.0)
 
 

@@ -16,6 +16,8 @@ from reucid_core.departures import (
     LocalVariance,
     error_of_spot,
     find_departures,
+    least_deviation,
+    mark,
 )
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.exact import Transform
@@ -129,6 +131,7 @@ def departures_from(
     columns = Columns.of(intensity(some), details.diameter)
     error = error_of_spot(whitening, lattice.shape, columns.sigma)
     mask = np.empty((m, n), dtype=bool)
+    places, deviations = [], []
     for rows, window in _windows(m, height or m, MOST_REACH):
         coloured = intensity(window)
         found = find_departures(
@@ -140,8 +143,14 @@ def departures_from(
             columns,
             error,
         )
-        mask[rows] = found[rows.start - window.start :][: rows.stop - rows.start]
+        found = found.rows(slice(rows.start - window.start, rows.stop - window.start))
+        mask[rows] = found.sure
+        places.append(rows.start * n + np.flatnonzero(found.columns))
+        deviations.append(found.deviations)
         del coloured, found
+    deviation = np.concatenate(deviations)
+    departing = np.concatenate(places)[deviation >= least_deviation(deviation)]
+    mark(mask, np.divmod(departing, n), columns.reach)
     return mask
 
 

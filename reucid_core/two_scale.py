@@ -50,7 +50,14 @@ def denoise_two_scale(noisy: FloatArray, task: Task) -> Outcome:
     return denoise_frame(frames, 0, find_scales(frames, task), task)
 
 
-def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: Task) -> Outcome:
+def denoise_frame(
+    frames: Frames,
+    number: int,
+    scales: Scales | Outcome,
+    task: Task,
+    *,
+    assessed: bool = True,
+) -> Outcome:
     """Denoise a frame by what was found in all.
 
     Parameters
@@ -61,6 +68,8 @@ def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: T
     scales : Scales or Outcome
         From `reucid_core.scales.find_scales`.
     task : Task
+    assessed : bool
+        Whether the outcome has an assessment, which takes a tenth of the time.
     """
     clock, outliers = task.clock, frames.outliers(number)
     if isinstance(scales, Outcome):  # no noise can be told
@@ -84,9 +93,11 @@ def denoise_frame(frames: Frames, number: int, scales: Scales | Outcome, task: T
         share = np.count_nonzero(mask) / mask.size
         recovery = RecoveryReport(details.patch_size, details.verdict, share, runs_of(mask))
     clock.lap("departures")
-    # What recovery lets through is of every colour.
-    recovered = recovery.share * details.passed * (1 - lattice.passed) if recovery else 0.0
-    assessment = assess(image, residual, lattice, scales.noise, recovered)
+    assessment = None
+    if assessed:
+        # What recovery lets through is of every colour.
+        recovered = recovery.share * details.passed * (1 - lattice.passed) if recovery else 0.0
+        assessment = assess(image, residual, lattice, scales.noise, recovered)
     del residual
     clock.lap("assess")
     image = scales.whitening.colour(image, out=image)

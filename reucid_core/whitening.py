@@ -4,7 +4,7 @@ A cosine transform is orthonormal and knows no wrap at the borders, so whitening
 invertible. In the whitened image the noise of every pixel is independent and of variance 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.fft
@@ -46,6 +46,14 @@ class Whitening:
     def by_row(self) -> bool:
         """Whether any rows can be whitened or coloured without the others."""
         return len(self.rows) == 1
+
+    def of_height(self, m: int) -> "Whitening":
+        """That of an image of another number of rows with the same noise."""
+        if self.by_row or len(self.rows) == m:
+            return self
+        frequencies = np.arange(m) / m
+        rows = np.interp(frequencies, np.arange(len(self.rows)) / len(self.rows), self.rows)
+        return replace(self, rows=rows)
 
     def whiten(self, image: FloatArray) -> FloatArray:
         """The whitened image, shape (m, n), in its own type."""

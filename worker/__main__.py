@@ -1,4 +1,4 @@
-"""`python -m worker work` and `python -m worker dispatch`: one process of the server each."""
+"""`python -m worker work`, `live` and `dispatch`: one process of the server each."""
 
 import argparse
 import gc
@@ -46,6 +46,22 @@ def work(settings: Settings) -> None:
     ReucidWorker(database, connection, settings, member).work(logging_level="WARNING")
 
 
+def live(settings: Settings) -> None:
+    """Load the core once, then serve live sessions, one at a time, until told to stop."""
+    from reucid_core.threads import limited
+    from worker.live import loop
+    from worker.processes.live_worker import LiveWorker
+
+    database, _ = open_deployment(settings)
+    member = admit(database, "worker")
+    with limited(settings.threads):
+        log.debug("live_ready", loop=loop.__name__)
+    gc.collect()
+    gc.freeze()
+    connection = Redis.from_url(settings.redis_url or "")
+    LiveWorker(database, connection, settings, member).work(logging_level="WARNING")
+
+
 def dispatch(settings: Settings) -> None:
     """Dispatch until told to stop."""
     stop = threading.Event()
@@ -64,7 +80,7 @@ def dispatch(settings: Settings) -> None:
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m worker", description=__doc__)
-    parser.add_argument("role", choices=["work", "dispatch"])
+    parser.add_argument("role", choices=["work", "live", "dispatch"])
     role = parser.parse_args().role
     settings = Settings()
     logs.configure(as_json=settings.log_json, level=settings.log_level)
@@ -72,7 +88,7 @@ def main() -> None:
         log.error("no_queue", reason="REUCID_REDIS_URL is not set; `reucid serve` sets it itself")
         sys.exit(2)
     try:
-        {"work": work, "dispatch": dispatch}[role](settings)
+        {"work": work, "live": live, "dispatch": dispatch}[role](settings)
     except (UnusableLedgerError, UnusableStoreError, MixedVersionsError) as error:
         log.error("cannot_start", reason=str(error))
         sys.exit(1)

@@ -11,6 +11,9 @@ from typing import Any, Literal
 QUEUE = "reucid"
 JOB_FUNCTION = "worker.processes.job.run"
 WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
+LIVE_QUEUE = "reucid-live"
+LIVE_FUNCTION = "worker.processes.live_job.run"
+LIVE_CHANNEL = "reucid:live"  # Redis pub/sub; the payload is the id of a session with news
 
 WORKER_SILENCE = 15.0  # s without a sign of life after which a worker counts as gone
 
@@ -50,6 +53,21 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     READ = "read"
     ADMIN = "admin"
+
+
+class SessionState(StrEnum):
+    """Where a live session stands. The last two are terminal and never left."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class Mode(StrEnum):
+    """What a live session does with frames that come faster than they are denoised."""
+
+    LATEST = "latest"
+    LOSSLESS = "lossless"
 
 
 class EventType(StrEnum):
@@ -287,3 +305,61 @@ class DeliveryRecord:
     ended_at: float | None
     status: int | None
     error: str | None
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """A live session as its client asked for it, before the ledger gives it an id."""
+
+    owner: str
+    shape: tuple[int, int]  # rows, columns of every frame
+    dtype: str  # as numpy spells it: "uint16"; little-endian on the wire
+    params: Mapping[str, Any]  # worker.denoising.params.JobParams, as JSON
+    memory: int  # bytes of Valkey that the session may take
+    history: int  # results of whole frames that are held for who comes later
+    keep_frames: int  # newest whole raw frames that are held for a job
+    key_id: str | None = None  # of the key that opened it
+    mode: Mode = Mode.LATEST
+    deadline_ms: int | None = None  # age from which a frame is left out when a newer one waits
+    memory_frames: float = 8.0  # half-life of what earlier frames have shown
+    pixel_size: tuple[float, float] | None = None  # height, width of a pixel in `unit`
+    unit: str | None = None
+    external_id: str | None = None
+    sample_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a pixel."""
+        return int(self.dtype.lstrip("abcdefghijklmnopqrstuvwxyz")) // 8
+
+    @property
+    def row_bytes(self) -> int:
+        return self.shape[1] * self.itemsize
+
+    @property
+    def frame_bytes(self) -> int:
+        return self.shape[0] * self.row_bytes
+
+
+@dataclass(frozen=True)
+class SessionRecord:
+    """A live session as the ledger holds it. Times are seconds since the epoch."""
+
+    id: str
+    request: SessionRequest
+    state: SessionState
+    attempt: int  # 1 for the first worker that is bound to it; one more for each that follows
+    created_at: float
+    touched_at: float  # when the last frame was seen to have come
+    worker: str | None = None
+    ended_at: float | None = None
+    reason: str | None = None  # why it ended: "closed", "idle", "worker_lost"
+    account: Mapping[str, Any] = field(default_factory=dict)  # counts and course, once it ended
+    jobs: tuple[str, ...] = ()  # that were made of its frames
+
+    @property
+    def restarts(self) -> int:
+        return self.attempt - 1

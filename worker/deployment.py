@@ -46,7 +46,7 @@ def store_of(database: Database, settings: Settings) -> Store:
         store.ping()
         check_identity(database, store)
     except StoreAwayError as error:
-        raise UnusableStoreError(f"cannot use the store: {error}") from None
+        raise UnusableStoreError(f"cannot use the store: {error}") from error
     except OSError as error:
         said = error.strerror or type(error).__name__
         raise UnusableStoreError(f"cannot use the store: {said}: {error.filename or ''}") from error

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(
         default=None, description="Folder of further classifiers (.safetensors) that jobs may name."
     )
+    heartbeat_file: Path | None = Field(
+        default=None,
+        description="File that a dispatcher or worker touches while it is well, one for each "
+        "process; `reucid healthy` looks at its age.",
+    )
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
     max_queued: int = Field(default=10_000, ge=1, description="Queued jobs of all owners.")
     max_queued_per_owner: int = Field(default=2000, ge=1, description="Queued jobs of one owner.")
@@ -162,12 +167,38 @@ class Settings(BaseSettings):
         default=False,
         description="Let webhooks point to this machine and to local networks.",
     )
+    live_workers: int = Field(
+        default=1,
+        ge=0,
+        description="Processes that denoise while a microscope scans, one for each open session.",
+    )
+    live_sessions: int | None = Field(
+        default=None,
+        ge=0,
+        description="Open live sessions of all owners; as many as `live_workers` when unset.",
+    )
+    live_sessions_per_key: int = Field(default=4, ge=1, description="Open live sessions of a key.")
+    live_max_pixels: int = Field(
+        default=2**22, ge=9, description="Largest frame of a live session, in pixels."
+    )
+    live_memory_mib: int = Field(
+        default=512,
+        ge=1,
+        description="Memory of Valkey that all open live sessions may take: frames that wait, "
+        "raw frames that are kept, the last results.",
+    )
+    live_rate: int = Field(
+        default=2000, ge=1, description="Frames or blocks of rows of a live session, in a second."
+    )
+    live_idle_s: float = Field(
+        default=300.0, gt=0, description="A live session without frames for so long is closed."
+    )
     log_level: Literal["debug", "info", "warning"] = Field(
         default="info", description="`debug` also logs successful read requests."
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 
-    @field_validator("data_dir", "model", "model_dir")
+    @field_validator("data_dir", "model", "model_dir", "heartbeat_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Of the folder of this process: a decoder's child works in another one."""
@@ -201,6 +232,16 @@ class Settings(BaseSettings):
     def store_cache(self) -> int:
         """What copies of objects may take on this machine, in bytes."""
         return self.store_cache_mib * MIB
+
+    @property
+    def live_memory(self) -> int:
+        """Memory of Valkey that all open live sessions may take, in bytes."""
+        return self.live_memory_mib * MIB
+
+    @property
+    def most_live_sessions(self) -> int:
+        """How many live sessions may be open, of all owners."""
+        return self.live_workers if self.live_sessions is None else self.live_sessions
 
     @property
     def min_free(self) -> int:

@@ -54,6 +54,17 @@ async def shown(  # not in a thread: it only looks
     key: Annotated[str | None, Depends(header)],
 ) -> str | None:
     """The key that came with the request."""
+    return _the_key(request, credentials, key)
+
+
+async def shown_in(request: Request) -> str | None:
+    """The key that came with a request that no route was given."""
+    return _the_key(request, await bearer(request), await header(request))
+
+
+def _the_key(
+    request: Request, credentials: HTTPAuthorizationCredentials | None, key: str | None
+) -> str | None:
     if credentials is None and "authorization" in request.headers:
         raise _unauthorized("got an Authorization header, expected `Authorization: Bearer KEY`")
     shown = {credentials.credentials if credentials else None, key} - {None}

@@ -15,13 +15,14 @@ from worker.ledger.refusals import ExpiredError, NotFoundError
 PATTERN = "^[0-9a-f]{32}$"
 
 
-def _checked(id_: str) -> str:
+def checked(id_: str) -> str:
+    """An id; 404 for what can be none."""
     if not re.fullmatch(PATTERN, id_):
         raise NotFoundError(f"no object has the id {id_[:64]!r}")
     return id_
 
 
-Id = Annotated[str, Path(json_schema_extra={"pattern": PATTERN}), AfterValidator(_checked)]
+Id = Annotated[str, Path(json_schema_extra={"pattern": PATTERN}), AfterValidator(checked)]
 
 
 def _job_to_read(job_id: Id, services: ServicesDep, caller: ReaderDep) -> JobRecord:

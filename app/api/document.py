@@ -15,11 +15,20 @@ from app.http.problems import ProblemBody
 
 REF = "#/components/schemas/{model}"
 STREAM = "text/event-stream"
-SENT = ("JobSpec", "KeySpec", "Params", "RevisionSpec", "WebhookSpec")  # of what clients send
+LIVE = ("SessionSpec", "Kept", "Ending")
+SENT = (
+    "JobSpec",
+    "KeySpec",
+    "Params",
+    "RevisionSpec",
+    "WebhookSpec",
+    *LIVE,
+)  # of what clients send
 TAGS = {
     "images": "Uploaded files and what is in them.",
     "jobs": "Denoisings: submitted, watched, stopped, repeated, removed.",
     "results": "What a job yields.",
+    "sessions": "Live: frames in while the microscope scans, the newest result out.",
     "capabilities": "What this server can do.",
     "models": "The classifiers of this server.",
     "page": "Where everything is.",

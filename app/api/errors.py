@@ -25,6 +25,8 @@ from worker.ledger.refusals import (
     LedgerError,
     NotFoundError,
     QueueFullError,
+    SessionsFullError,
+    TooManyLabelsError,
 )
 from worker.store import DamagedError, StoreAwayError
 
@@ -60,6 +62,12 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             limit = Limit(name=error.limit, value=error.value, got=error.got)
             wait = {"Retry-After": str(QUEUE_WAIT)}
             return Problem(429, "queue_full", str(error), headers=wait, limit=limit)
+        case TooManyLabelsError():
+            return invalid([FieldError(field="labels", message=str(error))])
+        case SessionsFullError():
+            limit = Limit(name=error.limit, value=error.value, got=error.got)
+            wait = {"Retry-After": str(QUEUE_WAIT)}
+            return Problem(429, "too_many_sessions", str(error), headers=wait, limit=limit)
         case LedgerError() if type(error) in REFUSALS:
             return Problem(*REFUSALS[type(error)], str(error))
         case DecoderError():
@@ -157,9 +165,9 @@ def _allowed(request: Request) -> list[str]:
     for routes in request.app.router.routes:
         found = {
             method: routes.matches({**request.scope, "method": method})[0]
-            for method in ("DELETE", "GET", "POST")
+            for method in ("DELETE", "GET", "PATCH", "POST", "PUT")
         }
         if set(found.values()) != {Match.NONE}:
             methods = [method for method, match in found.items() if match is Match.FULL]
-            return methods + ["HEAD"] * ("GET" in methods)
+            return sorted(methods + ["HEAD"] * ("GET" in methods))
     return []

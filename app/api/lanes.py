@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.rates import RateLimiter
-from app.http.bodies import STREAMED
+from app.http.bodies import is_streamed
 from app.http.problems import Limit, Problem
 from app.http.turns import CrowdedError, Place, Turns
 
@@ -149,7 +149,7 @@ async def _wait_while_closed(rates: RateLimiter, lane: Lane) -> None:
 
 
 def _is_upload(scope: Scope) -> bool:
-    if scope["method"] != "POST" or not scope["path"].endswith(STREAMED):
+    if scope["method"] not in ("POST", "PUT") or not is_streamed(scope["path"]):
         return False
     return not Headers(scope=scope).get("content-type", "").startswith("application/json")
 

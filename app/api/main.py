@@ -19,11 +19,15 @@ from app.api.document import openapi
 from app.api.events import Wakes
 from app.api.inflight import InFlight
 from app.api.lanes import Lanes, LanesMiddleware
+from app.api.live.answers import LIVE_HEADERS
+from app.api.live.feeds import Feeds
+from app.api.live.valkey import Valkey
 from app.api.rates import RateLimiter
 from app.api.raw.answers import HEADERS
 from app.api.routes import (
     admin,
     archives,
+    batches,
     capabilities,
     eigenpatches,
     health,
@@ -35,6 +39,7 @@ from app.api.routes import (
     page,
     results,
     revisions,
+    sessions,
     webhooks,
 )
 from app.api.services import Services
@@ -59,6 +64,7 @@ from worker.settings import Settings
 EXPOSED = [
     CLIPPED,
     *HEADERS,
+    *LIVE_HEADERS,
     "Content-Disposition",
     "Content-Range",
     "ETag",
@@ -71,7 +77,7 @@ EXPOSED = [
 ]
 MODULES = (  # archives before jobs, whose ids they would be
     *(images, archives, jobs, results, eigenpatches, revisions),
-    *(capabilities, models, keys, admin, webhooks),
+    *(batches, sessions, capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
 MEMBER_PATIENCE = 5.0  # s for the ledger to take note that this process ends
@@ -102,7 +108,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         database, store = await run_in_threadpool(open_deployment, settings)
         member = await run_in_threadpool(admit, database, "api")
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
-        async with Wakes(redis_url, waiting).listening(database) as wakes:
+        live = Valkey(redis_url)
+        async with (
+            Wakes(redis_url, waiting).listening(database) as wakes,
+            Feeds(redis_url, live).listening() as feeds,
+        ):
             redis = Redis.from_url(
                 redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
             )
@@ -115,12 +125,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 rates=RateLimiter(redis, settings.rate_limit),
                 in_flight=InFlight(redis),
                 lanes=lanes,
+                live=live,
+                feeds=feeds,
             )
             giving_back = asyncio.create_task(_give_memory_back())
             with beside(partial(keep, database, member), "member", patience=MEMBER_PATIENCE):
                 yield
             giving_back.cancel()
             services.redis.close()
+            live.redis.close()
         database.close()
 
     app = FastAPIOffline(
@@ -145,7 +158,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins.split(),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )

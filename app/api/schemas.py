@@ -22,6 +22,7 @@ from worker.contract import (
 )
 from worker.denoising.model_files import ModelInfo
 from worker.denoising.params import JobParams
+from worker.ledger.jobs import MOST_LABELS
 
 LARGEST_METADATA = 64 * 1024  # characters of JSON
 
@@ -44,6 +45,9 @@ def _utc(moment: Any) -> Any:
 
 
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+# A part of an address: a slash, or "." and "..", would not reach us as they were sent.
+BatchName = Annotated[str, Field(max_length=200, pattern=r"^[^/\x00]*[^./\x00][^/\x00]*$")]
+Labels = Annotated[dict[ShortText, ShortText], Field(max_length=MOST_LABELS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Time = Annotated[datetime, BeforeValidator(_utc)]
 Pair = Annotated[list[float], BeforeValidator(list), Field(min_length=2, max_length=2)]
@@ -185,12 +189,10 @@ class JobFields(Strict):
         None, description="The job's name in the client's system.", examples=["LIMS-2025-0042"]
     )
     sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
-    batch: ShortText | None = Field(
+    batch: BatchName | None = Field(
         None, description="Name that the jobs of one batch share.", examples=["series-7"]
     )
-    labels: dict[ShortText, ShortText] = Field(
-        {}, max_length=32, examples=[{"instrument": "STEM 2"}]
-    )
+    labels: Labels = Field({}, examples=[{"instrument": "STEM 2"}])
     metadata: Metadata = Field({}, max_length=64, examples=[{"beam_energy_kV": 300}])
 
 
@@ -203,6 +205,23 @@ class JobSpec(JobFields):
         examples=["0123456789abcdef0123456789abcdef"],
     )
     params: Params = Params()
+
+
+class JobChange(Strict):
+    """What a client calls a job, changed; what is left out stays, null takes it away."""
+
+    external_id: ShortText | None = Field(
+        None, description="The job's name in the client's system.", examples=["LIMS-2025-0042"]
+    )
+    sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
+    batch: BatchName | None = Field(
+        None, description="Name that the jobs of one batch share.", examples=["series-7"]
+    )
+    labels: Annotated[dict[ShortText, ShortText | None], Field(max_length=2 * MOST_LABELS)] = Field(
+        {},
+        description="Labels to set, or with null to take away; the others stay.",
+        examples=[{"instrument": "STEM 2", "draft": None}],
+    )
 
 
 class JobForm(JobFields):

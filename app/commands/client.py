@@ -56,6 +56,11 @@ class Client:
         if self._http.base_url.scheme not in ("http", "https"):
             raise ClientError(f"got the address {url!r}, expected http://HOST:PORT", ours=False)
 
+    @property
+    def url(self) -> str:
+        """Of the server."""
+        return str(self._http.base_url).rstrip("/")
+
     def __enter__(self) -> "Client":
         return self
 
@@ -70,7 +75,7 @@ class Client:
                 for path in paths
             ]
             data = {"params": json.dumps(dict(params))}
-            response = self._request("POST", "/v1/jobs", files=files, data=data)
+            response = self.request("POST", "/v1/jobs", files=files, data=data)
         return str(response.json()["id"])
 
     def follow(self, job_id: str) -> Iterator[Update]:
@@ -80,7 +85,7 @@ class Client:
         lost = 0
         while True:
             try:
-                response = self._request(
+                response = self.request(
                     "GET", path, params={"wait": GLANCE}, headers={"If-None-Match": etag}
                 )
             except ClientError as error:
@@ -99,7 +104,7 @@ class Client:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """The job as the server shows it."""
-        job: dict[str, Any] = self._request("GET", f"/v1/jobs/{job_id}").json()
+        job: dict[str, Any] = self.request("GET", f"/v1/jobs/{job_id}").json()
         return job
 
     def fetch(self, job_id: str, part: str, path: Path, **query: Any) -> Path:
@@ -126,7 +131,7 @@ class Client:
         `prefix` goes before each of `PARTS`, and before `interim-0001.tif` and so on.
         """
         stacks = int(self.job(job_id)["stacks_done"])
-        report = self._request("GET", f"/v1/jobs/{job_id}/report").json()
+        report = self.request("GET", f"/v1/jobs/{job_id}/report").json()
         parts = [
             (part, name)
             for name, part in PARTS.items()
@@ -140,9 +145,7 @@ class Client:
 
     def verdict(self, job_id: str) -> list[str]:
         """What the result of a succeeded job says of itself, in sentences."""
-        sentences: list[str] = self._request("GET", f"/v1/jobs/{job_id}/verdict").json()[
-            "sentences"
-        ]
+        sentences: list[str] = self.request("GET", f"/v1/jobs/{job_id}/verdict").json()["sentences"]
         return sentences
 
     def ready(self) -> bool:
@@ -159,14 +162,28 @@ class Client:
             ours=True,
         )
 
-    def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """An answer of the server that is no refusal."""
+        return checked(self.answer(method, path, **options))
+
+    def answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """What the server answers, whatever it is."""
         try:
-            response = self._http.request(method, path, **options)
+            return self._http.request(method, path, **options)
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
-        if response.is_error:
-            raise _refused(response)
-        return response
+
+
+def checked(response: httpx.Response) -> httpx.Response:
+    """An answer, if it is no refusal.
+
+    Raises
+    ------
+    ClientError
+    """
+    if response.is_error:
+        raise _refused(response)
+    return response
 
 
 def _query(name: str) -> dict[str, str]:

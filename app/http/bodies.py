@@ -4,6 +4,7 @@ Only the time in which the server waits for the client counts, not that in which
 """
 
 import asyncio
+import re
 import time
 
 from starlette.exceptions import HTTPException
@@ -12,7 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from worker.settings import MIB, Settings
 
 STREAMED = ("/images", "/jobs")  # where the route reads the body, and limits it
+FRAME = re.compile(r".*/sessions/[^/]+/frames/[^/]+")  # so does this one
 LARGEST = MIB  # bytes of any other body
+
+
+def is_streamed(path: str) -> bool:
+    """Whether the route of a path reads the body itself."""
+    return path.endswith(STREAMED) or FRAME.fullmatch(path) is not None
 
 
 class BodyMiddleware:
@@ -27,7 +34,7 @@ class BodyMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        largest = None if scope["path"].endswith(STREAMED) else LARGEST
+        largest = None if is_streamed(scope["path"]) else LARGEST
         body = _Body(receive, self._patience, self._rate, largest)
 
         async def send_and_see(message: Message) -> None:

@@ -116,7 +116,37 @@ CODES: Mapping[str, Code] = {
         "The Idempotency-Key was used for another submission.",
         "Use a new key for every submission.",
     ),
+    # A live session.
+    "session_closed": Code(
+        (409,), "The session has ended: it takes no frames.", "Open another one."
+    ),
+    "frame_passed": Code(
+        (409,),
+        "A later frame has begun: frames come in order.",
+        "Go on with the newest frame; leave this one out.",
+    ),
+    "rows_overlap": Code(
+        (409,),
+        "Some of these rows came before, others did not.",
+        "Send each row once. The same rows sent again, as after a lost answer, are taken as such.",
+    ),
+    "no_frame": Code(
+        (409,),
+        "No whole frame has come that a job could be made of.",
+        "Send all rows of one, or end the session without a job.",
+    ),
+    "wrong_size": Code(
+        (422,), "The pixels are not those of the rows.", "`detail` tells how many bytes they have."
+    ),
     # Limits.
+    "session_full": Code(
+        (429,), "As many frames of a lossless session wait as may.", "Send the frame again."
+    ),
+    "too_many_sessions": Code(
+        (429,),
+        "As many live sessions are open as may, or they take as much memory.",
+        "Close one, or ask for smaller frames and fewer that are kept.",
+    ),
     "queue_full": Code((429,), "The queue, or this owner's part of it, is full.", AGAIN),
     "rate_limited": Code((429,), "More requests than the server allows a key.", AGAIN),
     "too_many_drawings": Code((429,), "Too many pictures of this owner wait to be drawn.", AGAIN),
@@ -233,6 +263,11 @@ CODES: Mapping[str, Code] = {
     "internal": Code((500,), "A fault of the server.", OPERATOR, BOTH),
     "ledger_damaged": Code(
         (503,), "The server's database is damaged.", "Its operator restores the backup."
+    ),
+    "live_unavailable": Code(
+        (503,),
+        "The server's queue, which holds live frames, does not answer.",
+        "Go on with a later frame: the scan need not wait.",
     ),
     "ledger_unavailable": Code((503,), "The server's database does not answer.", AGAIN),
     "store_unavailable": Code(

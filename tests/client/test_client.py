@@ -65,6 +65,24 @@ def test_an_uploaded_image_serves_several_jobs(client: Client) -> None:
     assert (refused.value.status, refused.value.code) == (409, "conflict")
 
 
+def test_images_are_denoised_together(client: Client) -> None:
+    images = [client.upload(image(seed), name=f"{seed}.npy") for seed in (31, 32)]
+    batch = client.submit_batch(images, batch="pair #1", **PARAMS, labels={"a": "1"}, key="pair")
+    assert (batch["name"], batch["total"]) == ("pair #1", 2)
+    repeated = client.submit_batch(images, batch="pair #1", **PARAMS, labels={"a": "1"}, key="pair")
+    assert repeated["total"] == 2
+    jobs = [client.wait(job.id) for job in client.jobs(batch="pair #1")]
+    assert [job.state for job in jobs] == ["succeeded"] * 2
+    assert client.batch("pair #1")["progress"] == 1
+    assert client.cancel_batch("pair #1")["counts"]["succeeded"] == 2
+
+
+def test_what_a_job_is_called_is_changed(client: Client) -> None:
+    job = client.submit(image(33), **PARAMS, labels={"a": "1"})
+    changed = client.describe(job.id, labels={"a": None, "b": "2"}, sample_id="S1")
+    assert (changed.data["labels"], changed.data["sample_id"]) == ({"b": "2"}, "S1")
+
+
 def test_a_key_makes_a_submission_safe_to_repeat(client: Client) -> None:
     first, again = (client.submit(image(4), key="four", **PARAMS) for _ in range(2))
     assert first.id == again.id

@@ -25,6 +25,7 @@ class JobParams:
     choice: ModelChoice = field(default_factory=ModelChoice)
     denoising: DenoiseParams = field(default_factory=DenoiseParams)
     revision: Revision | None = None
+    session: Mapping[str, Any] | None = None  # of the live session that its input was measured in
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "JobParams":
@@ -38,7 +39,8 @@ class JobParams:
             When there is no parameter of a name.
         """
         revision = values.get("revision")
-        others = {name: value for name, value in values.items() if name != "revision"}
+        own = ("revision", "session")
+        others = {name: value for name, value in values.items() if name not in own}
         selection, others = _split(Selection, others)
         choice, others = _split(ModelChoice, others)
         params = cls(
@@ -46,6 +48,7 @@ class JobParams:
             choice=choice,
             denoising=DenoiseParams(**others),
             revision=None if revision is None else Revision.from_json(revision),
+            session=values.get("session"),
         )
         if params.denoising.method == "two-scale" and choice.model is not None:
             raise ParameterError(
@@ -61,6 +64,8 @@ class JobParams:
         given = asdict(self.selection) | asdict(self.choice) | asdict(self.denoising)
         if callable(self.denoising.patch_size):
             given |= {"patch_size": None, "patch_size_from": self.denoising.patch_size_rule}
+        if self.session is not None:
+            given |= {"session": dict(self.session)}
         return given if self.revision is None else given | {"revision": self.revision.to_json()}
 
     def within(self, *, memory_budget: int | None, threads: int | None) -> "JobParams":

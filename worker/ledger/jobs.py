@@ -44,11 +44,13 @@ from worker.ledger.refusals import (
     LedgerError,
     NotFoundError,
     QueueFullError,
+    TooManyLabelsError,
     missing,
 )
 from worker.ledger.tables import Now, artifacts, events, images, jobs, labels
 
 ACTIVE = (State.QUEUED, State.RUNNING)
+MOST_LABELS = 32  # of a job
 
 
 class Jobs:
@@ -66,34 +68,41 @@ class Jobs:
         room: Room | None = None,
     ) -> tuple[JobRecord, bool]:
         """Enter a job; the first one and False if its key was used for the same before."""
-        job_id = uuid4().hex
-        row = asdict(request) | {
-            "id": job_id,
-            "state": State.QUEUED,
-            "idempotency_key": idempotency_key,
-            "fingerprint": fingerprint,
-            "created_at": Now(),
-        }
-        named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
+        entered, new = self.submit_all(
+            [request], idempotency_key=idempotency_key, fingerprint=fingerprint, room=room
+        )
+        return self.get(entered[0]), new
+
+    def submit_all(
+        self,
+        requests: Sequence[JobRequest],
+        *,
+        idempotency_key: str | None = None,
+        fingerprint: str | None = None,
+        room: Room | None = None,
+    ) -> tuple[list[str], bool]:
+        """Enter all of an owner's jobs or none; their ids, and whether they are new.
+
+        The first one holds the key: if that was used for the same before, it alone is returned.
+        """
+        owner = requests[0].owner
+        held = {"idempotency_key": idempotency_key, "fingerprint": fingerprint}
         try:
             with self._database.writing() as connection:
-                _use(connection, request.image_id, request.owner)
-                turn = next_turn(connection, request)
-                connection.execute(insert(jobs).values(row | {"turn": turn}))
-                if named:
-                    connection.execute(insert(labels), named)
-                write_event(connection, job_id, 1, EventType.QUEUED)
+                entered = [_enter(connection, requests[0], **held)]
+                entered += [_enter(connection, request) for request in requests[1:]]
                 if room is not None:  # now, so that a repeated submission is not refused for it
-                    _check_room(connection, request.owner, room)
+                    _check_room(connection, owner, room)
         except (IntegrityError, LedgerError) as error:
-            # Whatever the reason: of a repetition, the image may have expired since.
-            known = self._by_idempotency_key(request.owner, idempotency_key)
+            # Whatever the reason: of a repetition, an image may have expired since.
+            known = self._by_idempotency_key(owner, idempotency_key)
             if known is not None:
-                return self._repeated(known, fingerprint), False
+                return [self._repeated(known, fingerprint).id], False
             if isinstance(error, LedgerError):
                 raise
-            raise NotFoundError(f"no image {request.image_id}") from None
-        return self.get(job_id), True
+            missing_ones = " or ".join(sorted({request.image_id for request in requests}))
+            raise NotFoundError(f"no image {missing_ones}") from None
+        return entered, True
 
     def get(self, job_id: str, *, owner: str | None = None) -> JobRecord:
         """A job, of this owner if one is given."""
@@ -113,8 +122,9 @@ class Jobs:
         owner: str | None = None,
         state: State | None = None,
         external_id: str | None = None,
+        sample_id: str | None = None,
         batch: str | None = None,
-        label: tuple[str, str] | None = None,
+        having: Sequence[tuple[str, str]] = (),
         name: str | None = None,
         created_after: float | None = None,
         created_before: float | None = None,
@@ -123,30 +133,30 @@ class Jobs:
     ) -> list[JobRecord]:
         """Jobs, of this owner if one is given, newest first, without artifacts and metadata.
 
-        `name` is part of the input's, in any case; times are seconds since the epoch, and `before`
-        is the serial of the last job already seen.
+        `having` are names and values of labels, all of which a job has; `name` is part of the
+        input's, in any case; times are seconds since the epoch, and `before` is the serial of the
+        last job already seen.
         """
         columns: list[Any] = [each for each in jobs.c if each is not jobs.c.metadata]
         query: Select[Any] = select(*columns, _IMAGE_NAME).join(
             images, images.c.id == jobs.c.image_id
         )
+        equal = {
+            jobs.c.owner: owner,
+            jobs.c.state: state,
+            jobs.c.external_id: external_id,
+            jobs.c.sample_id: sample_id,
+            jobs.c.batch: batch,
+        }
+        query = query.where(*(column == x for column, x in equal.items() if x is not None))
         if name is not None:
             query = query.where(images.c.name.icontains(name, autoescape=True))
         if created_after is not None:
             query = query.where(jobs.c.created_at >= created_after)
         if created_before is not None:
             query = query.where(jobs.c.created_at < created_before)
-        if owner is not None:
-            query = query.where(jobs.c.owner == owner)
-        if state is not None:
-            query = query.where(jobs.c.state == state)
-        if external_id is not None:
-            query = query.where(jobs.c.external_id == external_id)
-        if batch is not None:
-            query = query.where(jobs.c.batch == batch)
-        if label is not None:
-            name, value = label
-            here = select(labels.c.job_id).where(labels.c.name == name, labels.c.value == value)
+        for label, value in having:
+            here = select(labels.c.job_id).where(labels.c.name == label, labels.c.value == value)
             query = query.where(jobs.c.id.in_(here))
         if before is not None:
             query = query.where(jobs.c.serial < before)
@@ -197,6 +207,41 @@ class Jobs:
             ).scalar_one_or_none()
             if changed is not None:
                 write_event(connection, job_id, changed, EventType.CANCELED)
+        return self.get(job_id, owner=owner)
+
+    def describe(
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        changes: Mapping[str, str | None],
+        named: Mapping[str, str | None],
+    ) -> JobRecord:
+        """Change what a client calls a job.
+
+        Parameters
+        ----------
+        job_id, owner : str
+        changes : mapping
+            New `external_id`, `sample_id` or `batch`; None for no longer any.
+        named : mapping
+            New values of labels, by name; None removes a label.
+        """
+        with self._database.writing() as connection:
+            here = (jobs.c.id == job_id, jobs.c.owner == owner)
+            row = connection.execute(select(jobs.c.labels).where(*here)).one_or_none()
+            if row is None:
+                raise missing(connection, "job", job_id, owner)
+            kept = {n: v for n, v in {**row.labels, **named}.items() if v is not None}
+            if len(kept) > MOST_LABELS:
+                raise TooManyLabelsError(len(kept), MOST_LABELS)
+            connection.execute(update(jobs).where(*here).values(**changes, labels=kept))
+            connection.execute(
+                delete(labels).where(labels.c.job_id == job_id, labels.c.name.in_(named))
+            )
+            changed = [{"job_id": job_id, "name": n, "value": kept[n]} for n in named if n in kept]
+            if changed:
+                connection.execute(insert(labels), changed)
         return self.get(job_id, owner=owner)
 
     def request_finish(self, job_id: str, *, owner: str) -> JobRecord:
@@ -309,6 +354,20 @@ def used(connection: Connection, owner: str) -> int:
     )
     sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
     return sum(int(each or 0) for each in sums)
+
+
+def _enter(connection: Connection, request: JobRequest, **held: str | None) -> str:
+    """Enter a job, as the transaction's next one; its id."""
+    job_id = uuid4().hex
+    row = asdict(request) | held | {"id": job_id, "state": State.QUEUED, "created_at": Now()}
+    named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
+    _use(connection, request.image_id, request.owner)
+    turn = next_turn(connection, request)
+    connection.execute(insert(jobs).values(row | {"turn": turn}))
+    if named:
+        connection.execute(insert(labels), named)
+    write_event(connection, job_id, 1, EventType.QUEUED)
+    return job_id
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:

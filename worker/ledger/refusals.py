@@ -17,6 +17,8 @@ class LedgerError(Exception):
         |-- ExpiredError               the object was here, and its time is up
         |-- ConflictError              the object is in use
         |-- QueueFullError             as many jobs wait as may
+        |-- TooManyLabelsError         a job has as many labels as it may
+        |-- SessionsFullError          as many live sessions are open as may
         `-- IdempotencyMismatchError   the key was used for something else
     """
 
@@ -41,6 +43,24 @@ class QueueFullError(LedgerError):
 
     def __init__(self, limit: str, value: int, got: int, whose: str) -> None:
         super().__init__(f"got {got} queued jobs of {whose}, at most {value} may wait ({limit})")
+        self.limit, self.value, self.got = limit, value, got
+
+
+class TooManyLabelsError(LedgerError):
+    """A job has as many labels as it may."""
+
+    def __init__(self, got: int, value: int) -> None:
+        super().__init__(f"got {got} labels, a job has at most {value}")
+        self.got, self.value = got, value
+
+
+class SessionsFullError(LedgerError):
+    """As many live sessions are open as may, or they take as much memory."""
+
+    def __init__(self, limit: str, value: int, got: int) -> None:
+        super().__init__(
+            f"this would be {got}, at most {value} are allowed ({limit}): close a session first"
+        )
         self.limit, self.value, self.got = limit, value, got
 
 

@@ -241,6 +241,33 @@ deliveries = Table(
     sqlite_autoincrement=True,
 )
 
+# A live session, its frames and results being in Valkey alone.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("serial", SERIAL, primary_key=True, autoincrement=True),
+    Column("id", ID, nullable=False, unique=True),
+    Column("owner", String(200), nullable=False),
+    Column("key_id", ID),
+    Column("request", JSON, nullable=False),
+    Column("memory", BigInteger, nullable=False),  # bytes of Valkey
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("dispatch", Integer, nullable=False, default=0),
+    Column("dispatched_at", Float),
+    Column("worker", String(64)),
+    Column("lease_until", Float),
+    Column("created_at", Float, nullable=False),
+    Column("touched_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("reason", String(32)),
+    Column("account", JSON, nullable=False),
+    Column("jobs", JSON, nullable=False),
+    Index("ix_sessions_state", "state", "serial"),
+    Index("ix_sessions_owner", "owner", "serial"),
+    sqlite_autoincrement=True,
+)
+
 
 class Now(FunctionElement[float]):
     """Seconds since the epoch by the database's clock, the only one all processes share."""

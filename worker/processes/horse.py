@@ -32,6 +32,7 @@ from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.members import Member, Members
 from worker.ledger.workers import Workers
+from worker.processes.heartbeat import beat
 from worker.settings import Settings
 from worker.wake import wake
 
@@ -44,15 +45,16 @@ log = structlog.get_logger()
 
 
 class ReucidWorker(Worker):
-    """A worker of the one queue, on one ledger."""
+    """A worker of one queue, on one ledger."""
 
+    queue_name = QUEUE
     max_connection_wait_time = 2.0  # s between attempts to reach Redis
 
     def __init__(
         self, database: Database, connection: Redis, settings: Settings, member: Member
     ) -> None:
         super().__init__(
-            [Queue(QUEUE, connection=connection, serializer=JSONSerializer)],
+            [Queue(self.queue_name, connection=connection, serializer=JSONSerializer)],
             connection=connection,
             serializer=JSONSerializer,
             job_monitoring_interval=MONITORING_INTERVAL,
@@ -75,11 +77,15 @@ class ReucidWorker(Worker):
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
         self._database.close()  # no connection may be open across the fork
         try:
-            with _redis_may_be_away():
-                super().execute_job(job, queue)
+            self.watch(job, queue)
         finally:
             self._settle(self._attempt)
             self._attempt = None
+
+    def watch(self, job: Job, queue: Queue) -> None:
+        """Have a work horse do a job, until it ends."""
+        with redis_may_be_away():
+            super().execute_job(job, queue)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         super().fork_work_horse(job, queue)
@@ -92,10 +98,11 @@ class ReucidWorker(Worker):
         super().main_work_horse(job, queue)
 
     def maintain_heartbeats(self, job: Job, execution: Any) -> None:
+        beat(self._settings)
         if self._attempt is not None and self._must_end(self._attempt):
             self.kill_horse()
             return
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().maintain_heartbeats(job, execution)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
@@ -107,31 +114,38 @@ class ReucidWorker(Worker):
         self._stop_at_once |= self._stopping_for() > 1.0  # sooner, it is the same request twice
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        if not self.is_horse and time.monotonic() >= self._next_beat:
-            self._next_beat = time.monotonic() + BEAT_INTERVAL
+        if self.is_due():
+            beat(self._settings)
             with ledger_may_be_away():
                 Workers(self._database).beat(self.name)
                 Members(self._database).beat(self._member)
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
+    def is_due(self) -> bool:
+        """Whether this process has said nothing of itself for a while; it does now."""
+        if self.is_horse or time.monotonic() < self._next_beat:
+            return False
+        self._next_beat = time.monotonic() + BEAT_INTERVAL
+        return True
+
     def set_state(self, state: str, pipeline: Any = None) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().set_state(state, pipeline)
 
     def run_maintenance_tasks(self) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().run_maintenance_tasks()  # type: ignore[no-untyped-call]
 
     def set_shutdown_requested_date(self) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().set_shutdown_requested_date()  # type: ignore[no-untyped-call]
 
     def check_for_suspension(self, burst: bool) -> None:
         """Suspension is not used, and asking Redis for it would end the worker when it is away."""
 
     def teardown(self) -> None:
-        with _redis_may_be_away():
+        with redis_may_be_away():
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():
             Workers(self._database).leave(self.name)
@@ -183,7 +197,8 @@ class ReucidWorker(Worker):
 
 
 @contextlib.contextmanager
-def _redis_may_be_away() -> Iterator[None]:
+def redis_may_be_away() -> Iterator[None]:
+    """Go on when Redis does not answer: nothing that the worker tells it is of importance to us."""
     try:
         yield
     except (RedisError, OSError) as error:

@@ -162,6 +162,10 @@ class Supervisor:
             Service(f"worker {n}", [*python, "worker", "work"], environment)
             for n in range(1, self._settings.workers + 1)
         ]
+        services += [
+            Service(f"live worker {n}", [*python, "worker", "live"], environment)
+            for n in range(1, self._settings.live_workers + 1)
+        ]
         if self._api_command:
             services.insert(0, Service("api", self._api_command, environment, self._pass_fds))
         return services

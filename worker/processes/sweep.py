@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.ledger.database import Database
 from worker.ledger.retention import AT_ONCE, Retention
+from worker.ledger.sessions import Sessions
 from worker.ledger.webhooks import KEPT_DAYS, Webhooks
 from worker.processes.beside import beside
 from worker.settings import DAY, Settings
@@ -90,6 +91,8 @@ class Sweeper:
         yield from _until_done(retention.expire_free_images)
         forgotten_s = settings.tombstone_days * DAY
         yield from _until_done(lambda: retention.forget_expired(after_s=forgotten_s))
+        sessions, ended_s = Sessions(self.database), settings.job_days * DAY
+        yield from _until_done(lambda: sessions.forget(after_s=ended_s, limit=AT_ONCE))
         hooks, told_s = Webhooks(self.database), KEPT_DAYS * DAY
         yield from _until_done(lambda: hooks.forget(after_s=told_s, limit=AT_ONCE))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worker.store.address import Bucket
-from worker.store.errors import StoreAwayError, UnusableStoreError
+from worker.store.errors import StoreAwayError, StoreRefusedError, UnusableStoreError
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
@@ -251,7 +251,7 @@ class Objects:
                 raise self._said(_code(cause)) from None
             raise StoreAwayError(f"{self.bucket} does not answer: {type(error).__name__}") from None
         except (NoCredentialsError, PartialCredentialsError):
-            raise RefusedError(f"no credentials for {self.bucket}: {CREDENTIALS}") from None
+            raise StoreRefusedError(f"no credentials for {self.bucket}: {CREDENTIALS}") from None
         except (BotoCoreError, HTTPError, ConnectionError, TimeoutError) as error:
             raise StoreAwayError(f"{self.bucket} does not answer: {type(error).__name__}") from None
 
@@ -261,17 +261,15 @@ class Objects:
         if code in FULL:
             return OSError(errno.ENOSPC, f"{self.bucket} has no room left ({code})")
         if code in NO_BUCKET:
-            return RefusedError(
+            return StoreRefusedError(
                 f"{self.bucket}: there is no bucket {self.bucket.name}: make it, or name another "
                 "in REUCID_STORE_URL"
             )
         if code in REFUSED:
-            return RefusedError(f"{self.bucket} refuses the credentials ({code}): {CREDENTIALS}")
+            return StoreRefusedError(
+                f"{self.bucket} refuses the credentials ({code}): {CREDENTIALS}"
+            )
         return StoreAwayError(f"{self.bucket} does not do what it is asked to: {code}")
-
-
-class RefusedError(StoreAwayError):
-    """The store answers, and will not do it: a matter of settings."""
 
 
 def _code(error: Any) -> str:

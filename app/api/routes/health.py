@@ -1,5 +1,6 @@
 """Is it alive, is it ready, what is it."""
 
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import APIRouter, Response
@@ -23,7 +24,7 @@ async def livez() -> Health:
 @router.get("/readyz", responses={503: {"model": Health, "description": "Not ready"}})
 async def readyz(response: Response, services: ServicesDep) -> Health:
     """Jobs are accepted. Without queue or worker they wait: degraded, but ready."""
-    health = await run_in_threadpool(check, services)
+    health = await services.readiness(partial(run_in_threadpool, check, services))
     response.status_code = 503 if health.status == "down" else 200
     return health
 

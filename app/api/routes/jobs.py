@@ -13,7 +13,7 @@ import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
@@ -21,7 +21,16 @@ from app.api.event_schemas import event_data
 from app.api.events import job_events, until_terminal
 from app.api.quotas import check_size, check_space, room
 from app.api.routes.images import DIGEST, FILES
-from app.api.schemas import Job, JobFields, JobForm, JobList, JobSpec, JobSummary, ShortText
+from app.api.schemas import (
+    Job,
+    JobChange,
+    JobFields,
+    JobForm,
+    JobList,
+    JobSpec,
+    JobSummary,
+    ShortText,
+)
 from app.api.uploads import (
     Upload,
     accept,
@@ -167,10 +176,11 @@ def index(
     caller: ReaderDep,
     state: State | None = None,
     external_id: ShortText | None = None,
+    sample_id: ShortText | None = None,
     batch: ShortText | None = None,
     label: Annotated[
-        str | None,
-        Query(pattern=r"^[^=\x00]+=[^\x00]*$", description="name=value", examples=["a=b"]),
+        list[Annotated[str, Field(pattern=r"^[^=\x00]+=[^\x00]*$")]] | None,
+        Query(max_length=8, description="name=value; may be repeated, and a job then has all."),
     ] = None,
     name: Annotated[
         ShortText | None, Query(description="Part of the input's file name, in any case.")
@@ -185,13 +195,13 @@ def index(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
     """Jobs, newest first, without metadata; a page ends at `limit` or at about a megabyte."""
-    label_name, _, label_value = (label or "").partition("=")
     records = services.jobs.page(
         owner=caller.sees,
         state=state,
         external_id=external_id,
+        sample_id=sample_id,
         batch=batch,
-        label=(label_name, label_value) if label else None,
+        having=[(n, v) for n, _, v in (each.partition("=") for each in label or ())],
         name=name,
         created_after=_seconds(created_after),
         created_before=_seconds(created_before),
@@ -307,6 +317,16 @@ def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job
     new, _ = services.jobs.submit(again, room=room(services))
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
     return changed(services, new)
+
+
+@router.patch("/{job_id}", responses=problems(400, 404, 410, 413, 415, 422, 500))
+def describe(job: JobToChangeDep, services: ServicesDep, change: JobChange) -> Job:
+    """Change what a job is called: its ids, its batch and its labels."""
+    changes = change.model_dump(exclude={"labels"}, exclude_unset=True)
+    owner = job.request.owner
+    return _view(
+        services, services.jobs.describe(job.id, owner=owner, changes=changes, named=change.labels)
+    )
 
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))

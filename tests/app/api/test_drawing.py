@@ -20,7 +20,7 @@ from app.http.problems import Problem
 from tests.support.inprocess import Api, npy, running
 from worker import formats
 from worker.contract import Scope
-from worker.store import FolderStore
+from worker.store.folder import FolderStore
 
 
 @pytest.fixture

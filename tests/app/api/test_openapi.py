@@ -5,8 +5,9 @@ from dataclasses import fields
 
 import pytest
 
-from app.api import event_schemas, schemas, webhook_schemas
+from app.api import batch_schemas, event_schemas, schemas, webhook_schemas
 from app.api.examples import EXAMPLES
+from app.api.live import schemas as live_schemas
 from app.api.openapi import DOCUMENT, render
 from app.api.routes import admin, capabilities
 from app.api.schemas import Params
@@ -14,7 +15,10 @@ from reucid_core import DenoiseParams
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.selection import Selection
 
-MODULES = (schemas, capabilities, event_schemas, webhook_schemas, admin)
+MODULES = (
+    *(schemas, batch_schemas, capabilities, event_schemas, webhook_schemas, admin),
+    live_schemas,
+)
 SERVERS_OWN = {"memory_budget", "threads"}
 
 

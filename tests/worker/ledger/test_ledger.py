@@ -205,7 +205,7 @@ def test_jobs_are_listed_newest_first_in_pages(database: Database, jobs: Jobs) -
 def test_jobs_are_found_by_label(database: Database, jobs: Jobs, name: str) -> None:
     job_id = submit(database, labels={name: "v"})
     submit(database, labels={name: "w", "other": "v"})
-    assert [job.id for job in jobs.page(owner=OWNER, label=(name, "v"))] == [job_id]
+    assert [job.id for job in jobs.page(owner=OWNER, having=[(name, "v")])] == [job_id]
 
 
 # Order

@@ -114,7 +114,7 @@ def test_a_long_queue_costs_what_a_short_one_does(tmp_path: Path) -> None:
             "page of an owner": lambda known=known: known.page(
                 owner="owner-3", state=State.QUEUED, limit=20
             ),
-            "label": lambda known=known: known.page(label=("a", "b"), limit=50),
+            "label": lambda known=known: known.page(having=[("a", "b")], limit=50),
             "submit": lambda known=known, image=image: known.submit(JobRequest("new", image, {})),
         }
         for what, ask in asked.items():
