@@ -1,9 +1,9 @@
-"""Live sessions with a real server, client and subscribers on one machine: how old what is shown is.
+"""Live sessions with a real server, client and viewers on one machine: how old what is seen is.
 
 `python benchmarks/bench_live.py` [--seconds 20] [--only NAME ...] [--long MINUTES]
 
-The age of a result is the time from the reception of its last row, by the server's Valkey, to when a
-subscriber has it whole. A drifting lattice with Poisson noise is scanned.
+The age of a result is the time from the reception of its last row, by the server's Valkey, to when
+a subscriber has it whole. A drifting lattice with Poisson noise is scanned.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class Case:
     rows: int | None = None  # of a block; None: whole frames
     subscribers: int = 1
     idle: int = 0  # subscribers that read nothing
-    mode: str = "latest"
+    method: str = "auto"
 
 
 CASES = {
@@ -101,7 +101,7 @@ class Bench:
         self.client = httpx.Client(base_url=f"{server.url}/v1", timeout=30)
 
     def open(self, case: Case) -> str:
-        spec = {"shape": [case.side, case.side], "mode": case.mode}
+        spec = {"shape": [case.side, case.side], "params": {"method": case.method}}
         session_id: str = self.client.post("/sessions", json=spec).raise_for_status().json()["id"]
         until(lambda: self.client.get(f"/sessions/{session_id}").json()["bound"])
         return session_id
@@ -215,7 +215,7 @@ def measure(bench: Bench, name: str, case: Case, seconds: float) -> None:
     print(f"{name}: {told(worst)}; {counted}; results at each subscriber {results}", flush=True)
 
 
-def lost(bench: Bench, which: str) -> None:
+def lost(bench: Bench, which: str, method: str) -> None:
     """Kill the worker, or the process that it forked, and see when results come again."""
     killed: list[float] = []
 
@@ -225,7 +225,7 @@ def lost(bench: Bench, which: str) -> None:
         killed.append(time.time())
         (worker if which == "worker" else forked[0]).kill()
 
-    seen, _, after = bench.run(Case(512, 10), 10.0, kill)
+    seen, _, after = bench.run(Case(512, 10, method=method), 10.0, kill)
     (subscriber,) = seen
     again = [at for at in subscriber.at if at > killed[0] + 0.2]
     back = again[0] - killed[0] if again else float("nan")
@@ -235,7 +235,7 @@ def lost(bench: Bench, which: str) -> None:
     )
 
 
-def long(bench: Bench, minutes: float) -> None:
+def long(bench: Bench, minutes: float, method: str) -> None:
     """Memory of all processes, a quarter into a run and at its end."""
     held: list[dict[str, float]] = []
 
@@ -244,18 +244,19 @@ def long(bench: Bench, minutes: float) -> None:
             time.sleep(wait)
             held.append(bench.resident())
 
-    seen, _, after = bench.run(Case(512, 10), 60 * minutes, look)
+    seen, _, after = bench.run(Case(512, 10, method=method), 60 * minutes, look)
     grown = {name: round(held[1].get(name, 0) - mib, 1) for name, mib in held[0].items()}
-    print(
-        f"{minutes:g} minutes: {told(seen[0].ages)}, {after['received']} frames, {after['dropped']} dropped"
-    )
-    print(f"MiB grown: {grown}; held { ({n: round(v) for n, v in held[1].items()}) }", flush=True)
+    kept = {name: round(mib) for name, mib in held[1].items()}
+    counted = f"{after['received']} frames, {after['dropped']} dropped"
+    print(f"{minutes:g} minutes: {told(seen[0].ages)}; {counted}")
+    print(f"MiB grown: {grown}; held: {kept}", flush=True)
 
 
 def main() -> None:
     """Measure what the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--method", default="auto", choices=["auto", "paper", "two-scale"])
     parser.add_argument("--only", nargs="*", help="parts of names of cases; `killed`; `long`")
     parser.add_argument("--long", type=float, default=10.0, help="minutes of the run for memory")
     stated = parser.parse_args()
@@ -268,12 +269,12 @@ def main() -> None:
         bench = Bench(server)
         for name, case in CASES.items():
             if wanted(name):
-                measure(bench, name, case, stated.seconds)
+                measure(bench, name, replace(case, method=stated.method), stated.seconds)
         if wanted("killed"):
             for which in ("process", "worker"):
-                lost(bench, which)
+                lost(bench, which, stated.method)
         if wanted("long"):
-            long(bench, stated.long)
+            long(bench, stated.long, stated.method)
 
 
 if __name__ == "__main__":
