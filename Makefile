@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
 .PHONY: install demo serve test faults abuse soak fuzz lint check contract bench load weights fields evaluation formats openapi codes \
-	clients \
+	clients containers machines \
 	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
@@ -60,6 +60,14 @@ abuse: $(VENV)/.dev ## one owner does everything at once, ten others work; figur
 
 soak: $(VENV)/.dev ## SOAK_HOURS=1 of ordinary work; memory, files and latency in build/soak.json
 	nice -n 10 $(BIN)/python benchmarks/bench_soak.py
+
+containers: $(VENV)/.dev ## build and run what docker/ holds, and break it; figures in build/containers.json
+	$(INSTALL) --editable ".[containers]"
+	$(BIN)/python -m pytest tests/containers
+	$(BIN)/python -m tests.containers
+
+machines: $(VENV)/.dev ## 50 clients of two APIs behind nginx, one of which dies often; build/machines.json
+	$(BIN)/python -m tests.machines
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
 	$(BIN)/reucid train --overwrite

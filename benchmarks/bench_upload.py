@@ -98,7 +98,7 @@ def parts(path: Path, count: int) -> None:
 
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        files_, limits = store.Store(root / "store"), Limits(MOST_PIXELS, 30.0)
+        files_, limits = store.FolderStore(root / "store"), Limits(MOST_PIXELS, 30.0)
         database = Database.open(f"sqlite:///{root}/ledger.sqlite")
         uploads: list[Path] = []
         parent.warm_up()

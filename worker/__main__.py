@@ -16,7 +16,7 @@ from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 from worker.webhooks.delivery import PATIENCE, Deliverer
 
 log = structlog.get_logger()
@@ -64,7 +64,7 @@ def dispatch(settings: Settings) -> None:
         signal.signal(number, lambda *_: stop.set())
     database = open_database(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
-    sweeper = Sweeper(database, Store(settings.data_dir), settings)
+    sweeper = Sweeper(database, open_store(settings), settings)
     deliverer = Deliverer(database, settings)
     with sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
         Dispatcher(database, redis, settings).run(stop)

@@ -1,8 +1,9 @@
 """From a received file to an image: decoded in a child, stored, entered into the ledger."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from uuid import uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -73,18 +74,32 @@ class Acceptance:
         info = decode(file.path, file.folder, self.limits, file.companions)
         check(info)
         info = self.store.with_digests(file.folder, info)
-        check_space(self.store.size_of_upload(file.folder))
-        self.store.sync(file.folder)  # before the ledger's only writer would have to wait for it
-        if known is not None and self._revive(file, known.id, info):
-            return self.images.get(known.id, owner=owner), False
-        return self._enter(file, owner, info)
+        stored = self.store.size_of_upload(file.folder)
+        check_space(stored)
+        return self._enter(file, owner, info, stored, known)
 
-    def _enter(self, file: ReceivedFile, owner: str, info: FileInfo) -> tuple[ImageRecord, bool]:
+    def _enter(
+        self,
+        file: ReceivedFile,
+        owner: str,
+        info: FileInfo,
+        stored: int,
+        known: ImageRecord | None,
+    ) -> tuple[ImageRecord, bool]:
         """Store first: what the ledger knows is there."""
-        image_id = uuid4().hex
-        self.store.accept(file.folder, image_id)
+        if known is None:
+            image_id = folder = uuid4().hex
+        else:  # expired or damaged: it gets files again, beside what is left of the old ones
+            image_id, folder = known.id, f"{known.id}-{token_hex(4)}"
+        info = replace(info, folder=folder)
+        self.store.accept(file.folder, folder)
         reached("accept.stored")
         try:
+            if known is not None:
+                old = self.images.revive(image_id, info, stored, file.folder.name)
+                if old is not None:
+                    self.store.remove_image(old)
+                    return self.images.get(image_id, owner=owner), False
             record, created = self.images.add(
                 owner=owner,
                 name=file.name,
@@ -92,28 +107,14 @@ class Acceptance:
                 size=file.size,
                 info=info,
                 image_id=image_id,
-                stored=self.store.size_of_image(image_id),
+                stored=stored,
                 reservation=file.folder.name,
             )
         except SQLAlchemyError as error:
             if is_full(error):  # nothing was entered, and the disk needs the space now
-                self.store.remove_image(image_id)
+                self.store.remove_image(folder)
             raise
         reached("accept.entered")
         if not created:  # the same file came twice at once
-            self.store.remove_image(image_id)
+            self.store.remove_image(folder)
         return record, created
-
-    def _revive(self, file: ReceivedFile, image_id: str, info: FileInfo) -> bool:
-        """Put a file where an expired or damaged one was; False if its record is gone, too."""
-        old: list[Path] = []  # deleted when others may write to the ledger again
-
-        def place() -> int:
-            old.append(self.store.put_away(image_id))
-            self.store.accept(file.folder, image_id)
-            return self.store.size_of_image(image_id)
-
-        revived = self.images.revive(image_id, info, place, file.folder.name)
-        for folder in old:
-            self.store.discard(folder)
-        return revived

@@ -152,6 +152,7 @@ class FileInfo:
     skipped: tuple[SkippedSignal, ...] = ()
     default: int | None = 0  # the signal that is denoised when none is chosen; None: one has to be
     digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file, of an accepted image
+    folder: str = ""  # of the store, of an accepted image; its id where nothing is stated
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,10 @@ class JobRecord:
     artifacts: tuple[Artifact, ...] = ()
     image_name: str = ""  # as its owner calls the file
 
+    def artifact(self, name: str) -> Artifact | None:
+        """What the ledger vouches for under this name, of a job that succeeded."""
+        return next((held for held in self.artifacts if held.name == name), None)
+
 
 @dataclass(frozen=True)
 class ImageRecord:
@@ -230,6 +235,11 @@ class ImageRecord:
     created_at: float
     contents: FileInfo
     expired_at: float | None = None  # since when its files are gone
+
+    @property
+    def folder(self) -> str:
+        """Where its files are in the store."""
+        return self.contents.folder or self.id
 
     @property
     def info(self) -> ImageInfo:

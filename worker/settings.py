@@ -52,6 +52,11 @@ class Settings(BaseSettings):
     model_dir: Path | None = Field(
         default=None, description="Folder of further classifiers (.safetensors) that jobs may name."
     )
+    heartbeat_file: Path | None = Field(
+        default=None,
+        description="File that a dispatcher or worker touches while it is well, one for each "
+        "process; `reucid healthy` looks at its age.",
+    )
     max_upload_mib: int = Field(default=2048, ge=1, description="Largest accepted file.")
     max_queued: int = Field(default=10_000, ge=1, description="Queued jobs of all owners.")
     max_queued_per_owner: int = Field(default=2000, ge=1, description="Queued jobs of one owner.")
@@ -182,7 +187,7 @@ class Settings(BaseSettings):
     )
     log_json: bool = Field(default=False, description="Log JSON lines instead of console lines.")
 
-    @field_validator("data_dir", "model", "model_dir")
+    @field_validator("data_dir", "model", "model_dir", "heartbeat_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         """Of the folder of this process: a decoder's child works in another one."""

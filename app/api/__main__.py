@@ -13,10 +13,8 @@ MOST_FILES = 16_384  # open ones, connections mostly
 
 def main() -> None:
     """Serve until told to stop."""
-    import uvicorn
-
     from app.api.main import create_app
-    from app.http.connections import configured
+    from app.http.connections import DrainingServer, configured
     from worker import logs
     from worker.kernel import keep_few_heaps
     from worker.settings import Settings
@@ -25,8 +23,9 @@ def main() -> None:
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     keep_few_heaps()
     _allow_many_connections()
-    config = configured(create_app(settings), settings)
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    app = create_app(settings)
+    server = DrainingServer(configured(app, settings), lambda: app.state.services.wakes.let_go())
+    server.run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 
 def _allow_many_connections() -> None:

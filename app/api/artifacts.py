@@ -23,16 +23,16 @@ def require(job: JobRecord, name: str) -> Artifact:
     _check_expiry(job)
     if job.state is not State.SUCCEEDED:
         raise Problem(409, "no_result", f"the job {job.state} and has no {name.split('.')[0]}")
-    for held in job.artifacts:
-        if held.name == name:
-            return held
-    raise Problem(404, "not_found", f"this job has no {name}")
+    held = job.artifact(name)
+    if held is None:
+        raise Problem(404, "not_found", f"this job has no {name}")
+    return held
 
 
 def artifact(services: Services, job: JobRecord, name: str) -> tuple[Path, Artifact]:
     """A file of a succeeded job, its bytes checked against the ledger."""
     held = require(job, name)
-    path = services.store.artifact(job.id, job.attempt, name)
+    path = services.store.artifact(job, name)
     if not matches(path, held.sha256):
         check_removal(services, job)
         raise Problem(

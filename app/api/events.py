@@ -65,6 +65,12 @@ class Wakes:
         self._news[job_id] = news
         return news
 
+    def let_go(self) -> None:
+        """Have all streams and polls end now, and new ones at once: this process is about to."""
+        self.waiting.is_over = True
+        for job_id in list(self._news):
+            self._tell(job_id)
+
     async def look(self, ask: Callable[..., Found], *arguments: Any) -> Found:
         """Ask the ledger for a waiter."""
         return await to_thread.run_sync(ask, *arguments, limiter=self._threads)
@@ -115,7 +121,8 @@ async def job_events(
 ) -> AsyncIterator[Event]:
     """Every event of a job after a given one, as they happen, up to its terminal one.
 
-    It ends, too, when the reader's key does.
+    It ends, too, when the reader's key does, or this process is about to: the reader resumes then,
+    at another one.
     """
     while True:
         news = wakes.news(job_id)
@@ -129,6 +136,8 @@ async def job_events(
                 return
         if ended and not events:
             return  # the reader had its last event before
+        if wakes.waiting.is_over:
+            return
         await news.wait()
         if wakes.waiting.has_ended(key_id):
             return
@@ -156,7 +165,7 @@ async def until_terminal(
     seconds: float,
     key_id: str | None = None,
 ) -> JobRecord:
-    """The job once it is terminal, or as it stands after so many seconds.
+    """The job once it is terminal, or as it stands after so many seconds or as this process ends.
 
     Raises
     ------
@@ -168,7 +177,7 @@ async def until_terminal(
         news = wakes.news(job_id)
         job = await wakes.look(lambda: Jobs(database).get(job_id, owner=owner))
         left = end - time.monotonic()
-        if job.state.terminal or left <= 0:
+        if job.state.terminal or left <= 0 or wakes.waiting.is_over:
             return job
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(news.wait(), left)

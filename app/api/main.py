@@ -57,7 +57,7 @@ from worker.decoding.parent import warm_up
 from worker.kernel import give_memory_back
 from worker.ledger.database import open_database
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 
 EXPOSED = [
     CLIPPED,
@@ -115,7 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.services = services = Services(
                 settings=settings,
                 database=database,
-                store=Store(settings.data_dir),
+                store=open_store(settings),
                 redis=redis,
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),

@@ -106,6 +106,9 @@ class _Jobs(Collector):
         )
         alive = Workers(database).alive(within_s=WORKER_SILENCE)
         yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
+        unfinished = sum(n for (found, _), n in counts.items() if not State(found).terminal)
+        text = "Queued and running jobs for each worker that is alive, or for one if none is."
+        yield _gauge("reucid_load", text, unfinished / max(1, alive))
         yield from _histograms(tally(database))
 
 

@@ -104,7 +104,7 @@ def send_picture(
 def render_interim(services: Services, job: JobRecord, n: int | None, wish: Wish) -> Rendition:
     """An interim result of the current attempt, the latest by default."""
     n, digest = interim(services, job, n)
-    path = services.store.interim(job.id, job.attempt, n)
+    path = services.store.interim(job, n, digest)
     check_interim(job, path)
     info = chosen_signal(services, job).info
 
@@ -173,14 +173,14 @@ def render_eigenpatch_numbers(
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
     index, step = image.contents.default or 0, rung(side)
-    source = Source(services.store.pixels(image.id, index), image.contents.digests[index])
+    source = Source(services.store.pixels(image, index), image.contents.digests[index])
 
     def draw(target: Path) -> None:
         check_space(services, image.owner, PREVIEW)
         draw_apart(paint_preview, [source], target, step, pixels=0)
 
     with removal_told_by(lambda: check_image(services, image)):
-        path = services.store.image_renditions(image.id) / f"preview-{step}.png"
+        path = services.store.image_renditions(image) / f"preview-{step}.png"
         return cached(path, "image/png", draw, image.id)
 
 
@@ -304,7 +304,7 @@ def _draw(
         whole_map = math.prod(chosen.info.shape)
         return draw_apart(paint_departures, sources, target, chosen.info, wanted, pixels=whole_map)
     image = image_of(services, job)
-    path = services.store.pixels(image.id, chosen.index)
+    path = services.store.pixels(image, chosen.index)
     noisy = Source(path, image.contents.digests[chosen.index])
     if name == "input":
         check_image(services, image)
@@ -329,4 +329,4 @@ def _require(services: Services, job: JobRecord, name: Name) -> None:
 def _held(services: Services, job: JobRecord, name: str) -> Source:
     """A file of a job, to be checked by who draws from it."""
     held = require(job, name)
-    return Source(services.store.artifact(job.id, job.attempt, name), held.sha256, name)
+    return Source(services.store.artifact(job, name), held.sha256, name)

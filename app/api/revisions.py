@@ -71,8 +71,8 @@ def send_preview(services: Services, job: JobRecord, spec: RevisionSpec, cut: Cu
         report = _checked(services, job, Revision(job.id, spec.verdicts(), spec.frame))
         image = image_of(services, job)
         check_image(services, image)
-        stored = services.store.artifact(job.id, job.attempt, EIGENPATCHES)
-        noisy = services.store.pixels(image.id, chosen.index)
+        stored = services.store.artifact(job, EIGENPATCHES)
+        noisy = services.store.pixels(image, chosen.index)
         sources = [
             Source(stored, held.sha256, EIGENPATCHES),
             Source(noisy, image.contents.digests[chosen.index]),

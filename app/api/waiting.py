@@ -18,6 +18,7 @@ class Waiting:
         self._per_key, self._everyone = per_key, everyone
         self._waiters: Counter[str | None] = Counter()
         self._ended: set[str] = set()
+        self.is_over = False  # for all: this process is about to end
 
     @contextlib.contextmanager
     def place(self, key_id: str | None) -> Iterator[None]:

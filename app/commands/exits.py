@@ -57,8 +57,15 @@ def _of_a_server(error: Exception) -> tuple[str, int] | None:
 
     if isinstance(error, ClientError):
         return str(error), OUR_FAULT if error.ours else BAD_INPUT
-    from worker.ledger.database import UnusableLedgerError
+    from sqlalchemy.exc import ArgumentError
 
-    if isinstance(error, UnusableLedgerError):
+    from worker.ledger.database import UnusableLedgerError
+    from worker.processes.joining import RefusedError, UnreachableError
+
+    if isinstance(error, UnusableLedgerError | UnreachableError):
         return str(error), OUR_FAULT
+    if isinstance(error, RefusedError):
+        return f"REUCID_REDIS_URL: {error}", BAD_INPUT
+    if isinstance(error, ArgumentError):  # which says nothing of what it was given
+        return f"REUCID_DATABASE_URL: {error}", BAD_INPUT
     return None

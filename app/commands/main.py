@@ -24,7 +24,7 @@ from app.commands import (
     watching,
 )
 from app.commands.exits import end
-from app.commands.options import Overwrite
+from app.commands.options import Member, Overwrite
 
 app = typer.Typer(
     name="reucid",
@@ -67,6 +67,71 @@ def serve(
 
     stated = {"host": host, "port": port, "workers": workers, "data_dir": data_dir}
     run({name: value for name, value in stated.items() if value is not None})
+
+
+@app.command()
+def api(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; other than loopback needs a key.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one.")] = None,
+) -> None:
+    """Run one API process of a server on several machines, until SIGTERM or Ctrl-C.
+
+    It shares REUCID_REDIS_URL, REUCID_DATABASE_URL and REUCID_DATA_DIR with all other members
+    (docs/deployment.md). Told to stop, it lets event streams and long polls go at once, ends the
+    requests it has begun within five seconds, and takes no new ones.
+    """
+    from app.commands.members import api as run
+
+    stated = {"host": host, "port": port}
+    run({name: value for name, value in stated.items() if value is not None})
+
+
+@app.command()
+def dispatch() -> None:
+    """Run one dispatcher of a server on several machines, until SIGTERM or Ctrl-C.
+
+    It feeds the queue, gives lost jobs to others, removes what has expired and delivers webhooks;
+    any number may run. It shares REUCID_REDIS_URL, REUCID_DATABASE_URL and REUCID_DATA_DIR with all
+    other members (docs/deployment.md).
+    """
+    from app.commands.members import dispatch as run
+
+    run({})
+
+
+@app.command()
+def work(
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of this worker (BLAS, FFT, torch).")
+    ] = None,
+) -> None:
+    """Run one worker of a server on several machines, until SIGTERM or Ctrl-C.
+
+    It shares REUCID_REDIS_URL, REUCID_DATABASE_URL and REUCID_DATA_DIR with all other members
+    (docs/deployment.md). Told to stop, it takes no new job; that which it is at has
+    REUCID_STOP_GRACE_S to end and then goes back to the queue, which counts as no attempt.
+    """
+    from app.commands.members import work as run
+
+    run({} if threads is None else {"threads": threads})
+
+
+@app.command()
+def healthy(
+    member: Annotated[Member, typer.Argument(help="Which member of this machine.")],
+) -> None:
+    """Say whether a member of this machine is well; exit status 1 if it is not.
+
+    The API is asked for /livez; a dispatcher or worker by the age of its REUCID_HEARTBEAT_FILE.
+    None of them is unwell because ledger or queue are away: a new start would not mend that.
+    """
+    from app.commands.health import healthy as ask
+
+    fault = ask(member)
+    typer.echo(fault or "well")
+    raise typer.Exit(1 if fault else 0)
 
 
 @app.command()

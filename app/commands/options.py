@@ -19,6 +19,7 @@ Precision = Literal["auto", "float32", "float64"]
 OutputType = Literal["float", "source"]  # of the numbers in a result
 Colormap = Literal["gray", "viridis", "inferno", "magma"]
 Format = Literal["tif", "mrc", "hspy", "npy", "png"]
+Member = Literal["api", "dispatch", "work"]  # of a server on several machines
 
 MIB = 2**20
 

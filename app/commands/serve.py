@@ -30,7 +30,7 @@ def serve(stated: dict[str, Any]) -> None:
     logs.configure(as_json=settings.log_json, level=settings.log_level)
     Models.of(settings).check()
     with hold(settings.data_dir):
-        listener = _listen(settings)
+        listener = listen(settings)
         host, port = listener.getsockname()[:2]
         host = f"[{host}]" if ":" in host else host
         command = [sys.executable, "-m", "app.api", str(listener.fileno())]
@@ -65,23 +65,47 @@ def hold(folder: Path) -> BinaryIO:
         raise typer.BadParameter(message, param_hint="--data-dir") from error
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket of an API, which a process may inherit.
+
+    Raises
+    ------
+    typer.BadParameter
+        When others may not reach the server yet, or nobody can listen there.
+    """
+    listener = bound(settings)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The same before it listens: who connects is refused, and goes to another API.
+
+    Raises
+    ------
+    typer.BadParameter
+        As `listen`.
+    """
     if not is_loopback(settings.host) and not _has_valid_key(settings):
         raise typer.BadParameter(
             f"got {settings.host}, expected a loopback address such as 127.0.0.1: there is no "
             "valid key, so nobody else may reach the server; make one with `reucid keys create`",
             param_hint="--host",
         )
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        address = (settings.host, settings.port)
-        listener = socket.create_server(address, family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family is socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        # Connections inherit it. uvicorn takes a descriptor for a Unix socket and does not set it,
+        # and an answer in two parts then waits 40 ms for the client's delayed acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.bind((settings.host, settings.port))
     except (OSError, OverflowError) as error:
+        listener.close()
         message = f"cannot listen on {settings.host}:{settings.port}: {error}"
         raise typer.BadParameter(message, param_hint="--port") from error
-    # Connections inherit it. uvicorn takes a descriptor for a Unix socket and does not set it, and
-    # an answer in two parts then waits 40 ms for the client's delayed acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.set_inheritable(True)
     return listener
 

@@ -5,7 +5,9 @@ body that goes on after its answer and an answer that nobody reads would hold a 
 The time for the body that a request reads is `app.http.bodies`.
 """
 
+import socket
 from asyncio import TimerHandle
+from collections.abc import Callable
 from typing import Any
 
 import uvicorn
@@ -155,3 +157,15 @@ def configured(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
         forwarded_allow_ips=settings.trusted_proxies,
         **{"timeout_graceful_shutdown": GRACE} | more,
     )
+
+
+class DrainingServer(uvicorn.Server):
+    """A server that, told to end, first has those let go who only wait for something to happen."""
+
+    def __init__(self, config: uvicorn.Config, let_go: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._let_go = let_go
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._let_go()
+        await super().shutdown(sockets)

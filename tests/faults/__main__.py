@@ -33,6 +33,7 @@ from tests.faults.rig import Rig
 from tests.support.postgres import Cluster, NoPostgresError
 from tests.support.waiting import until
 from worker.contract import Event, EventType
+from worker.store.names import PIXELS
 
 PERCENTILES = (50, 95, 99, 100)
 
@@ -270,9 +271,9 @@ def _flips(
         client.follow(wanted)
         job = rig.jobs.get(wanted.job_id)
         for file, path in (
-            (rig.store.artifact(job.id, job.attempt, "result.npy"), "result?format=tiff"),
-            (rig.store.artifact(job.id, job.attempt, "report.json"), "report"),
-            (rig.store.pixels(job.request.image_id), "residual"),
+            (rig.store.attempt(job.id, job.attempt) / "result.npy", "result?format=tiff"),
+            (rig.store.attempt(job.id, job.attempt) / "report.json", "report"),
+            (rig.store.image(job.request.image_id) / PIXELS, "residual"),
         ):
             good = file.read_bytes()
             for _ in range(50):

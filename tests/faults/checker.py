@@ -128,7 +128,7 @@ def _artifacts(wanted: Submission, job: JobRecord, store: Store) -> Iterator[str
     if job.state is not State.SUCCEEDED:
         return
     for held in job.artifacts:
-        path = store.artifact(job.id, job.attempt, held.name)
+        path = store.artifact(job, held.name)
         if not path.exists():
             yield f"{held.name} is missing"
         elif (sha256_of(path), path.stat().st_size) != (held.sha256, held.size):

@@ -58,10 +58,18 @@ class Client:
     """One client, with a connection of its own."""
 
     def __init__(
-        self, url: str, history: History, seed: int, allowed: tuple[int, ...] = (503,)
+        self,
+        url: str,
+        history: History,
+        seed: int,
+        allowed: tuple[int, ...] = (503,),
+        key: str | None = None,
     ) -> None:
         self.rng = Random(seed)
-        self._http = httpx.Client(base_url=f"{url}/v1", timeout=20.0, trust_env=False)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(
+            base_url=f"{url}/v1", headers=headers, timeout=20.0, trust_env=False
+        )
         self._history = history
         self._allowed = allowed
         self._name = f"client{seed}"
@@ -189,7 +197,7 @@ class Client:
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             answer = self._ask(method, path, **what)
-            if answer is not None and not _is_for_now(answer):
+            if answer is not None and not self._is_for_now(answer):
                 return answer
             time.sleep(PAUSE)
         raise AssertionError(f"no answer to {method} {path} in {PATIENCE:g} s")
@@ -224,9 +232,8 @@ class Client:
         with self._history.lock:
             self._history.statuses[what] += 1
 
-
-def _is_for_now(answer: httpx.Response) -> bool:
-    """Whether it will be another one if the question is asked again."""
-    if answer.status_code == 409:
-        return bool(answer.json().get("code") == "in_flight")
-    return answer.status_code in (503, 507)
+    def _is_for_now(self, answer: httpx.Response) -> bool:
+        """Whether it will be another one if the question is asked again."""
+        if answer.status_code == 409:
+            return bool(answer.json().get("code") == "in_flight")
+        return answer.status_code in (503, 507)

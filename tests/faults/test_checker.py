@@ -16,7 +16,7 @@ from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import artifacts, events, jobs
-from worker.store import Store
+from worker.store import FolderStore
 
 Breaking = Callable[["World"], None]
 
@@ -27,7 +27,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.database = Database.open(f"sqlite:///{folder / 'ledger.sqlite'}")
         self.jobs = Jobs(self.database)
-        self.store = Store(folder)
+        self.store = FolderStore(folder)
         image, _ = Images(self.database).add(
             image_id=uuid4().hex,
             owner=OWNER,

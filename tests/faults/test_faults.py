@@ -154,7 +154,7 @@ def test_a_flipped_byte_is_reported_and_never_served(
         wanted = client.submit(known[5])
         client.follow(wanted)
         job = rig.jobs.get(wanted.job_id)
-        path = rig.store.artifact(job.id, job.attempt, "result.npy")
+        path = rig.store.attempt(job.id, job.attempt) / "result.npy"
         good = path.read_bytes()
         for place in (0, len(good) // 2, len(good) - 1):
             bad = bytearray(good)

@@ -24,7 +24,7 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
-from worker.store import Store
+from worker.store import FolderStore
 
 NO_REDIS = "redis://127.0.0.1:9"
 
@@ -43,7 +43,7 @@ class Api:
     url: str
     settings: Settings
     database: Database
-    store: Store
+    store: FolderStore
     app: FastAPI
 
     @property
@@ -88,7 +88,7 @@ def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
             assert thread.is_alive()
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Api(f"http://127.0.0.1:{port}", settings, database, Store(data_dir), app)
+        yield Api(f"http://127.0.0.1:{port}", settings, database, FolderStore(data_dir), app)
     finally:
         server.should_exit = True
         thread.join(20)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -23,7 +23,7 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
 from worker.settings import Settings
-from worker.store import Store
+from worker.store import FolderStore
 
 SERVE = ("-m", "app", "serve")
 SUPERVISE = (
@@ -145,7 +145,7 @@ class Server:
     process: subprocess.Popen[bytes]
     settings: Settings
     database: Database
-    store: Store
+    store: FolderStore
     log: Path
 
     @classmethod
@@ -156,7 +156,7 @@ class Server:
         environment = settings.as_environment() | {"XDG_RUNTIME_DIR": str(run_time)}
         process = start_python(*SUPERVISE, log=log, environment=environment)
         database = Database.open(settings.ledger_url)
-        server = cls(process, settings, database, Store(settings.data_dir), log)
+        server = cls(process, settings, database, FolderStore(settings.data_dir), log)
         until(lambda: Workers(database).alive(within_s=60) >= settings.workers, f"see {log}")
         return server
 
@@ -219,3 +219,71 @@ class Server:
     @property
     def horses(self) -> list[psutil.Process]:
         return [each for each in self.processes("work") if each.ppid() != self.process.pid]
+
+
+# --- part by part, as on several machines ---
+
+
+@dataclass
+class Member:
+    """A running `reucid api`, `dispatch` or `work`."""
+
+    role: str
+    process: subprocess.Popen[bytes]
+    settings: Settings
+    log: Path
+    url: str = ""  # of an API
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Its exit status."""
+        self.process.send_signal(how)
+        return self.process.wait(DEADLINE)
+
+    def health(self) -> "subprocess.CompletedProcess[str]":
+        """What `reucid healthy` says of it."""
+        command = [sys.executable, "-m", "app", "healthy", self.role]
+        environment = os.environ | self.settings.as_environment()
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def await_well(self) -> None:
+        def well() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return self.health().returncode == 0
+
+        until(well, f"a healthy {self.role}; see {self.log}")
+
+
+@dataclass
+class Members:
+    """A server whose processes are started one by one, by the commands made for it."""
+
+    folder: Path
+    settings: Settings
+    running: list[Member] = field(default_factory=list)
+
+    def start(self, role: str) -> Member:
+        """Start one more member; its log has its role's name and number."""
+        number = sum(each.role == role for each in self.running)
+        name = f"{role}-{number}"
+        stated: dict[str, object] = {"heartbeat_file": self.folder / f"{name}.alive"}
+        if role == "api":
+            stated["port"] = free_port()
+        settings = self.settings.model_copy(update=stated)
+        url = f"http://127.0.0.1:{settings.port}" if role == "api" else ""
+        return self._run(role, settings, self.folder / f"{name}.log", url)
+
+    def start_again(self, member: Member) -> Member:
+        """Start another process in the place of one that has ended."""
+        return self._run(member.role, member.settings, member.log, member.url)
+
+    def _run(self, role: str, settings: Settings, log: Path, url: str) -> Member:
+        environment = settings.as_environment()
+        process = start_python("-m", "app", role, log=log, environment=environment)
+        self.running.append(member := Member(role, process, settings, log, url))
+        return member
+
+    def stop(self) -> None:
+        """Kill whatever still runs."""
+        for member in self.running:
+            member.process.kill()
+            member.process.wait()

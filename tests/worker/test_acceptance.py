@@ -12,7 +12,7 @@ from worker.contract import FileInfo, ImageRecord
 from worker.decoding.terms import Limits
 from worker.ledger.database import Database
 from worker.ledger.images import Images
-from worker.store import ORIGINAL, Store
+from worker.store import ORIGINAL, FolderStore
 
 PIXELS = np.arange(120.0, dtype=np.float32).reshape(10, 12)
 
@@ -31,7 +31,7 @@ def agree(*_: object) -> None:
 
 @pytest.fixture
 def acceptance(database: Database, tmp_path: Path) -> Acceptance:
-    return Acceptance(Images(database), Store(tmp_path / "data"), Limits(2**20, 30.0))
+    return Acceptance(Images(database), FolderStore(tmp_path / "data"), Limits(2**20, 30.0))
 
 
 def send(
@@ -80,8 +80,9 @@ def test_what_is_there_takes_no_space_again(acceptance: Acceptance) -> None:
 
 def test_a_damaged_image_is_replaced_by_what_is_sent(acceptance: Acceptance) -> None:
     first, _ = send(acceptance)
-    acceptance.store.pixels(first.id, 0).write_bytes(b"damaged")
+    acceptance.store.pixels(first).write_bytes(b"damaged")
     again, created = send(acceptance)
     assert (again.id, created) == (first.id, False)
     np.testing.assert_array_equal(acceptance.store.load_pixels(again, 0), PIXELS)
-    assert stored(acceptance) == [first.id]
+    assert stored(acceptance) == [again.folder]
+    assert again.folder.startswith(f"{first.id}-"), "no file is ever written over"

@@ -276,7 +276,11 @@ def _open_postgresql(url: URL) -> Engine:
             url.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             **POOL,
-            connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": " ".join(options)},
+            connect_args={
+                "connect_timeout": CONNECT_TIMEOUT,
+                "client_encoding": "utf8",  # text comes as bytes from a cluster that has none
+                "options": " ".join(options),
+            },
         )
     except ModuleNotFoundError as error:
         raise UnusableLedgerError(

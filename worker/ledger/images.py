@@ -1,6 +1,6 @@
 """The uploaded images of a ledger, as clients see and change them."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from worker.contract import FileInfo, ImageRecord
 from worker.ledger.database import Database
 from worker.ledger.refusals import ConflictError, missing
 from worker.ledger.reservations import release
-from worker.ledger.tables import Now, images
+from worker.ledger.tables import Now, images, tombstones
 
 _file_info = TypeAdapter(FileInfo)
 
@@ -53,6 +53,7 @@ class Images:
         try:
             with self._database.writing() as connection:
                 connection.execute(insert(images).values(row))
+                connection.execute(delete(tombstones).where(tombstones.c.id == image_id))
                 release(connection, reservation)
         except IntegrityError:
             known = self.by_digest(sha256, owner=owner)
@@ -114,34 +115,42 @@ class Images:
         return bool(used.rowcount)
 
     def revive(
-        self, image_id: str, info: FileInfo, place: Callable[[], int], reservation: str = ""
-    ) -> bool:
-        """Give an expired or damaged image its files back, as they were decoded now.
+        self, image_id: str, info: FileInfo, stored: int, reservation: str = ""
+    ) -> str | None:
+        """Give an expired or damaged image files again, as they were decoded now.
 
-        `place` puts them there and says what they take.
-
-        False if the image's record is gone, too.
+        They lie in a folder of their own. Gives the one that nobody needs any more, or None if
+        the image's record is gone, too.
         """
         here = images.c.id == image_id
         with self._database.writing() as connection:
-            # Locked: no sweep may take the new files for the old ones.
-            if not connection.execute(select(images.c.id).where(here).with_for_update()).first():
-                return False
+            # Locked: of two who send it at once, each removes what the other has replaced.
+            old = connection.execute(select(images).where(here).with_for_update()).first()
+            if old is None:
+                return None
             back = {"expired_at": None, "purged": False, "used_at": Now(), "info": asdict(info)}
-            connection.execute(update(images).where(here).values(back | {"stored": place()}))
+            connection.execute(update(images).where(here).values(back | {"stored": stored}))
             release(connection, reservation)
-        return True
+        return _image(old).folder
 
-    def delete(self, image_id: str, *, owner: str) -> None:
-        """Forget an image that no job refers to."""
+    def delete(self, image_id: str, *, owner: str) -> str:
+        """Forget an image that no job refers to; the folder where its files are still."""
         self.get(image_id, owner=owner)
         try:
             with self._database.writing() as connection:
-                connection.execute(delete(images).where(images.c.id == image_id))
+                old = connection.execute(
+                    delete(images).where(images.c.id == image_id).returning(images.c.info)
+                ).scalar_one_or_none()
         except IntegrityError as error:
             raise ConflictError(
                 f"image {image_id} is the input of at least one job: delete the jobs first"
             ) from error
+        return folder_in(old or {}, image_id)
+
+
+def folder_in(info: Mapping[str, Any], image_id: str) -> str:
+    """Where the files of an image are in the store, by what its row holds."""
+    return str(info.get("folder") or image_id)
 
 
 def _without_metadata(image: ImageRecord) -> ImageRecord:

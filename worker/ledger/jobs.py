@@ -175,13 +175,15 @@ class Jobs:
             return used(connection, owner)
 
     def of_owner(self, owner: str) -> tuple[list[str], list[str]]:
-        """The ids of an owner's images and jobs whose files are there."""
+        """The folders of an owner's images and the ids of the jobs whose files are there."""
+        folder = images.c.info["folder"].as_string()
+        columns = func.coalesce(func.nullif(folder, ""), images.c.id), jobs.c.id
         with self._database.reading() as connection:
             found = [
                 connection.execute(
-                    select(table.c.id).where(table.c.owner == owner, table.c.purged.is_(False))
+                    select(column).where(table.c.owner == owner, table.c.purged.is_(False))
                 ).scalars()
-                for table in (images, jobs)
+                for column, table in zip(columns, (images, jobs), strict=True)
             ]
             return list(found[0]), list(found[1])
 

@@ -1,8 +1,7 @@
 """What expires, and when: inputs, results, records.
 
 The ledger says first that something is gone, then its files go; so a crash in between leaves files
-that the next sweep removes, and never a record without its files. No transaction waits for files to
-be deleted: at most they are moved out of the way in it.
+that the next sweep removes, and never a record without its files. No transaction waits for files.
 """
 
 from collections.abc import Callable, Collection
@@ -12,9 +11,10 @@ from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select,
 
 from worker.contract import Topic
 from worker.ledger.database import Database
+from worker.ledger.images import folder_in
 from worker.ledger.jobs import ACTIVE
 from worker.ledger.outbox import tell
-from worker.ledger.tables import Now, images, jobs, tombstones
+from worker.ledger.tables import ID_LENGTH, Now, images, jobs, tombstones
 
 AT_ONCE = 100  # objects that one step looks for
 
@@ -49,19 +49,22 @@ class Retention:
                     tell(connection, owner, Topic.IMAGE_EXPIRED, image_id, told)
         return len(found)
 
-    def purge_images(self, put_away: Callable[[str], object]) -> int:
-        """Give up the files of some expired images; `put_away` moves an image's out of the way.
+    def purge_images(self, remove: Callable[[str], object]) -> int:
+        """Give up the files of some expired images; `remove` is told the folder of each.
 
-        That is all that is done to files while nobody else can write to the ledger.
+        The same file, sent again at this moment, is put into a folder of its own.
         """
         found = self._ids(images.c.id, *GONE)
         for image_id in found:
             with self._database.writing() as connection:
-                here = (images.c.id == image_id, *GONE)
-                # Locked: the same file, sent again at this moment, must not lose its files.
-                if connection.execute(select(images.c.id).where(*here).with_for_update()).first():
-                    put_away(image_id)
-                    connection.execute(update(images).where(*here).values(purged=True, stored=0))
+                info = connection.execute(
+                    update(images)
+                    .where(images.c.id == image_id, *GONE)
+                    .values(purged=True, stored=0)
+                    .returning(images.c.info)
+                ).scalar_one_or_none()
+            if info is not None:
+                remove(folder_in(info, image_id))
         return len(found)
 
     def expired_results(self, *, remains_s: float) -> list[str]:
@@ -104,11 +107,13 @@ class Retention:
                 connection.execute(delete(tombstones).where(tombstones.c.id.in_(found), long_gone))
         return len(found)
 
-    def images_with_files(self, ids: Collection[str]) -> set[str]:
-        """Which of these are images whose files are to stay."""
-        query = select(images.c.id).where(images.c.id.in_(ids), images.c.purged.is_(False))
+    def images_with_files(self, folders: Collection[str]) -> set[str]:
+        """Which of these are folders of images whose files are to stay."""
+        ids = {folder[:ID_LENGTH] for folder in folders}
+        here = (images.c.id.in_(ids), images.c.purged.is_(False))
         with self._database.reading() as connection:
-            return set(connection.execute(query).scalars())
+            rows = connection.execute(select(images.c.id, images.c.info).where(*here))
+            return {folder_in(row.info, row.id) for row in rows}.intersection(folders)
 
     def attempts_with_files(self, ids: Collection[str]) -> dict[str, int]:
         """Which of these are jobs whose files are to stay, and their current attempts."""

@@ -20,7 +20,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-ID = String(32)
+ID_LENGTH = 32
+ID = String(ID_LENGTH)
 SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
 
 metadata = MetaData(

@@ -17,10 +17,12 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL
+from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL, WORKER_SILENCE
 from worker.faultpoints import reached
 from worker.ledger.backlog import Backlog, Waiting
 from worker.ledger.database import Database, ledger_may_be_away
+from worker.ledger.workers import Workers
+from worker.processes.heartbeat import beat
 from worker.processes.live_dispatch import LiveDispatcher
 from worker.settings import Settings
 from worker.wake import wake
@@ -80,12 +82,14 @@ class Dispatcher:
                 with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     pubsub.subscribe(WAKE_CHANNEL)
                     while not stop.is_set():
+                        beat(self.settings)
                         with ledger_may_be_away():
                             self.step()
                         if pubsub.get_message(timeout=IDLE):
                             _drain(pubsub)
             except (RedisError, OSError) as error:
                 log.warning("redis_away", error=type(error).__name__)
+                beat(self.settings)
                 with ledger_may_be_away():
                     self._recover()  # leases run out while Redis is away, too
                 stop.wait(IDLE)
@@ -94,13 +98,16 @@ class Dispatcher:
         """Recover lost jobs, then top up the queue."""
         self._recover()
         queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
-        limit = PER_WORKER * self.settings.workers
         in_queue = set(queue.get_job_ids())
-        for job in Backlog(self.database).waiting(limit):
+        for job in Backlog(self.database).waiting(self._wanted()):
             if self._is_on_its_way(job, in_queue):
                 continue
             self._enqueue(queue, job)
         self._live.step()
+
+    def _wanted(self) -> int:
+        """Jobs that the queue should hold: workers may be on other machines, and come and go."""
+        return PER_WORKER * max(1, Workers(self.database).alive(within_s=WORKER_SILENCE))
 
     def _recover(self) -> None:
         backlog = Backlog(self.database)

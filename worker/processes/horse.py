@@ -31,6 +31,7 @@ from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.workers import Workers
+from worker.processes.heartbeat import beat
 from worker.settings import Settings
 from worker.wake import wake
 
@@ -93,6 +94,7 @@ class ReucidWorker(Worker):
         super().main_work_horse(job, queue)
 
     def maintain_heartbeats(self, job: Job, execution: Any) -> None:
+        beat(self._settings)
         if self._attempt is not None and self._must_end(self._attempt):
             self.kill_horse()
             return
@@ -109,6 +111,7 @@ class ReucidWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         if not self.is_horse and time.monotonic() >= self._next_beat:
+            beat(self._settings)
             self._next_beat = time.monotonic() + BEAT_INTERVAL
             with ledger_may_be_away():
                 Workers(self._database).beat(self.name)

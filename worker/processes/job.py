@@ -36,7 +36,8 @@ from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import ExpiredError, NotFoundError
 from worker.settings import DAY, Settings
-from worker.store import DamagedError, Store, sha256_of, write_atomic
+from worker.store import DamagedError, Store, interim_name, sha256_of
+from worker.store.opening import open_store
 from worker.wake import wake
 
 log = structlog.get_logger()
@@ -96,7 +97,7 @@ def run(job_id: str, attempt: int) -> None:
             log.info("not_claimed")
             return
         structlog.contextvars.bind_contextvars(request_id=job.request.request_id)
-        _Work(this, job, settings, Store(settings.data_dir), lambda: wake(redis, job_id)).do()
+        _Work(this, job, settings, open_store(settings), lambda: wake(redis, job_id)).do()
     database.close()
 
 
@@ -186,7 +187,7 @@ class _Work:
         try:
             job = Jobs(self._attempt.database).get(of or "", owner=self._job.request.owner)
             held = {each.name: each.sha256 for each in job.artifacts}
-            paths = {name: self._store.artifact(job.id, job.attempt, name) for name in held}
+            paths = {name: self._store.artifact(job, name) for name in held}
             if any(sha256_of(path) != held[name] for name, path in paths.items()):
                 raise RevisionError("damaged_artifact", f"a file of job {of} is damaged")
             report = json.loads(paths[REPORT].read_bytes())
@@ -204,12 +205,10 @@ class _Work:
         """Publish an interim result."""
         if step.what != "frames" and step.n == step.of and (step.what == "scales" or step.n == 1):
             return  # the result itself follows at once
-        path = self._store.interim(self._job.id, self._attempt.number, step.n)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomic(path) as temporary, temporary.open("wb") as file:
-            np.save(file, step.image)
-        told: dict[str, Any] = {"sha256": sha256_of(path), "size": path.stat().st_size}
-        told["kept"] = step.kept
+        job_id, number, name = self._job.id, self._attempt.number, interim_name(step.n)
+        np.save(self._store.attempt(job_id, number) / name, step.image)
+        made = self._store.publish(job_id, number, name)
+        told: dict[str, Any] = {"sha256": made.sha256, "size": made.size, "kept": step.kept}
         if step.what == "frames":
             told["frame"] = step.n - 1
         if not self._attempt.stack_done(step.n, step.of, told):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
@@ -43,6 +44,8 @@ class LiveDispatcher:
         for session_id in sessions.idle(self.settings.live_idle_s):
             if sessions.end(session_id, SessionState.CLOSED, "idle", {}):
                 log.info("live_session_idle", session_id=session_id)
+                with contextlib.suppress(RedisError, OSError):  # else it is found later
+                    end(self.redis, session_id)
 
     def step(self) -> None:
         """Queue what waits for a worker; now and then remove what ended sessions left behind."""

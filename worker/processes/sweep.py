@@ -83,8 +83,7 @@ class Sweeper:
     def _inputs(self) -> Steps:
         retention, unused_s = Retention(self.database), self.settings.input_days * DAY
         yield from _until_done(lambda: retention.expire_images(unused_s=unused_s))
-        yield from _until_done(lambda: retention.purge_images(self.store.put_away))
-        yield from self._trash()
+        yield from _until_done(lambda: retention.purge_images(self.store.remove_image))
 
     def _records(self) -> Steps:
         retention, settings = Retention(self.database), self.settings

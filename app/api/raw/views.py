@@ -34,7 +34,7 @@ def send_result(
     """Of a job's result."""
     held = require(job, RESULT)
     chosen = chosen_signal(services, job)
-    source = Source(services.store.artifact(job.id, job.attempt, RESULT), held.sha256, RESULT)
+    source = Source(services.store.artifact(job, RESULT), held.sha256, RESULT)
     view = _view_of_job(services, job, "result", chosen.info.shape, frame, source)
     with removal_told_by(lambda: check_removal(services, job)):
         return send(request, services, view, cut)
@@ -47,7 +47,7 @@ def send_residual(
     held = require(job, RESULT)
     chosen = chosen_signal(services, job)
     image = image_of(services, job)
-    result = Source(services.store.artifact(job.id, job.attempt, RESULT), held.sha256, RESULT)
+    result = Source(services.store.artifact(job, RESULT), held.sha256, RESULT)
     noisy = _signal_source(services, image, chosen)
     origins = (Origin(result.path), Origin(noisy.path, chosen.frame or 0))
     path = services.store.renditions(job.id) / "residual.pyramid"
@@ -67,7 +67,7 @@ def send_interim(
 ) -> Response:
     """Of an interim result of the current attempt, the latest by default."""
     n, digest = interim(services, job, n)
-    path = services.store.interim(job.id, job.attempt, n)
+    path = services.store.interim(job, n, digest)
     check_interim(job, path)
     shape = chosen_signal(services, job).info.frame_shape
     source = Source(path, digest, f"interim result {n}")
@@ -111,7 +111,7 @@ def _send_signal(
     source = _signal_source(services, image, chosen)
     with removal_told_by(lambda: check_image(services, image)):
         check_image(services, image)
-        path = services.store.image_renditions(image.id) / f"pixels-{chosen.index}.pyramid"
+        path = services.store.image_renditions(image) / f"pixels-{chosen.index}.pyramid"
         pyramid = Pyramid(path, _as_stack(whole.shape), (Origin(source.path),))
         if chosen.frame is not None:
             _check_frame(frame or 0, 1)
@@ -143,7 +143,7 @@ def _view_of_job(
 
 
 def _signal_source(services: Services, image: ImageRecord, chosen: Chosen) -> Source:
-    path = services.store.pixels(image.id, chosen.index)
+    path = services.store.pixels(image, chosen.index)
     return Source(path, image.contents.digests[chosen.index])
 
 

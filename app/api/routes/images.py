@@ -192,5 +192,4 @@ async def pixels(
 @router.delete("/{image_id}", status_code=204, responses=problems(404, 409, 410, 422, 500))
 def delete(image: ImageToChangeDep, services: ServicesDep) -> None:
     """Remove an image that no job refers to."""
-    services.images.delete(image.id, owner=image.owner)
-    services.store.remove_image(image.id)
+    services.store.remove_image(services.images.delete(image.id, owner=image.owner))

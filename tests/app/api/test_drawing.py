@@ -20,7 +20,7 @@ from app.http.problems import Problem
 from tests.support.inprocess import Api, npy, running
 from worker import formats
 from worker.contract import Scope
-from worker.store import Store
+from worker.store.folder import FolderStore
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_what_is_drawn_does_not_wait_and_who_waits_holds_nobody_up(
 def test_renditions_leave_free_what_must_stay_free(
     client: httpx.Client, image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Store, "free", lambda _: 2**20)
+    monkeypatch.setattr(FolderStore, "free", lambda _: 2**20)
     answer = client.get(f"/images/{image}/preview.png")
     assert (answer.status_code, answer.json()["code"]) == (507, "insufficient_storage")
 
@@ -199,7 +199,7 @@ def test_renditions_count_toward_the_quota(tmp_path: Path) -> None:
     with running(tmp_path, owner_quota_mib=6) as api, api.client() as client:
         image = client.post("/images", files={"file": npy(1)}).json()["id"]
         assert client.get(f"/images/{image}/preview.png?side=16").status_code == 200
-        large = api.store.image_renditions(image) / "preview-64.png"
+        large = api.store.renditions_of("images", image) / "preview-64.png"
         large.write_bytes(bytes(3 * 2**20))
         answer = client.get(f"/images/{image}/preview.png?side=128")
         assert (answer.status_code, answer.json()["code"]) == (507, "quota_exceeded")

@@ -17,6 +17,7 @@ from worker.ledger.attempt import Attempt
 from worker.ledger.retention import Retention
 from worker.processes.sweep import Sweeper
 from worker.settings import DAY
+from worker.store.names import ORIGINAL
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
 
@@ -169,7 +170,7 @@ def test_replaced_attempts_and_unwanted_renditions_go(api: Api, client: httpx.Cl
     (folder / "result.npy").write_bytes(b"x")
     assert second.commit([Artifact("result.npy", "0" * 64, 1)], expires_in_s=30 * DAY)
     assert client.get(f"/images/{job['image_id']}/preview.png").status_code == 200
-    renditions = api.store.image_renditions(job["image_id"])
+    renditions = api.store.renditions_of("images", job["image_id"])
     days_pass(api, 1)
     assert [path.name for path in folder.parent.iterdir()] == ["2"]
     assert (folder / "result.npy").exists()
@@ -192,20 +193,23 @@ def test_a_crash_between_mark_and_removal_is_made_good(api: Api, client: httpx.C
     with pytest.raises(OSError, match="power cut"):
         retention.purge_images(crash)
     expired(client.get(f"/images/{image}/content"))
-    Sweeper(api.database, api.store, api.settings).sweep()
+    days_pass(api, 1)
     assert size(api) == 0
 
 
 def test_files_are_deleted_while_others_may_write(api: Api, client: httpx.Client) -> None:
-    """The same file may even come back between the moment it is put away and its deletion."""
+    """The same file may even come back between the moment it is given up and its deletion."""
     image = client.post("/images", content=npy(8)).json()["id"]
     retention = Retention(api.database)
     assert retention.expire_images(unused_s=-1) == 1
-    assert retention.purge_images(api.store.put_away) == 1
-    (gone,) = api.store.trash()
-    assert (gone / "original").read_bytes() == npy(8), "moved, not yet deleted"
-    back = client.post("/images", content=npy(8))
-    assert (back.status_code, back.json()["id"]) == (200, image)
+
+    def remove(folder: str) -> None:
+        assert (api.store.image(folder) / ORIGINAL).read_bytes() == npy(8), "not yet deleted"
+        back = client.post("/images", content=npy(8))
+        assert (back.status_code, back.json()["id"]) == (200, image)
+        api.store.remove_image(folder)
+
+    assert retention.purge_images(remove) == 1
     Sweeper(api.database, api.store, api.settings).sweep()
     assert api.store.trash() == []
     assert client.get(f"/images/{image}/content").content == npy(8)
@@ -229,7 +233,7 @@ def test_files_whose_removal_a_power_cut_undid_go_later(api: Api, client: httpx.
     days_pass(api, 11)
     days_pass(api, 21)
     remains = (
-        api.store.original(job["image_id"]),
+        api.store.image(job["image_id"]) / ORIGINAL,
         api.store.attempt(job["id"], 1) / "result.npy",
     )
     for path in remains:

@@ -243,7 +243,7 @@ def test_a_source_that_goes_meanwhile_fails_the_revision_in_words(
     problem(client.post(f"/jobs/{source.id}/revise", json={}), 410, "expired")
     api.work(waiting[0]["id"])  # its files are still there
     assert client.get(f"/jobs/{waiting[0]['id']}").json()["state"] == "succeeded"
-    file = api.store.artifact(source.id, 1, "eigenpatches.npz")
+    file = api.store.attempt(source.id, 1) / "eigenpatches.npz"
     file.write_bytes(file.read_bytes()[:-1] + b"\1")
     assert failed(api, client, waiting[1]["id"]) == "damaged_artifact"
     client.delete(f"/jobs/{source.id}")
@@ -261,7 +261,7 @@ def test_eigenpatches_as_numbers(
     client: httpx.Client, api: Api, jobs: dict[str, JobRecord]
 ) -> None:
     job = jobs["two scales"]
-    with np.load(api.store.artifact(job.id, 1, "eigenpatches.npz")) as held:
+    with np.load(api.store.attempt(job.id, 1) / "eigenpatches.npz") as held:
         for stack in (1, 2):
             answer = client.get(f"/jobs/{job.id}/eigenpatches", params={"stack": stack})
             shape = [int(n) for n in answer.headers["reucid-shape"].split(",")]

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import typer
 
-from app.commands.serve import _listen, hold
+from app.commands.serve import hold, listen
 from worker.settings import Settings
 
 
 def test_connections_send_without_delay() -> None:
     with (
-        _listen(Settings(port=0)) as listener,
+        listen(Settings(port=0)) as listener,
         socket.create_connection(listener.getsockname()),
         listener.accept()[0] as connection,
     ):

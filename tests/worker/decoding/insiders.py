@@ -17,7 +17,7 @@ import numpy as np
 from tests.hostile.npys import Bomb
 from worker.decoding.parent import ANSWER, Limits
 from worker.decoding.sandbox import Allowance, enter
-from worker.store import PIXELS
+from worker.store.names import PIXELS
 
 MIB = 2**20
 SECONDS = 20.0

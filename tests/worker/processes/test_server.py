@@ -15,7 +15,7 @@ from tests.support.servers import LONG, SHORT, Server
 from tests.support.waiting import until
 from worker.contract import EventType, State
 from worker.denoising.model_files import DEFAULT
-from worker.store import sha256_of
+from worker.store import interim_name, sha256_of
 
 TERMINAL = {"succeeded", "failed", "canceled"}
 
@@ -27,7 +27,7 @@ def assert_succeeded_once(server: Server, job_id: str, *, attempt: int) -> None:
     assert [event for event in events if event in TERMINAL] == ["succeeded"]
     assert events[-1] == "succeeded"
     for artifact in job.artifacts:
-        path = server.store.artifact(job_id, attempt, artifact.name)
+        path = server.store.attempt(job_id, attempt) / artifact.name
         assert (sha256_of(path), path.stat().st_size) == (artifact.sha256, artifact.size)
 
 
@@ -40,12 +40,12 @@ def test_a_job_runs_and_leaves_its_artifacts(server: Server) -> None:
         "report.json",
         "eigenpatches.npz",
     }
-    result = np.load(server.store.artifact(job_id, 1, "result.npy"))
+    result = np.load(server.store.attempt(job_id, 1) / "result.npy")
     assert result.shape == (320, 320)
     assert np.isfinite(result).all()
-    report = json.loads(server.store.artifact(job_id, 1, "report.json").read_text())
+    report = json.loads((server.store.attempt(job_id, 1) / "report.json").read_text())
     assert report["stacks_done"] == 2
-    with np.load(server.store.artifact(job_id, 1, "eigenpatches.npz")) as eigenpatches:
+    with np.load(server.store.attempt(job_id, 1) / "eigenpatches.npz") as eigenpatches:
         assert eigenpatches["stack1"].shape == (16, 7, 7)
     assert server.events(job_id) == [
         "queued",
@@ -65,7 +65,7 @@ def test_every_interim_result_matches_its_event(server: Server) -> None:
     interims = [e for e in server.jobs.events(job_id) if e.type is EventType.INTERIM]
     assert len(interims) == 2
     for event in interims:
-        path = server.store.interim(job_id, event.attempt, event.data["n"])
+        path = server.store.attempt(job_id, event.attempt) / interim_name(event.data["n"])
         assert sha256_of(path) == event.data["sha256"]
 
 
@@ -88,7 +88,7 @@ def test_a_horse_loads_what_is_not_the_default(server: Server) -> None:
     for choice in ({"model": DEFAULT, "scan_noise": "remove"}, {"scan_noise": "remove"}, {}):
         job_id = server.submit(SHORT | choice)
         assert_succeeded_once(server, job_id, attempt=1)
-        report = json.loads(server.store.artifact(job_id, 1, "report.json").read_text())
+        report = json.loads((server.store.attempt(job_id, 1) / "report.json").read_text())
         expected = choice.get("model", Path(server.settings.model or "").stem)
         assert report["model"].startswith(f"{expected}@sha256:")
         assert report["scan_noise"] == choice.get("scan_noise", "keep")
@@ -126,7 +126,7 @@ def test_finish_keeps_the_stacks_that_are_done(server: Server) -> None:
     server.wait_for_stack(job_id)
     server.jobs.request_finish(job_id, owner=OWNER)
     assert_succeeded_once(server, job_id, attempt=1)
-    report = json.loads(server.store.artifact(job_id, 1, "report.json").read_text())
+    report = json.loads((server.store.attempt(job_id, 1) / "report.json").read_text())
     assert 1 <= report["stacks_done"] < LONG["stacks"]
     assert report["stopped_by"] == "request"
 

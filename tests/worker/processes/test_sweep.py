@@ -22,7 +22,7 @@ from worker.processes import sweep
 from worker.processes.dispatch import Dispatcher
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
-from worker.store import Store
+from worker.store import FolderStore
 
 MANY = 300
 
@@ -30,7 +30,7 @@ MANY = 300
 @pytest.fixture
 def sweeper(database: Database, tmp_path: Path) -> Sweeper:
     settings = Settings(data_dir=tmp_path)
-    return Sweeper(database, Store(tmp_path), settings)
+    return Sweeper(database, FolderStore(tmp_path), settings)
 
 
 def add_job(sweeper: Sweeper) -> str:
@@ -148,7 +148,7 @@ def test_jobs_are_dispatched_while_a_sweep_takes_its_time(
 ) -> None:
     hanging, go_on = threading.Event(), threading.Event()
 
-    class SlowDisk(Store):
+    class SlowDisk(FolderStore):
         def trash(self) -> list[Path]:
             hanging.set()
             go_on.wait()

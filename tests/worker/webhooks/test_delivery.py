@@ -24,7 +24,7 @@ from worker.ledger.tables import deliveries
 from worker.ledger.webhooks import MOST_PER_OWNER, Webhooks
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
-from worker.store import Store
+from worker.store import FolderStore
 from worker.webhooks.delivery import AGAIN, Deliverer
 
 ALL = (Topic.JOB_SUCCEEDED, Topic.JOB_FAILED, Topic.JOB_CANCELED, Topic.IMAGE_EXPIRED)
@@ -272,7 +272,7 @@ def test_the_sweeper_forgets_history(
     webhook, _ = hooks.create(owner=OWNER, url=there.url, topics=ALL)
     ended_job(database)
     deliver(deliverer(database, tmp_path))
-    sweeper = Sweeper(database, Store(tmp_path), Settings(data_dir=tmp_path))
+    sweeper = Sweeper(database, FolderStore(tmp_path), Settings(data_dir=tmp_path))
     sweeper.sweep()
     assert len(hooks.deliveries(webhook.id, owner=OWNER, limit=9)) == 1
     monkeypatch.setattr("worker.processes.sweep.KEPT_DAYS", -1)

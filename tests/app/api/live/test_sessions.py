@@ -1,8 +1,10 @@
 """Sessions by REST: frames in, results out, a job at the end; and all that is refused."""
 
 import io
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from PIL import Image
 from tests.support.inprocess import Api
 from tests.support.live import SHAPE, frame_of, worker
 from tests.support.waiting import until
+from worker.bundles.verification import verify
 
 SPEC = {"shape": list(SHAPE), "keep_frames": 3, "history": 2}
 ROWS = SHAPE[0]
@@ -190,7 +193,9 @@ def test_a_session_that_cannot_be(client: httpx.Client, stated: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(("keep", "frames"), [("last", 1), ("stack", 3), ("sum", 3)])
-def test_the_end_makes_a_job(api: Api, client: httpx.Client, keep: str, frames: int) -> None:
+def test_the_end_makes_a_job(
+    api: Api, client: httpx.Client, keep: str, frames: int, tmp_path: Path
+) -> None:
     with live(api, client, labels={"run": keep}) as session_id:
         for frame in range(4):
             put(client, session_id, frame)
@@ -219,6 +224,13 @@ def test_the_end_makes_a_job(api: Api, client: httpx.Client, keep: str, frames: 
             "sum": sum(frame_of(n).astype(int) for n in (1, 2, 3)),
         }[keep]
         assert np.array_equal(pixels, expected)
+        path = tmp_path / "bundle.zip"
+        path.write_bytes(client.get(f"/jobs/{job_id}/bundle.zip").raise_for_status().content)
+        checks = verify(path).checks
+        assert [check.problems for check in checks] == [[], [], []]
+        record = client.get(f"/jobs/{job_id}/provenance").json()["@graph"]
+        (given,) = [each for each in record if each.get("propertyID") == "session"]
+        assert json.loads(given["value"]) == told
         closed = put(client, session_id, 9)
         assert (closed.status_code, closed.json()["code"]) == (409, "session_closed")
 

@@ -254,7 +254,7 @@ def test_a_damaged_artifact_is_not_served(
     api.work(job.id)
     path, query = f"/jobs/{job.id}/{part}", {"format": "raw"}
     raw(client.get(path, params=query))
-    artifact = api.store.artifact(job.id, 1, "result.npy")
+    artifact = api.store.attempt(job.id, 1) / "result.npy"
     artifact.write_bytes(artifact.read_bytes()[:-1] + b"\7")
     problem(client.get(path, params=query), status, code)
 

@@ -16,6 +16,7 @@ from PIL import Image
 from app.api.pictures import block_means
 from tests.support.clients import SMALL, problem
 from tests.support.inprocess import Api, npy
+from worker.store.names import ORIGINAL, PIXELS
 
 
 def test_content_is_what_was_sent(client: httpx.Client, done: dict[str, Any]) -> None:
@@ -31,7 +32,7 @@ def test_content_is_what_was_sent(client: httpx.Client, done: dict[str, Any]) ->
 
 def test_a_damaged_image_is_never_served(api: Api, client: httpx.Client) -> None:
     image = client.post("/images", content=npy(9)).json()
-    path = api.store.original(image["id"])
+    path = api.store.image(image["id"]) / ORIGINAL
     path.write_bytes(npy(9)[:-1] + b"x")
     problem(client.get(f"/images/{image['id']}/content"), 500, "damaged_image")
 
@@ -42,7 +43,7 @@ def test_damaged_pixels_are_never_served_nor_denoised_and_an_upload_heals_them(
     form = {"params": json.dumps(SMALL)}
     job = client.post("/jobs", files={"file": npy(10)}, data=form).json()
     api.work(job["id"])
-    path = api.store.pixels(job["image_id"])
+    path = api.store.image(job["image_id"]) / PIXELS
     good = path.read_bytes()
     wanted = {"image_id": job["image_id"], "params": SMALL}
     for damaged in (good[:-2] + bytes([good[-2] ^ 1]) + good[-1:], None):
@@ -80,7 +81,7 @@ def test_a_damaged_rendition_is_drawn_again(
 ) -> None:
     url = f"/images/{done['image_id']}/preview.png?side=64"
     good = client.get(url)
-    path = api.store.image_renditions(done["image_id"]) / damaged
+    path = api.store.renditions_of("images", done["image_id"]) / damaged
     for content in (b"", path.read_bytes()[:-1]):
         path.write_bytes(content)
         again = client.get(url)
