@@ -17,6 +17,7 @@ from worker.kernel import die_with
 from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.refusals import NotFoundError
 from worker.ledger.sessions import Binding, Sessions
+from worker.processes.heartbeat import beat
 from worker.processes.horse import ReucidWorker, redis_may_be_away
 from worker.processes.live_job import LEASE, pulse
 from worker.settings import Settings
@@ -62,6 +63,7 @@ class LiveWorker(ReucidWorker):
         Worker.main_work_horse(self, job, queue)  # without giving way to others
 
     def maintain_heartbeats(self, job: Job, execution: Any) -> None:
+        beat(self._settings)
         if self._binding is not None and self._is_over(self._binding):
             self.kill_horse()
             return
@@ -70,8 +72,15 @@ class LiveWorker(ReucidWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Told to Redis alone: this is none of the workers that jobs wait for."""
+        self._heed_request_to_stop()
+        if not self.is_horse:
+            beat(self._settings)
         with redis_may_be_away():
             Worker.heartbeat(self, timeout, pipeline)
+
+    @property
+    def _has_work(self) -> bool:
+        return self._binding is not None
 
     def _is_over(self, binding: Binding) -> bool:
         if pulse.silent_for > self._patience:
