@@ -23,14 +23,16 @@ from worker.ledger.database import (
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 
-STEP = '''\
+LATEST = head()
+LATER = f"{int(LATEST) + 1:04}"
+STEP = f'''\
 """What a later version may need."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "{LATER}"
+down_revision = "{LATEST}"
 
 
 def upgrade() -> None:
@@ -43,7 +45,7 @@ def later(tmp_path: Path) -> str:
     """The migrations of a later version: one more than now."""
     folder = tmp_path / "migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0004_later.py").write_text(STEP)
+    (folder / "versions" / f"{LATER}_later.py").write_text(STEP)
     return str(folder)
 
 
@@ -54,7 +56,7 @@ def test_a_fresh_ledger_has_the_tables_as_they_are_declared(database_url: str) -
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
         assert compare_metadata(context, tables.metadata) == []
-    assert revision(database.engine) == head() == "0003"
+    assert revision(database.engine) == head() == LATEST
     database.close()
 
 
@@ -139,13 +141,14 @@ def test_an_upgrade_keeps_what_the_ledger_holds(
     with monkeypatch.context() as newer:
         newer.setattr("worker.ledger.database.MIGRATIONS", later)
         database = Database.open(database_url)
-        assert revision(database.engine) == head() == "0004"
+        assert revision(database.engine) == head() == LATER
     with database.reading() as connection:
         assert set(connection.execute(text("SELECT later FROM jobs")).scalars()) == {7}
     assert Images(database).get("1" * 32) == image
     check_jobs(database, ids)
     database.close()
-    with pytest.raises(UnusableLedgerError, match=r"revision 0004, expected at most 0003.*newer"):
+    told = f"revision {LATER}, expected at most {LATEST}.*newer"
+    with pytest.raises(UnusableLedgerError, match=told):
         Database.open(database_url)
 
 
@@ -155,7 +158,7 @@ def test_an_upgrade_that_fails_halfway_changes_nothing(
     database = Database.open(database_url)
     ids = fill(database)
     database.close()
-    with Path(later, "versions", "0004_later.py").open("a") as step:
+    with Path(later, "versions", f"{LATER}_later.py").open("a") as step:
         step.write("    raise RuntimeError('halfway')\n")
     with monkeypatch.context() as newer:
         newer.setattr("worker.ledger.database.MIGRATIONS", later)
@@ -165,7 +168,7 @@ def test_an_upgrade_that_fails_halfway_changes_nothing(
     with database.reading() as connection:
         columns = {each["name"] for each in inspect(connection).get_columns("jobs")}
     assert columns == set(tables.jobs.columns.keys())
-    assert revision(database.engine) == "0003"
+    assert revision(database.engine) == LATEST
     check_jobs(database, ids)
     database.close()
 
