@@ -17,6 +17,7 @@ from worker.kernel import die_with
 from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.refusals import NotFoundError
 from worker.ledger.sessions import Binding, Sessions
+from worker.processes.heartbeat import beat
 from worker.processes.horse import ReucidWorker, redis_may_be_away
 from worker.processes.live_job import LEASE, pulse
 from worker.settings import Settings
@@ -69,7 +70,9 @@ class LiveWorker(ReucidWorker):
             Worker.maintain_heartbeats(self, job, execution)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Told to Redis alone: this is none of the workers that jobs wait for."""
+        """Not told to the ledger: this is none of the workers that jobs wait for."""
+        if not self.is_horse:
+            beat(self._settings)
         with redis_may_be_away():
             Worker.heartbeat(self, timeout, pipeline)
 
