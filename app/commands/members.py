@@ -1,4 +1,4 @@
-"""`reucid api`, `dispatch`, `work`, `live work`: a process of a server whose parts run anywhere.
+"""`reucid api`, `dispatch`, `work`: a process of a server whose parts run anywhere.
 
 Each looks at what all of them share, says in words what is wrong with it, and then becomes the very
 process that `reucid serve` would have started.
@@ -51,14 +51,6 @@ def work(stated: dict[str, Any], *, live: bool = False) -> NoReturn:
     await_ledger(settings)
     await_queue(settings)
     _become(settings, "worker", "live" if live else "work")
-
-
-def live(stated: dict[str, Any]) -> NoReturn:
-    """Serve live sessions until told to stop."""
-    settings = _settings(stated)
-    await_ledger(settings)
-    await_queue(settings)
-    _become(settings, "worker", "live")
 
 
 def _settings(stated: dict[str, Any]) -> Settings:

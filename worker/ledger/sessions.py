@@ -15,7 +15,7 @@ from worker.ledger.database import Database
 from worker.ledger.refusals import NotFoundError, SessionsFullError
 from worker.ledger.tables import Now, sessions
 
-MOST_LOST = 10  # workers that a session may lose before it fails
+MOST_LOST = 10  # workers whose process has died of a session before it fails
 IS_OPEN = sessions.c.state == SessionState.OPEN
 FREE: dict[str, Any] = {"worker": None, "lease_until": None, "dispatched_at": None}
 
@@ -197,7 +197,7 @@ class Sessions:
         overdue = (IS_OPEN, sessions.c.lease_until < Now())
         with self._database.reading() as connection:
             found = connection.execute(select(sessions).where(*overdue)).all()
-        return [row.id for row in found if lose(self._database, row.id, row.worker)]
+        return [row.id for row in found if _unbind(self._database, row.id, row.worker)]
 
     def idle(self, after_s: float) -> list[str]:
         """Open sessions that got no frame for so long."""
@@ -263,12 +263,12 @@ class Binding:
     def release(self, *, lost: bool) -> bool:
         """Give the session to whoever is next; `lost`: because this worker's process died."""
         if lost:
-            return lose(self.database, self.session_id, self.worker)
+            return _lose(self.database, self.session_id, self.worker)
         return _unbind(self.database, self.session_id, self.worker)
 
 
-def lose(database: Database, session_id: str, worker: str) -> bool:
-    """Take a session from a worker that is gone; it fails when that happened too often."""
+def _lose(database: Database, session_id: str, worker: str) -> bool:
+    """Take a session from a worker whose process died; it fails when that happened too often."""
     with database.reading() as connection:
         attempt = connection.execute(
             select(sessions.c.attempt).where(sessions.c.id == session_id)

@@ -11,7 +11,7 @@ from worker.live.loop import Loop
 from worker.live.pulse import Pulse
 from worker.settings import Settings
 
-LEASE = 3.0  # s; shorter than a job's: somebody is looking
+LEASE = 2.5  # s; shorter than a job's: somebody is looking
 REDIS_TIMEOUT = 2.0  # s; longer than the loop waits for rows
 
 pulse = Pulse()  # of this worker and the process that it forks

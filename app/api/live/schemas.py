@@ -203,6 +203,7 @@ class Kept(Strict):
 
     keep: Keep = Field(
         "last",
+        examples=["stack"],
         description="`last`: the newest whole frame; `stack`: all frames that are held, denoised "
         "jointly; `sum`: their sum.",
     )
@@ -212,7 +213,9 @@ class Ending(Strict):
     """How a session ends."""
 
     keep: Keep | None = Field(
-        "last", description="What becomes a job, as in `keep`; null: nothing, the frames are gone."
+        "last",
+        examples=["last"],
+        description="What becomes a job, as in `keep`; null: nothing, the frames are gone.",
     )
 
 

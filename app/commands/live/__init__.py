@@ -38,27 +38,11 @@ def _live() -> None:
 
 
 @app.command()
-def work(
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of this worker (BLAS, FFT).")
-    ] = None,
-) -> None:
-    """Run one live worker of a server on several machines, until SIGTERM or Ctrl-C.
-
-    It serves one session at a time; REUCID_LIVE_SESSIONS of the API says how many workers there
-    are. What it shares with the other members, and how it stops, is as with `reucid work`.
-    """
-    from app.commands.members import live as run
-
-    run({} if threads is None else {"threads": threads})
-
-
-@app.command()
 def simulate(
     url: Annotated[str, typer.Argument(help="The server.", metavar="URL")],
     *,
     key: Annotated[
-        str | None, typer.Option("--key", envvar="REUCID_KEY", help="Key, where it needs one.")
+        str | None, typer.Option("--key", envvar="REUCID_API_KEY", help="Key, where it needs one.")
     ] = None,
     material: Annotated[
         str, typer.Option("--material", help="A bundled field; a wrong name lists all.")

@@ -201,7 +201,7 @@ def main() -> None:
     given = parser.parse_args()
     rows, columns = given.shape
     at_a_time = given.rows or rows
-    key = os.environ.get("REUCID_KEY", "")
+    key = os.environ.get("REUCID_API_KEY", "")
     with Sender(given.url, (rows, columns), given.dtype, key) as sender:
         number = 0
         while True:
