@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,8 +19,17 @@ def read_doses(file: Path, collected: Sequence[Collected]) -> dict[str, float]:
     Raises
     ------
     SurveyError
-        When a column, an image or a number is missing.
+        When a column, an image or a number is missing, or an image has two.
     """
+    try:
+        return _read(file, collected)
+    except UnicodeDecodeError as error:
+        raise SurveyError(f"{file}: got {error.reason}, expected text in UTF-8") from error
+    except csv.Error as error:
+        raise SurveyError(f"{file}: {error}") from error
+
+
+def _read(file: Path, collected: Sequence[Collected]) -> dict[str, float]:
     text = file.read_text(encoding="utf-8-sig")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     if not set(COLUMNS) <= set(reader.fieldnames or ()):
@@ -27,16 +37,25 @@ def read_doses(file: Path, collected: Sequence[Collected]) -> dict[str, float]:
         raise SurveyError(f"{file}, line 1: got the columns {got}, expected {', '.join(COLUMNS)}")
     doses = {}
     for row in reader:
-        try:
-            doses[(row["image"] or "").strip()] = float(row["dose"])
-        except (TypeError, ValueError) as error:
-            raise SurveyError(
-                f"{file}, line {reader.line_num}: got the dose {row['dose']!r}, expected a number"
-            ) from error
+        image, dose = ((row[column] or "").strip() for column in COLUMNS)
+        where = f"{file}, line {reader.line_num}"
+        if image in doses:
+            raise SurveyError(f"{where}: got a second dose of {image}, expected one")
+        doses[image] = _number(dose, where)
     missing = [each.image for each in collected if each.image not in doses]
     if missing:
         raise SurveyError(f"{file}: got no dose of {', '.join(missing)}, expected one for each")
     return doses
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        dose = float(text)
+    except ValueError:
+        dose = math.nan
+    if not 0 <= dose < math.inf:
+        raise SurveyError(f"{where}: got the dose {text!r}, expected a number, 0 or more")
+    return dose
 
 
 def grouped(

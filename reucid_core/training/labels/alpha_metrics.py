@@ -118,6 +118,10 @@ def check_truth(name: str, noisy: FloatArray, truth: FloatArray) -> None:
     spread = float(double.std())
     if not np.isfinite(double).all() or spread == 0:
         raise SurveyError(f"{name}: got a truth without contrast or with values that are no number")
+    if np.array_equal(double, noisy):
+        raise SurveyError(
+            f"{name}: got a truth that is the image itself, expected one without noise"
+        )
     scale = float(np.mean((double - double.mean()) * (noisy - noisy.mean()))) / spread**2
     shift = float(noisy.mean() - double.mean()) / spread
     if not SCALE[0] <= scale <= SCALE[1] or abs(shift) > SHIFT:

@@ -133,6 +133,13 @@ def test_kinds_are_shown_by_dose(surveyed: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     assert "no difference shown" in printed
     assert picture.read_bytes().startswith(b"\x89PNG")
-    doses.write_text("image,dose\n0.tif,100\n")
-    assert reucid("survey", "show", *arguments, "--doses", doses) == 2
-    assert "got no dose of 1.tif, 2.tif" in capsys.readouterr().err
+    for text, message in (
+        ("image,dose\n0.tif,100\n", "got no dose of 1.tif, 2.tif"),
+        ("image,doses\n0.tif,100\n", "line 1: got the columns image, doses"),
+        ("image,dose\n0.tif,many\n", "line 2: got the dose 'many'"),
+        ("image,dose\n0.tif\n", "line 2: got the dose ''"),
+        ("image,dose\n0.tif,1\n0.tif,2\n", "line 3: got a second dose of 0.tif"),
+    ):
+        doses.write_text(text)
+        assert reucid("survey", "show", *arguments, "--doses", doses) == 2
+        assert message in capsys.readouterr().err

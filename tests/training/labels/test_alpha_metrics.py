@@ -149,6 +149,7 @@ def test_what_is_no_truth_of_the_image_is_refused() -> None:
         (300 * made.specimen, "same units"),
         (made.specimen + 10, "same units"),
         (np.zeros_like(made.specimen), "without contrast"),
+        (made.noisy.copy(), "the image itself"),
         (np.rot90(made.specimen[:, :48]), "expected"),
         (replace(made, specimen=made.specimen[::-1, ::-1].copy()).specimen, "same specimen"),
     ):
