@@ -20,7 +20,9 @@ from app.commands import (
     keys,
     laboratory,
     live,
+    reproduction,
     submission,
+    survey,
     watching,
 )
 from app.commands.exits import end
@@ -35,10 +37,10 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app, name="keys")
-app.add_typer(laboratory.survey, name="survey")
+app.add_typer(survey.app, name="survey")
 app.add_typer(live.app, name="live")
 for command in (
-    *(laboratory.train, laboratory.tune, laboratory.evaluate),
+    *(laboratory.train, laboratory.tune, laboratory.evaluate, reproduction.reproduce),
     *(
         denoising.denoise,
         watching.watch,
