@@ -49,6 +49,7 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 	$(BIN)/python benchmarks/bench_core.py --growth --json build/core.json
 	$(BIN)/python benchmarks/plot_core.py build/core.json build/core.png
 	$(BIN)/python benchmarks/bench_large.py
+	$(BIN)/python benchmarks/bench_live_core.py
 
 load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py

@@ -5,6 +5,7 @@
 gain     PSNR of a frame by how many there were before, against the frame by itself
 part     PSNR of the first rows of a frame, by what two frames before have shown and by themselves
 change   what a sudden change of specimen costs with each half-life, noticed or not
+scenes   how often another scene is missed, and how often the same one is taken for another
 time     CPU time of an update by 32 rows, of a whole frame, and of the first
 """
 
@@ -12,6 +13,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from machine import machine, pin  # first: it sets the number of threads
@@ -25,6 +27,7 @@ from reucid_core.live_scene import Lags, Residual
 from reucid_core.metrics import psnr
 from reucid_core.params import ChosenMethod
 from reucid_core.training.judging.scenes import SPECTRA
+from reucid_core.training.micrographs import fields
 from reucid_core.training.micrographs.drifting import Drifting
 
 METHODS: tuple[ChosenMethod, ...] = ("paper", "two-scale")
@@ -143,6 +146,44 @@ def _lost(
     return noticed, lost
 
 
+def scenes(given: argparse.Namespace) -> Rows:
+    """Nine frames of a scene drawn at random, then two of another."""
+    yield ("method", "pairs", "dropped in vain, of 8 frames each", "missed at once", "and after")
+    for method in given.methods:
+        found = [_told_apart(method, number) for number in range(given.pairs)]
+        in_vain, first, second = (sum(column) for column in zip(*found, strict=True))
+        yield (method, given.pairs, in_vain, first, second)
+
+
+def _told_apart(method: ChosenMethod, number: int) -> tuple[int, bool, bool]:
+    """Frames whose memory was dropped in vain; whether one and two frames missed the change."""
+    rng = np.random.default_rng([number, 3])
+    one, other = rng.choice(fields.materials(), 2, replace=False).tolist()
+    drift = float(rng.choice([0.0, 0.5, 2.0]))
+    side = int(rng.choice([128, 192, 256]))
+    before = Drifting(
+        material=one,
+        variant=str(rng.choice(fields.variants(one))),
+        shape=(side, side),
+        dose=float(rng.choice([50.0, 100.0, 500.0, 2000.0])),
+        spectrum=SPECTRA[str(rng.choice(["white", "as measured", "streaks"]))],
+        drift=(0.6 * drift, 0.8 * drift),
+        seed=number,
+    )
+    after = replace(before, material=other, variant=fields.PERFECT, rotation=31.0)
+    half_life, block = float(rng.choice(HALF_LIVES)), [side, BLOCK][number % 2]
+    live = LiveDenoiser(before.shape, DenoiseParams(method=method, threads=1), half_life)
+    changed = []
+    for frame in range(11):
+        image = (before if frame < 9 else after).counts(frame)
+        live.begin(frame)
+        for start in range(0, side, block):
+            live.update(image[start : start + block], start)
+            shown = live.frame()
+        changed.append(shown.scene_changed)
+    return sum(changed[:9]), not changed[9], not (changed[9] or changed[10])
+
+
 NOTICING = Lags.unlike, Residual.unlike, Residual.exceeded_by
 
 
@@ -209,7 +250,7 @@ def _in_counts(scene: Drifting, number: int) -> np.ndarray[Any, np.dtype[np.floa
     return scene.in_counts(scene.truth(number))
 
 
-TABLES = {"gain": gain, "part": part, "change": change, "time": timing}
+TABLES = {"gain": gain, "part": part, "change": change, "scenes": scenes, "time": timing}
 
 
 def main() -> None:
@@ -220,6 +261,7 @@ def main() -> None:
     parser.add_argument("--material", default="Si[110]")
     parser.add_argument("--methods", choices=METHODS, nargs="+", default=METHODS)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--pairs", type=int, default=24, help="of scenes")
     parser.add_argument("--sides", type=int, nargs="+", default=[256, 512, 1024], help="of time")
     parser.add_argument("--noise", choices=tuple(SPECTRA), default="as measured", help="of time")
     parser.add_argument("--frames", type=int, default=13, help="of time")

@@ -9,8 +9,9 @@ Rows come in as they are scanned, and the newest image is there whenever it is a
     live.begin(1)  # the next; numbers only grow, and may leave some out
 
 `update` only takes the rows in; the work is done by `frame`, at once for all that came since, and
-by `begin` for what was not asked for. All three raise `ImageError` or `ParameterError` in words and
-then leave everything as it was.
+by `begin` for what was not asked for. All raise `ReucidError`s in words. What `update` refuses
+changes nothing; a frame that `frame` fails on may be asked for again, and where `begin` fails on
+what a frame has shown, the next has begun without it.
 
 Patches do not care where they lie: the Gram matrices of frames of a drifting specimen add up, with
 forgetting, and each frame is filtered by what the specimen has shown so far. Everything but the
@@ -196,18 +197,22 @@ class LiveDenoiser:
         ------
         ParameterError
             When it goes back.
+        ReucidError
+            When nothing can be made of the frame before, as `frame`; this one has begun all the
+            same.
         """
         started = bool(self._scanned.any())
         if number < self._number + started:
             raise ParameterError(
                 "number", f"got frame {number}, expected at least {self._number + started}"
             )
+        scanned = self._scanned.copy()
+        self._number = number
+        self._scanned[:] = self._stale[:] = False
+        self._image = None
         if started:
             with limited(self.params.threads):
-                self._scale.remember(self._scanned)
-            self._image = None
-            self._scanned[:] = False
-        self._number = number
+                self._scale.remember(scanned)
 
     def update(self, rows: ArrayLike, first_row: int = 0) -> None:
         """Take rows of the current frame; those that were there already are replaced.

@@ -147,8 +147,9 @@ class LiveScale:
         transform = self._transformed(self._image)
         correlation = transform.correlation
         if self._memory.correlation is not None:
-            self._compare(transform)
-        if self._memory.correlation is not None:
+            if self._dropped(transform):
+                self._settle()
+                return
             correlation = self._memory.correlation + correlation
         self._adopt(self._unless_by_chance(plan_exact(correlation, self._shape, self._params)))
         assert self._gram is not None  # noqa: S101  (adopted)
@@ -158,30 +159,33 @@ class LiveScale:
         self._decide()
         self._transform = transform
 
-    def _compare(self, transform: Transform) -> None:
+    def _dropped(self, transform: Transform) -> bool:
         """Drop the memory if it is of another scene than the rows transformed."""
         before = self._memory.correlation
         assert before is not None  # noqa: S101  (callers have looked)
         longest = min(len(each) for each in (transform.correlation, before)) - 1
         reach = min(LAGS, len(transform.image) // PART, longest)
         if reach < 1:
-            return
+            return False
         m, n = self._shape
         new = Lags.of_correlation(transform.correlation, reach, transform.image.size)
-        if new.unlike(Lags.of_correlation(before, reach, self._memory.whole * m * n)):
-            self._memory.clear()
-            self.scene_changed = True
+        if not new.unlike(Lags.of_correlation(before, reach, self._memory.whole * m * n)):
+            return False
+        self._memory.clear()
+        self.scene_changed = True
+        return True
 
     def _decide_early(self, scanned: Mask) -> bool:
         """Decide before the frame is whole, whenever its longest run of rows has doubled."""
         longest = longest_run(scanned)
         rows = longest.stop - longest.start
-        if rows < max(min(FEWEST_ROWS, self._shape[0]), GROWN * self._looked_at):
+        fewest = max(FEWEST_ROWS, self._params.stated_patch_size or 0)
+        if rows < max(min(fewest, self._shape[0]), GROWN * self._looked_at):
             return False
         self._looked_at = rows
         transform = self._transformed(self._image[longest])
         if self._memory.correlation is not None:
-            self._compare(transform)
+            self._dropped(transform)
         if self._memory.frames == 0.0 or self._plan is None:
             shape = transform.image.shape
             self._adopt(plan_exact(transform.correlation, shape, self._params))

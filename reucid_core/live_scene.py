@@ -12,7 +12,7 @@ Float64 = NDArray[np.float64]
 
 LAGS = 64  # px, at which autocorrelations are compared
 DIFFERENT = 0.5  # of the larger of two autocorrelations: from there on they are of other scenes
-CERTAIN = 4.0  # times what noise makes them differ
+CERTAIN = 2.0  # times what noise makes them differ
 BANDS = 8  # of frequency along the rows, in which noise is compared
 LOUDER, ERRORS = 0.15, 6.0  # natural logarithms, and standard errors, of a power that has changed
 DEPARTING, TWICE = 0.2, 2.0  # of the pixels, beside so many times as many as before

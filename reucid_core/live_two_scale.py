@@ -154,6 +154,7 @@ class LiveScales:
         if self._memory.frames > 0.0 and self._departs_early(scanned):
             self._drop_memory()
             self._decide_early(scanned)
+            out[scanned] = self._image[scanned]
             self._filter(scanned, scanned, out)
 
     def outcome(self, _shown: FloatArray) -> tuple[Outcome, Task]:

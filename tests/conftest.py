@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.buckets import CREDENTIALS, NoS3Error, S3Server, s3_server
 from tests.support.disks import unsynced
 from tests.support.models import write_random_model
 from tests.support.places import BESIDE
@@ -54,6 +55,23 @@ def postgres() -> Iterator[Cluster]:
         pytest.skip(str(error))
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server of our own."""
+    try:
+        with s3_server(tmp_path_factory.mktemp("s3")) as server:
+            yield server
+    except NoS3Error as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the tests' S3 server, in the environment of this process and its children."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

@@ -5,18 +5,21 @@ import gc
 import signal
 import sys
 import threading
+from functools import partial
 
 import structlog
 from redis import Redis
 
 from worker import logs
-from worker.ledger.database import open_database
+from worker.deployment import open_deployment
+from worker.ledger.database import UnusableLedgerError
+from worker.membership import MixedVersionsError, admit, keep
 from worker.processes.beside import beside
 from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
 from worker.settings import Settings
-from worker.store.opening import open_store
+from worker.store import UnusableStoreError
 from worker.webhooks.delivery import PATIENCE, Deliverer
 
 log = structlog.get_logger()
@@ -32,7 +35,8 @@ def work(settings: Settings) -> None:
     from reucid_core.errors import ModelError
     from worker.processes.job import prepare
 
-    database = open_database(settings)
+    database, _ = open_deployment(settings)
+    member = admit(database, "worker")
     try:
         prepare(settings)
     except ModelError as error:
@@ -41,7 +45,7 @@ def work(settings: Settings) -> None:
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
     connection = Redis.from_url(settings.redis_url or "")
-    ReucidWorker(database, connection, settings).work(logging_level="WARNING")
+    ReucidWorker(database, connection, settings, member).work(logging_level="WARNING")
 
 
 def live(settings: Settings) -> None:
@@ -51,13 +55,14 @@ def live(settings: Settings) -> None:
     from worker.live import loop
     from worker.processes.live_worker import LiveWorker
 
-    database = open_database(settings)
+    database, _ = open_deployment(settings)
+    member = admit(database, "worker")
     with limited(settings.threads):
         log.debug("live_ready", loop=loop.__name__)
     gc.collect()
     gc.freeze()
     connection = Redis.from_url(settings.redis_url or "")
-    LiveWorker(database, connection, settings).work(logging_level="WARNING")
+    LiveWorker(database, connection, settings, member).work(logging_level="WARNING")
 
 
 def dispatch(settings: Settings) -> None:
@@ -65,11 +70,13 @@ def dispatch(settings: Settings) -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    database = open_database(settings)
+    database, store = open_deployment(settings)
     redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
-    sweeper = Sweeper(database, open_store(settings), settings)
+    member = admit(database, "dispatcher")
+    alive = beside(partial(keep, database, member), "member", patience=PATIENCE)
+    sweeper = Sweeper(database, store, settings)
     deliverer = Deliverer(database, settings)
-    with sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
+    with alive, sweeper.beside(), beside(deliverer.run, "deliverer", patience=PATIENCE):
         Dispatcher(database, redis, settings).run(stop)
 
 
@@ -83,7 +90,11 @@ def main() -> None:
     if not settings.redis_url:
         log.error("no_queue", reason="REUCID_REDIS_URL is not set; `reucid serve` sets it itself")
         sys.exit(2)
-    {"work": work, "live": live, "dispatch": dispatch}[role](settings)
+    try:
+        {"work": work, "live": live, "dispatch": dispatch}[role](settings)
+    except (UnusableLedgerError, UnusableStoreError, MixedVersionsError) as error:
+        log.error("cannot_start", reason=str(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from worker.decoding import landlock
 from worker.decoding.parent import decode, warm_up
 from worker.decoding.terms import Limits
 from worker.denoising.model_files import Models
+from worker.deployment import store_of
 from worker.formats import FormatError
 from worker.ledger.database import (
     Database,
@@ -34,10 +35,13 @@ from worker.ledger.database import (
     is_damaged,
     revision,
 )
+from worker.ledger.identity import Identity
 from worker.ledger.keys import Keyring
+from worker.ledger.members import Members
 from worker.ledger.workers import Workers
 from worker.processes.supervisor import run_time_folder
 from worker.settings import MIB, Settings
+from worker.store import UnusableStoreError
 
 RESTORE = "stop the server, look at the disk, restore the backup (docs/operations.md)"
 LARGEST_OFFSET = 2.0  # s between two machines' clocks
@@ -121,7 +125,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             return
     with closing(Database(settings.ledger_url)) as database:
         try:
-            yield from _open_ledger(database)
+            yield from _open_ledger(database, settings)
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
             if is_damaged(error):
@@ -131,7 +135,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
             yield Finding("ledger", "fault", f"cannot be read: {reason}", advice)
 
 
-def _open_ledger(database: Database) -> Iterator[Finding]:
+def _open_ledger(database: Database, settings: Settings) -> Iterator[Finding]:
     if faults := database.faults():
         found_faults = "; ".join(" ".join(each.split()) for each in faults)
         yield Finding("ledger", "fault", f"damaged: {found_faults}", RESTORE)
@@ -149,6 +153,8 @@ def _open_ledger(database: Database) -> Iterator[Finding]:
         yield Finding("clock", "warning", found_offset, "keep both by NTP")
     else:
         yield Finding("clock", "ok", f"{offset:+.2f} s between the database and this machine")
+    yield _store(database, settings)
+    yield from _versions(database)
     workers = Workers(database).alive(within_s=WORKER_SILENCE)
     if not workers:
         advice = "start `reucid serve`; if it runs, its log says why its workers end"
@@ -162,6 +168,28 @@ def _open_ledger(database: Database) -> Iterator[Finding]:
         yield Finding(
             "keys", "warning", "none is valid", "`reucid keys create`, before others use the server"
         )
+
+
+def _store(database: Database, settings: Settings) -> Finding:
+    known = Identity(database).known()
+    if known is None or not known[1]:
+        return Finding("store", "warning", "the ledger has none yet", "the first start makes it so")
+    try:
+        store = store_of(database, settings)
+    except UnusableStoreError as error:
+        return Finding("store", "fault", str(error))
+    return Finding("store", "ok", f"{store.address}, the ledger's own ({known[0]})")
+
+
+def _versions(database: Database) -> Iterator[Finding]:
+    members = Members(database).alive(within_s=WORKER_SILENCE)
+    found = {member.version for member in members}
+    if len(found) > 1:
+        told = ", ".join(f"{each.role} {each.name} {each.version}" for each in members)
+        advice = "finish the upgrade: workers and dispatchers first, then the APIs"
+        yield Finding("versions", "warning", f"mixed: {told}", advice)
+    elif found:
+        yield Finding("versions", "ok", f"{len(members)} processes of {found.pop()}")
 
 
 def _queue(settings: Settings) -> Iterator[Finding]:

@@ -24,6 +24,17 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         default=None, description="SQLAlchemy URL of the ledger; SQLite in `data_dir` when unset."
     )
+    store_url: str | None = Field(
+        default=None,
+        description="Where inputs and results are kept: a folder, or "
+        "`s3://BUCKET/PREFIX?endpoint=URL&region=REGION`; `data_dir` when unset.",
+    )
+    store_cache_mib: int = Field(
+        default=10_240,
+        ge=1,
+        description="Disk space for copies of what a store in a bucket keeps; what was used "
+        "within the last minutes may go beyond it.",
+    )
     ledger_on_network: bool = Field(
         default=False, description="Allow an SQLite ledger on a network filesystem."
     )
@@ -216,6 +227,11 @@ class Settings(BaseSettings):
     def owner_quota(self) -> int | None:
         """What the files of one owner may take, in bytes."""
         return None if self.owner_quota_mib is None else self.owner_quota_mib * MIB
+
+    @property
+    def store_cache(self) -> int:
+        """What copies of objects may take on this machine, in bytes."""
+        return self.store_cache_mib * MIB
 
     @property
     def live_memory(self) -> int:

@@ -28,7 +28,7 @@ from worker.ledger.refusals import (
     SessionsFullError,
     TooManyLabelsError,
 )
-from worker.store import DamagedError
+from worker.store import DamagedError, StoreAwayError
 
 QUEUE_WAIT = 10  # s after which a full queue may have room
 
@@ -82,6 +82,14 @@ def to_problem(error: Exception) -> Problem:  # noqa: C901  (a table, not a prog
             )
         case SQLAlchemyError():
             return _ledger_problem(error)
+        case StoreAwayError():
+            log.error("store_away", reason=str(error))
+            return Problem(
+                503,
+                "store_unavailable",
+                "the server's store does not answer: try again, with the same Idempotency-Key",
+                headers={"Retry-After": "5"},
+            )
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
             return _full()
         case _:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -54,10 +55,11 @@ from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import forkserver
 from worker.decoding.parent import warm_up
+from worker.deployment import open_deployment
 from worker.kernel import give_memory_back
-from worker.ledger.database import open_database
+from worker.membership import admit, keep
+from worker.processes.beside import beside
 from worker.settings import Settings
-from worker.store.opening import open_store
 
 EXPOSED = [
     CLIPPED,
@@ -78,6 +80,7 @@ MODULES = (  # archives before jobs, whose ids they would be
     *(batches, sessions, capabilities, models, keys, admin, webhooks),
 )
 MEMORY_BACK = 15.0  # s
+MEMBER_PATIENCE = 5.0  # s for the ledger to take note that this process ends
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -102,7 +105,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
         forkserver.preload("app.api.painting")
         await run_in_threadpool(warm_up)
-        database = await run_in_threadpool(open_database, settings)
+        database, store = await run_in_threadpool(open_deployment, settings)
+        member = await run_in_threadpool(admit, database, "api")
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
         live = Valkey(redis_url)
         async with (
@@ -115,7 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.services = services = Services(
                 settings=settings,
                 database=database,
-                store=open_store(settings),
+                store=store,
                 redis=redis,
                 wakes=wakes,
                 rates=RateLimiter(redis, settings.rate_limit),
@@ -125,7 +129,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
                 feeds=feeds,
             )
             giving_back = asyncio.create_task(_give_memory_back())
-            yield
+            with beside(partial(keep, database, member), "member", patience=MEMBER_PATIENCE):
+                yield
             giving_back.cancel()
             services.redis.close()
             live.redis.close()

@@ -61,8 +61,9 @@ def _of_a_server(error: Exception) -> tuple[str, int] | None:
 
     from worker.ledger.database import UnusableLedgerError
     from worker.processes.joining import RefusedError, UnreachableError
+    from worker.store import UnusableStoreError
 
-    if isinstance(error, UnusableLedgerError | UnreachableError):
+    if isinstance(error, UnusableLedgerError | UnusableStoreError | UnreachableError):
         return str(error), OUR_FAULT
     if isinstance(error, RefusedError):
         return f"REUCID_REDIS_URL: {error}", BAD_INPUT

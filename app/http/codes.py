@@ -270,4 +270,7 @@ CODES: Mapping[str, Code] = {
         "Go on with a later frame: the scan need not wait.",
     ),
     "ledger_unavailable": Code((503,), "The server's database does not answer.", AGAIN),
+    "store_unavailable": Code(
+        (503,), "What keeps the server's inputs and results does not answer.", AGAIN
+    ),
 }

@@ -13,6 +13,7 @@ from reucid_core import DenoiseParams, ImageError, ParameterError, denoise, deno
 from reucid_core.errors import MemoryBudgetError, ReucidError
 from reucid_core.fir import project_and_fuse
 from reucid_core.live import LiveDenoiser, LiveFrame
+from reucid_core.live_memory import KEPT_FRAMES, Kept
 from reucid_core.metrics import psnr
 from reucid_core.replay import replay
 from tests.support.strategies import blob_lattice, seeds
@@ -173,6 +174,21 @@ def test_rows_that_were_not_scanned_are_nan_and_few_rows_are_raw() -> None:
     assert shown.n_kept == 0
 
 
+@pytest.mark.parametrize("method", ["paper", "two-scale"])
+@pytest.mark.parametrize("p", [3, 33])
+def test_a_stated_patch_size_holds_for_parts_of_any_height(method: Any, p: int) -> None:
+    params = DenoiseParams(method=method, patch_size=p, threads=1)
+    live = LiveDenoiser(LARGE, params)
+    for number, frame in enumerate(frames(2, shape=LARGE)):
+        live.begin(number)
+        for first in range(0, LARGE[0], 8):
+            live.update(frame[first : first + 8], first)
+            shown = live.frame()
+            assert shown.patch_size in (None, p)
+            assert np.isfinite(shown.image[shown.scanned]).all()
+    assert shown.patch_size == p
+
+
 @pytest.mark.parametrize("params", [PAPER, TWO_SCALE], ids=["paper", "two-scale"])
 def test_rows_are_taken_as_they_are_and_never_written_to(params: DenoiseParams) -> None:
     stack = frames(3)
@@ -305,13 +321,15 @@ def test_a_line_of_the_course_is_ready_for_json() -> None:
 
 
 def test_the_memory_of_many_frames_is_bounded() -> None:
+    gc.collect()
+    others = [id(each) for each in gc.get_objects() if isinstance(each, Kept)]
     live = LiveDenoiser(SHAPE, PAPER, None)
     stack = frames(4)
     for number in range(40):
         scan(live, number, stack[number % 4])
     gc.collect()
-    held = [each for each in gc.get_objects() if type(each).__name__ == "Kept"]
-    assert len(held) <= 16
+    held = [each for each in gc.get_objects() if isinstance(each, Kept)]
+    assert len([each for each in held if id(each) not in others]) == KEPT_FRAMES
     assert live.frame().memory_weight == 39.0
 
 
@@ -428,6 +446,26 @@ def test_a_classifier_that_fails_loses_nothing() -> None:
     with pytest.raises(RuntimeError):
         live.frame()
     assert live.frame().n_kept > 0
+
+
+def test_a_frame_that_nothing_can_be_made_of_does_not_stop_the_next() -> None:
+    answers = [RuntimeError("no")]
+
+    def classify(decomposition: Any) -> NDArray[np.float64]:
+        if answers:
+            raise answers.pop()
+        return np.ones(len(decomposition.singular_values))
+
+    first, second = frames(2)
+    live = LiveDenoiser(SHAPE, PAPER, classify=classify)
+    live.update(first)
+    with pytest.raises(RuntimeError):
+        live.begin(1)
+    assert live.number == 1
+    live.update(second)
+    shown = live.frame()
+    assert shown.number == 1
+    assert shown.memory_weight == 0.0
 
 
 def test_frames_too_small_for_two_scales_are_shown_all_the_same() -> None:

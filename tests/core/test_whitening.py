@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.fft
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,3 +102,17 @@ def test_half_a_band_of_a_slow_length_differs_at_its_end_alone() -> None:
     low, of_a_fast_length = half_band(image), half_band(image[:, :96])
     assert np.abs(half_band(low) - low)[:, :64].max() < 0.1
     assert np.abs(low[:, :96] - of_a_fast_length)[:, :64].max() < 0.1
+
+
+def test_noise_correlated_across_the_scan_is_whitened_at_any_height() -> None:
+    rng = np.random.default_rng(4)
+    factors = 1 / np.linspace(3.0, 1.0, 120)  # by cosine frequency along y
+    whitening = Whitening(factors, np.ones(1))
+    coloured = whitening.colour(rng.normal(size=(120, 400)))
+    part = coloured[30:90]
+    whitened = whitening.of_height(60).whiten(part)
+    spectrum = np.square(scipy.fft.dct(whitened, axis=0, norm="ortho")).mean(axis=1)
+    np.testing.assert_allclose(spectrum, 1, atol=0.35)
+    assert whitening.of_height(120) is whitening
+    by_row = Whitening(np.ones(1), np.ones(400))
+    assert by_row.of_height(7) is by_row

@@ -18,7 +18,7 @@ from tests.support.waiting import until
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.settings import Settings
-from worker.store import FolderStore
+from worker.store.opening import open_store
 
 MOST_JOBS = 1_000_000
 LEASE = 8.0  # s, the shortest that is allowed
@@ -62,7 +62,7 @@ class Rig:
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.database = Database(self.settings.ledger_url)
-        self.store = FolderStore(self.settings.data_dir)
+        self.store = open_store(self.settings)
 
     @property
     def jobs(self) -> Jobs:

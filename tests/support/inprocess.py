@@ -24,7 +24,8 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
-from worker.store import FolderStore
+from worker.store import Store
+from worker.store.opening import open_store
 
 NO_REDIS = "redis://127.0.0.1:9"
 
@@ -43,7 +44,7 @@ class Api:
     url: str
     settings: Settings
     database: Database
-    store: FolderStore
+    store: Store
     app: FastAPI
 
     @property
@@ -63,14 +64,14 @@ class Api:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=f"{self.url}/v1", headers=headers, timeout=30)
 
-    def work(self, job_id: str) -> None:
-        """Make the first attempt at a job, as a work horse would."""
+    def work(self, job_id: str, attempt: int = 1) -> None:
+        """Make an attempt at a job, as a work horse would."""
         from worker.processes.job import run
 
         with patch.dict(
             os.environ, self.settings.as_environment() | {"RQ_WORKER_ID": "in-process"}
         ):
-            run(job_id, 1)
+            run(job_id, attempt)
 
 
 @contextmanager
@@ -88,7 +89,7 @@ def running(data_dir: Path, **stated: Any) -> Iterator[Api]:
             assert thread.is_alive()
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield Api(f"http://127.0.0.1:{port}", settings, database, FolderStore(data_dir), app)
+        yield Api(f"http://127.0.0.1:{port}", settings, database, open_store(settings), app)
     finally:
         server.should_exit = True
         thread.join(20)

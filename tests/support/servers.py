@@ -23,7 +23,8 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
 from worker.settings import Settings
-from worker.store import FolderStore
+from worker.store import Store
+from worker.store.opening import open_store
 
 SERVE = ("-m", "app", "serve")
 SUPERVISE = (
@@ -145,7 +146,7 @@ class Server:
     process: subprocess.Popen[bytes]
     settings: Settings
     database: Database
-    store: FolderStore
+    store: Store
     log: Path
 
     @classmethod
@@ -156,7 +157,7 @@ class Server:
         environment = settings.as_environment() | {"XDG_RUNTIME_DIR": str(run_time)}
         process = start_python(*SUPERVISE, log=log, environment=environment)
         database = Database.open(settings.ledger_url)
-        server = cls(process, settings, database, FolderStore(settings.data_dir), log)
+        server = cls(process, settings, database, open_store(settings), log)
         until(lambda: Workers(database).alive(within_s=60) >= settings.workers, f"see {log}")
         return server
 

@@ -115,9 +115,9 @@ class Attempt:
             values, EventType.FAILED, {"code": failure.code, "detail": failure.detail}
         )
 
-    def hand_back(self) -> bool:
+    def hand_back(self, reason: str = "the worker was stopped") -> bool:
         """Return the job to the queue, for another attempt, without counting this one as lost."""
-        return self._write(BACK_TO_QUEUE, EventType.QUEUED, {"reason": "the worker was stopped"})
+        return self._write(BACK_TO_QUEUE, EventType.QUEUED, {"reason": reason})
 
     def rehearse(self) -> None:
         """Try every write on a job that does not exist, which changes nothing.

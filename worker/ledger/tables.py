@@ -136,6 +136,24 @@ workers = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+# One row: who this ledger is, and whether a store was found that carries the same.
+identity = Table(
+    "identity",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("has_store", Boolean, nullable=False),
+)
+
+# Processes of all roles, by which mixed versions are found.
+members = Table(
+    "members",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
 # Space that uploads on their way have been promised; see worker.ledger.reservations.
 reservations = Table(
     "reservations",

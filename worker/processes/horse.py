@@ -32,6 +32,7 @@ from worker.kernel import die_with, give_way
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database, ledger_may_be_away
+from worker.ledger.members import Member, Members
 from worker.ledger.workers import Workers
 from worker.processes.heartbeat import beat
 from worker.settings import Settings
@@ -51,7 +52,9 @@ class ReucidWorker(Worker):
     queue_name = QUEUE
     max_connection_wait_time = 2.0  # s between attempts to reach Redis
 
-    def __init__(self, database: Database, connection: Redis, settings: Settings) -> None:
+    def __init__(
+        self, database: Database, connection: Redis, settings: Settings, member: Member
+    ) -> None:
         super().__init__(
             [Queue(self.queue_name, connection=connection, serializer=JSONSerializer)],
             connection=connection,
@@ -61,6 +64,7 @@ class ReucidWorker(Worker):
         )
         self._database = database
         self._settings = settings
+        self._member = member
         self._pid = os.getpid()
         self._attempt: Attempt | None = None
         self._late_at = 0.0
@@ -120,11 +124,11 @@ class ReucidWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         self._heed_request_to_stop()
-        if not self.is_horse and time.monotonic() >= self._next_beat:
+        if self.is_due():
             beat(self._settings)
-            self._next_beat = time.monotonic() + BEAT_INTERVAL
             with ledger_may_be_away():
                 Workers(self._database).beat(self.name)
+                Members(self._database).beat(self._member)
         with redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
@@ -135,6 +139,13 @@ class ReucidWorker(Worker):
     def _heed_request_to_stop(self) -> None:
         if self._stop_requested and not self._has_work:
             raise StopRequested
+
+    def is_due(self) -> bool:
+        """Whether this process has said nothing of itself for a while; it does now."""
+        if self.is_horse or time.monotonic() < self._next_beat:
+            return False
+        self._next_beat = time.monotonic() + BEAT_INTERVAL
+        return True
 
     def set_state(self, state: str, pipeline: Any = None) -> None:
         with redis_may_be_away():
@@ -156,6 +167,7 @@ class ReucidWorker(Worker):
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():
             Workers(self._database).leave(self.name)
+            Members(self._database).leave(self._member.name)
 
     @property
     def dequeue_timeout(self) -> int:

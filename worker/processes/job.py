@@ -6,10 +6,11 @@ Runs in a work horse, a process forked from a worker that holds the default clas
 import errno
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import Any, get_args
+from functools import cache, partial
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 import structlog
@@ -36,11 +37,16 @@ from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import ExpiredError, NotFoundError
 from worker.settings import DAY, Settings
-from worker.store import DamagedError, Store, interim_name, sha256_of
+from worker.store import DamagedError, Store, StoreAwayError, interim_name, sha256_of
 from worker.store.opening import open_store
 from worker.wake import wake
 
+PATIENCE = 120.0  # s that a job waits for a store that does not answer, before it is handed back
+AGAIN = 2.0  # s between two attempts
+
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class RevisionError(Exception):
@@ -67,6 +73,12 @@ def ledger_at(url: str) -> Database:
     return database
 
 
+@cache
+def store_at(settings: Settings) -> Store:
+    """The store; a worker opens it before it forks, and asks nothing of it until then."""
+    return open_store(settings)
+
+
 def prepare(settings: Settings) -> None:
     """Do what every job needs and none has to do again; to be called before the fork.
 
@@ -76,6 +88,7 @@ def prepare(settings: Settings) -> None:
     for scan_noise in get_args(ScanNoise):
         chosen_classifier(Models.of(settings), ModelChoice(), scan_noise)
     ledger_at(settings.ledger_url)
+    store_at(settings)
     library_versions()
     with limited(settings.threads):
         pass
@@ -97,7 +110,7 @@ def run(job_id: str, attempt: int) -> None:
             log.info("not_claimed")
             return
         structlog.contextvars.bind_contextvars(request_id=job.request.request_id)
-        _Work(this, job, settings, open_store(settings), lambda: wake(redis, job_id)).do()
+        _Work(this, job, settings, store_at(settings), lambda: wake(redis, job_id)).do()
     database.close()
 
 
@@ -133,11 +146,7 @@ class _Work:
             log.exception("job_failed")
             self._fail("damaged_image", str(error))
         except OSError as error:
-            log.exception("job_failed")
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                self._fail("insufficient_storage", "the server's disk is full")
-            else:
-                self._fail("internal", "a fault of the server; it was logged")
+            self._end_by(error)
         except SQLAlchemyError:
             # Not the job's fault: its worker returns it to the queue when this process has ended.
             log.exception("ledger_away")
@@ -147,6 +156,7 @@ class _Work:
         except Exception:
             log.exception("job_failed")
             self._fail("internal", "a fault of the server; it was logged")
+        self._store.leave(self._job.id, self._attempt.number)
         self._tell()
 
     def _denoise(self) -> dict[str, Any]:
@@ -159,7 +169,7 @@ class _Work:
         judge = None if params.revision else judge_of(Models.of(self._settings), params)
         image = Images(self._attempt.database).get(request.image_id, owner=request.owner)
         chosen = params.selection.of(image.contents)
-        signal = self._store.load_pixels(image, chosen.index)
+        signal = _patiently(lambda: self._store.load_pixels(image, chosen.index))
         folder = self._store.attempt(self._job.id, self._attempt.number)
         self._enter(Stage.DENOISING)
         if judge is None:
@@ -187,7 +197,7 @@ class _Work:
         try:
             job = Jobs(self._attempt.database).get(of or "", owner=self._job.request.owner)
             held = {each.name: each.sha256 for each in job.artifacts}
-            paths = {name: self._store.artifact(job, name) for name in held}
+            paths = {name: _patiently(partial(self._store.artifact, job, name)) for name in held}
             if any(sha256_of(path) != held[name] for name, path in paths.items()):
                 raise RevisionError("damaged_artifact", f"a file of job {of} is damaged")
             report = json.loads(paths[REPORT].read_bytes())
@@ -207,7 +217,7 @@ class _Work:
             return  # the result itself follows at once
         job_id, number, name = self._job.id, self._attempt.number, interim_name(step.n)
         np.save(self._store.attempt(job_id, number) / name, step.image)
-        made = self._store.publish(job_id, number, name)
+        made = _patiently(lambda: self._store.publish(job_id, number, name))
         told: dict[str, Any] = {"sha256": made.sha256, "size": made.size, "kept": step.kept}
         if step.what == "frames":
             told["frame"] = step.n - 1
@@ -219,7 +229,8 @@ class _Work:
         self._enter(Stage.SAVING)
         for warning in report["warnings"]:
             self._attempt.warn(warning)
-        made = self._store.seal(self._job.id, self._attempt.number, names(report))
+        job_id, number = self._job.id, self._attempt.number
+        made = _patiently(lambda: self._store.seal(job_id, number, names(report)))
         reached("job.sealed")
         expires_in_s = self._settings.result_days * DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):
@@ -232,5 +243,30 @@ class _Work:
             raise Overtaken
         self._tell()
 
+    def _end_by(self, error: OSError) -> None:
+        """A job whose store is away goes back to the queue; what else fails will fail again."""
+        if isinstance(error, StoreAwayError):
+            log.warning("store_away", reason=str(error))
+            self._attempt.hand_back("the store did not answer")
+            return
+        log.error("job_failed", exc_info=error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            self._fail("insufficient_storage", "the server's disk is full")
+        else:
+            self._fail("internal", "a fault of the server; it was logged")
+
     def _fail(self, code: str, detail: str) -> None:
         self._attempt.fail(Failure(code, detail))
+
+
+def _patiently(do: Callable[[], T]) -> T:
+    """What the store gives, asked again and again while it does not answer, for a while."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return do()
+        except StoreAwayError as error:
+            if time.monotonic() > end:
+                raise
+            log.warning("store_away", reason=str(error))
+            time.sleep(AGAIN)

@@ -9,9 +9,11 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
 from sqlalchemy.exc import OperationalError
 
-from worker.ledger.database import UnusableLedgerError, open_database
+from worker.deployment import open_deployment
+from worker.ledger.database import UnusableLedgerError
 from worker.processes.heartbeat import beat
 from worker.settings import Settings
+from worker.store import StoreAwayError, StoreRefusedError, UnusableStoreError
 
 PATIENCE = 30.0  # s in which ledger and queue may come up: all machines may have been switched on
 AGAIN = 1.0  # s between two looks
@@ -29,7 +31,7 @@ class RefusedError(Exception):
 
 
 def await_ledger(settings: Settings) -> None:
-    """Open the ledger, which brings its schema up to date, once it answers."""
+    """Open the ledger, which brings its schema up to date, and its store, once both answer."""
     _await(settings, _ask_ledger)
 
 
@@ -58,7 +60,13 @@ def ask_queue(settings: Settings) -> None:
 
 def _ask_ledger(settings: Settings) -> None:
     try:
-        open_database(settings).close()
+        database, _ = open_deployment(settings)
+        database.close()
+    except UnusableStoreError as error:
+        cause = error.__cause__
+        if not isinstance(cause, StoreAwayError) or isinstance(cause, StoreRefusedError):
+            raise
+        raise UnreachableError(str(error)) from error
     except UnusableLedgerError as error:
         if not isinstance(error.__cause__, OperationalError):
             raise

@@ -15,6 +15,7 @@ from rq.job import Job
 from worker.contract import LIVE_QUEUE
 from worker.kernel import die_with
 from worker.ledger.database import Database, ledger_may_be_away
+from worker.ledger.members import Member, Members
 from worker.ledger.refusals import NotFoundError
 from worker.ledger.sessions import Binding, Sessions
 from worker.processes.heartbeat import beat
@@ -34,8 +35,10 @@ class LiveWorker(ReucidWorker):
 
     queue_name = LIVE_QUEUE
 
-    def __init__(self, database: Database, connection: Redis, settings: Settings) -> None:
-        super().__init__(database, connection, settings)
+    def __init__(
+        self, database: Database, connection: Redis, settings: Settings, member: Member
+    ) -> None:
+        super().__init__(database, connection, settings, member)
         self._binding: Binding | None = None
         self._patience = HANGS_AFTER
 
@@ -71,10 +74,12 @@ class LiveWorker(ReucidWorker):
             Worker.maintain_heartbeats(self, job, execution)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Told to Redis alone: this is none of the workers that jobs wait for."""
+        """Not one of the workers that jobs wait for, but a process of some version."""
         self._heed_request_to_stop()
-        if not self.is_horse:
+        if self.is_due():
             beat(self._settings)
+            with ledger_may_be_away():
+                Members(self._database).beat(self._member)
         with redis_may_be_away():
             Worker.heartbeat(self, timeout, pipeline)
 

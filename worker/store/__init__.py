@@ -7,7 +7,12 @@ names are the same in both: a folder that is copied into a bucket, or back, is t
 import `worker.contract`, `worker.settings` and, in `objects` alone, boto3.
 """
 
-from worker.store.errors import DamagedError, StoreAwayError, UnusableStoreError
+from worker.store.errors import (
+    DamagedError,
+    StoreAwayError,
+    StoreRefusedError,
+    UnusableStoreError,
+)
 from worker.store.files import sha256_of, write_atomic
 from worker.store.folder import FolderStore
 from worker.store.interface import Store
@@ -19,6 +24,7 @@ __all__ = [
     "FolderStore",
     "Store",
     "StoreAwayError",
+    "StoreRefusedError",
     "UnusableStoreError",
     "companion_name",
     "interim_name",

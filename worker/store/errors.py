@@ -14,3 +14,7 @@ class UnusableStoreError(Exception):
 
 class StoreAwayError(OSError):
     """The store does not answer, or not as it should; it may later."""
+
+
+class StoreRefusedError(StoreAwayError):
+    """The store answers, and will not do it: a matter of settings."""

@@ -10,9 +10,12 @@ from tests.support.commands import line, reucid
 from tests.support.inprocess import NO_REDIS, running
 from worker.contract import Scope
 from worker.denoising.model_files import DEFAULT
+from worker.deployment import open_deployment
 from worker.ledger import mounts
 from worker.ledger.database import Database
+from worker.ledger.members import Member, Members
 from worker.ledger.workers import Workers
+from worker.settings import Settings
 
 
 @pytest.fixture
@@ -107,3 +110,33 @@ def test_a_running_server(
         assert line(examined(capsys, "--url", api.url)[1], "access").startswith("ok")
     status, output = examined(capsys, "--url", api.url)
     assert (status, "running" in line(output, "server")) == (1, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_store_that_is_not_the_ledgers_is_found(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "the first start" in line(examined(capsys)[1], "store")
+    open_deployment(Settings())[0].close()
+    assert line(examined(capsys)[1], "store").startswith("ok")
+    monkeypatch.setenv("REUCID_STORE_URL", str(tmp_path / "another"))
+    status, output = examined(capsys)
+    assert (status, line(output, "store").startswith("FAULT")) == (1, True), output
+    assert "REUCID_STORE_URL" in line(output, "store"), "it says how to mend it"
+    monkeypatch.setenv("REUCID_STORE_URL", "s3://user:hush@bucket")
+    output = examined(capsys)[1]
+    assert line(output, "store").startswith("FAULT")
+    assert "hush" not in output
+
+
+def test_mixed_versions_are_told_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = Database(f"sqlite:///{folder / 'ledger.sqlite'}")
+    Members(database).beat(Member("host:1", "worker", "2.0"))
+    assert line(examined(capsys)[1], "versions").startswith("ok")
+    Members(database).beat(Member("host:2", "api", "1.0"))
+    database.close()
+    told = line(examined(capsys)[1], "versions")
+    assert told.startswith("warning")
+    assert "worker host:1 2.0" in told

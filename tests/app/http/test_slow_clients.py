@@ -17,7 +17,6 @@ from tests.support.inprocess import Api, npy, running
 from tests.support.waiting import until
 from worker.contract import Scope
 from worker.settings import KIB, MIB
-from worker.store.folder import FolderStore
 
 TIME = 1.0  # s that a client is given
 PAUSE = 0.05  # s between two bytes of a slow client
@@ -221,6 +220,8 @@ def test_uploads_at_the_same_time_leave_the_free_space_that_must_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is let in for itself; the space is looked at again while they come."""
+    from worker.store import FolderStore
+
     with running(tmp_path, min_free_mib=1) as api, connected(api) as connection:
         connection.sendall(post("/images", 8 * MIB, "Content-Type: image/tiff") + bytes(MIB))
         until(lambda: uploads(api) and any(f.stat().st_size for f in uploads(api)[0].iterdir()))

@@ -1,0 +1,1 @@
+"""A store, whatever keeps its files."""
