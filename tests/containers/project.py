@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 FILE = ROOT / "docker" / "compose.yaml"
 PATIENCE = 180.0  # s for all of it to be ready
-MEMBERS = ("api", "dispatch", "work")
+MEMBERS = ("api", "dispatch", "work", "live")
 STOP = 40  # s a member has to end
 
 
@@ -126,7 +126,9 @@ class Project:
         """Ledger first, then the files, while the server runs, as docker/README.md says."""
         folder.mkdir()
         (postgres,) = self.containers("postgres")
-        dump = self.podman("exec", postgres, "sh", "-c", f"{TO_POSTGRES} pg_dump --clean reucid")
+        dump = self.podman(
+            "exec", postgres, "sh", "-c", f"{TO_POSTGRES} pg_dump --clean --if-exists reucid"
+        )
         (folder / "ledger.sql").write_text(dump)
         self.podman("volume", "export", "--output", str(folder / "store.tar"), f"{self.name}_store")
 

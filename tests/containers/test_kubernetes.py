@@ -13,7 +13,7 @@ validator = pytest.importorskip(
 )
 
 FILE = ROOT / "docker" / "kubernetes.yaml"
-MEMBERS = ("api", "dispatch", "work")
+MEMBERS = {"api": ["api"], "dispatch": ["dispatch"], "work": ["work"], "live": ["work", "--live"]}
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +45,10 @@ def test_members_run_as_nobody_on_a_read_only_root_and_in_time(
         if each["kind"] == "Deployment"
     }
     assert set(pods) == {f"reucid-{member}" for member in MEMBERS}
-    for member in MEMBERS:
+    for member, command in MEMBERS.items():
         pod = pods[f"reucid-{member}"]
         (container,) = pod["containers"]
-        assert container["args"] == [member]
+        assert container["args"] == command
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert pod["securityContext"]["runAsNonRoot"]
     grace = pods["reucid-work"]["terminationGracePeriodSeconds"]

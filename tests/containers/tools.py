@@ -111,6 +111,8 @@ def _of_pip() -> Iterator[tuple[str, str]]:
     stated = set(re.findall(r"(?:file://)?/[^\s']+", run(*pip, "config", "list")))
     for word in stated:
         path = Path(urlsplit(word).path)
+        if word.startswith("file:"):  # an index, whose files lie beside it
+            path = path.parent
         if path.exists():
             yield str(path), "ro"
     cache = Path(run(*pip, "cache", "dir").strip())
