@@ -62,11 +62,11 @@ def days_pass(api: Api, days: float) -> None:
 
 
 def size(api: Api) -> int:
-    """Bytes of all files but the ledger's."""
+    """Bytes of all files but those of the ledger, and what the store says of itself."""
     return sum(
         path.stat().st_size
         for path in api.settings.data_dir.rglob("*")
-        if path.is_file() and not path.name.startswith("ledger")
+        if path.is_file() and not path.name.startswith(("ledger", "identity"))
     )
 
 
