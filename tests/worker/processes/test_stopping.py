@@ -12,6 +12,7 @@ from rq import Worker
 
 from tests.support.servers import valkey_server
 from worker.ledger.database import Database
+from worker.ledger.members import Member
 from worker.processes.horse import ReucidWorker
 from worker.processes.live_worker import LiveWorker
 from worker.settings import Settings
@@ -46,7 +47,7 @@ def test_it_stops_though_exceptions_are_swallowed_where_the_signal_comes(
     with valkey_server(tmp_path) as valkey, Redis.from_url(valkey.url) as redis:
         settings = Settings(data_dir=tmp_path / "data", redis_url=valkey.url)
         database = Database.open(settings.ledger_url)
-        worker = kind(database, redis, settings)
+        worker = kind(database, redis, settings, Member("host-1", "work", "0"))
         worker.work(logging_level="WARNING")
         database.close()
     assert told == 1
