@@ -199,12 +199,8 @@ def key_of(source: Sources, options: Mapping[str, Any]) -> str:
 
 
 def verdict_of(report: Mapping[str, Any]) -> Sequence[str]:
-    """The report's own sentences on how far the result can be trusted; of a stack, each once."""
-    told = []
-    for frame in [report, *report.get("frame_reports", ())]:
-        assessment = frame.get("assessment") or {}
-        told += [*assessment.get("sentences", ()), *frame.get("warnings", ())]
-    return list(dict.fromkeys(told))
+    """The report's own sentences on how far the result can be trusted, doubts first."""
+    return list(report["verdict"])
 
 
 class EventLines:

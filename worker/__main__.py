@@ -29,6 +29,8 @@ REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does no
 
 def work(settings: Settings) -> None:
     """Load libraries and weights once, then work until told to stop."""
+    # Until RQ has its own; the first process of a container would not heed it otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     # With the core and torch, which dispatching does not need.
     from reucid_core.errors import ModelError
     from worker.processes.job import prepare
@@ -48,6 +50,7 @@ def work(settings: Settings) -> None:
 
 def live(settings: Settings) -> None:
     """Load the core once, then serve live sessions, one at a time, until told to stop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as above
     from reucid_core.threads import limited
     from worker.live import loop
     from worker.processes.live_worker import LiveWorker

@@ -1,4 +1,4 @@
-"""The laboratory's commands, which make the classifier: training, search, evaluation, survey."""
+"""The laboratory's commands, which make the classifier: training, search, evaluation."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from app.commands.options import Overwrite
-from app.commands.outputs import check_outputs, make_folder, refuse_existing
+from app.commands.outputs import make_folder, refuse_existing
 
 if TYPE_CHECKING:
     from reucid_core.training.showing.experiment import Experiment
-    from worker.survey.collect import Collected
-    from worker.survey.manifest import ImageEntry
 
 MODELS = ("paper", "tuned")
 WEIGHTS = Path("reucid_core") / "weights"
@@ -284,151 +282,3 @@ def _experiments(micrographs: Sequence[Path], beside: Sequence[Path]) -> "list[E
         Experiment(file.name, image, others if n == 0 else {})
         for n, (file, image) in enumerate(zip(micrographs, raw, strict=True))
     ]
-
-
-PAPER_MOST = 25  # eigenpatches in the largest reconstruction of the paper's survey
-WIDE = 120  # columns of a table that no terminal shows
-
-survey = typer.Typer(
-    help="A survey: let people choose the best reconstructions, and make labels of their answers.",
-    no_args_is_help=True,
-)
-
-SurveyFolder = Annotated[
-    Path, typer.Argument(help="What `reucid survey export` made.", metavar="FOLDER")
-]
-
-
-@survey.command()
-def export(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="Micrographs in any readable format.", metavar="IMAGE"),
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="A new folder for the survey.")],
-    patch_size: Annotated[
-        int | None,
-        typer.Option(
-            "--patch-size",
-            metavar="P",
-            help="Side of a patch in px, odd; by default the point-spread function's diameter.",
-        ),
-    ] = None,
-    most: Annotated[
-        int,
-        typer.Option(
-            "--max-eigenpatches",
-            metavar="N",
-            min=1,
-            max=99,
-            help="Offer the reconstructions with 1 to N eigenpatches.",
-        ),
-    ] = PAPER_MOST,
-    blind: Annotated[
-        bool,
-        typer.Option(
-            "--blind/--ordered", help="Options in random order without their numbers, or in order."
-        ),
-    ] = False,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Of that order.")] = 0,
-    signal: Annotated[
-        str | None,
-        typer.Option(
-            "--signal", metavar="N|TITLE", help="Image signal of the files; see `reucid inspect`."
-        ),
-    ] = None,
-    frame: Annotated[
-        int | None, typer.Option("--frame", metavar="N", min=0, help="Frame of a stack, from 0.")
-    ] = None,
-) -> None:
-    """Write the reconstructions to choose from, and a page on which people choose, offline.
-
-    Hand out the folder `page`: it needs no server. The answers are downloaded from it as CSV.
-    """
-    from worker.denoising.selection import Selection
-    from worker.survey.export import export as export_survey
-
-    for file in files:
-        if not file.is_file():
-            raise typer.BadParameter(f"no file at {file}", param_hint="IMAGE")
-    wanted = int(signal) if signal is not None and signal.isdigit() else signal
-    export_survey(
-        files,
-        output,
-        selection=Selection(signal=wanted, frame=frame),
-        patch_size=patch_size,
-        most=most,
-        blind=blind,
-        seed=seed,
-        progress=_print_image,
-    )
-    typer.echo(f"{output / 'page' / 'index.html'}: the page for respondents")
-
-
-@survey.command("import")
-def import_(
-    folder: SurveyFolder,
-    answers: Annotated[
-        list[Path],
-        typer.Argument(help="CSV with the columns respondent, image, alpha.", metavar="ANSWERS"),
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="The labels for training: .safetensors.")
-    ],
-    overwrite: Overwrite = False,
-) -> None:
-    """Make labels of answers: the first eigenpatches are useful, as many as the mean answer.
-
-    Means are rounded half up. Images that nobody answered are left out.
-    """
-    from worker.survey.collect import collect
-
-    for file in answers:
-        if not file.is_file():
-            raise typer.BadParameter(f"no file at {file}", param_hint="ANSWERS")
-    check_outputs(answers, [], [output], overwrite=overwrite)
-    collected = collect(folder, answers, output)
-    _print_choices(collected)
-    labelled = sum(each.choice is not None for each in collected)
-    typer.echo(f"{output}: labels of {labelled} of {len(collected)} images")
-
-
-def _print_image(entry: "ImageEntry") -> None:
-    typer.echo(
-        f"{entry.image}: {entry.shape[0]} x {entry.shape[1]} px, patch size {entry.patch_size} "
-        f"({entry.patch_size_origin}), 1 to {len(entry.order)} of {entry.components} eigenpatches"
-    )
-    if entry.patch_size_origin == "none":
-        _warn(
-            f"{entry.image}: the autocorrelation shows no point-spread function above the noise; "
-            "the smallest patch size was taken: state one with --patch-size"
-        )
-
-
-def _print_choices(collected: "list[Collected]") -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("image", "respondents", "mean alpha", "spread", "range", "useful")
-    for each in collected:
-        choice = each.choice
-        if choice is None:
-            table.add_row(each.image, "0", "", "", "", "left out")
-            continue
-        spread = "" if choice.respondents == 1 else f"{choice.spread:.2f}"
-        limits = f"{choice.least}-{choice.most}"
-        cells = (f"{choice.respondents}", f"{choice.mean:.2f}", spread, limits, f"{choice.kept}")
-        table.add_row(each.image, *cells)
-        if choice.kept == each.offered:
-            _warn(
-                f"{each.image}: the mean answer is the last reconstruction offered; more might "
-                "have been wanted: export with a larger --max-eigenpatches"
-            )
-    terminal = Console()
-    terminal.print(table, width=terminal.width if terminal.is_terminal else WIDE)
-
-
-def _warn(message: str) -> None:
-    from app.commands.progress import console
-
-    console.print(f"warning: {message}", style="yellow", highlight=False, markup=False)

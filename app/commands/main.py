@@ -20,7 +20,9 @@ from app.commands import (
     keys,
     laboratory,
     live,
+    reproduction,
     submission,
+    survey,
     watching,
 )
 from app.commands.exits import end
@@ -35,10 +37,10 @@ app = typer.Typer(
 )
 
 app.add_typer(keys.app, name="keys")
-app.add_typer(laboratory.survey, name="survey")
+app.add_typer(survey.app, name="survey")
 app.add_typer(live.app, name="live")
 for command in (
-    *(laboratory.train, laboratory.tune, laboratory.evaluate),
+    *(laboratory.train, laboratory.tune, laboratory.evaluate, reproduction.reproduce),
     *(
         denoising.denoise,
         watching.watch,
@@ -106,6 +108,9 @@ def work(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads of this worker (BLAS, FFT, torch).")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Serve live sessions, one at a time, instead of jobs.")
+    ] = False,
 ) -> None:
     """Run one worker of a server on several machines, until SIGTERM or Ctrl-C.
 
@@ -115,7 +120,7 @@ def work(
     """
     from app.commands.members import work as run
 
-    run({} if threads is None else {"threads": threads})
+    run({} if threads is None else {"threads": threads}, live=live)
 
 
 @app.command()

@@ -44,13 +44,13 @@ def dispatch(stated: dict[str, Any]) -> NoReturn:
     _become(settings, "worker", "dispatch")
 
 
-def work(stated: dict[str, Any]) -> NoReturn:
-    """Make jobs until told to stop."""
+def work(stated: dict[str, Any], *, live: bool = False) -> NoReturn:
+    """Make jobs, or serve live sessions, until told to stop."""
     settings = _settings(stated)
     Models.of(settings).check()
     await_ledger(settings)
     await_queue(settings)
-    _become(settings, "worker", "work")
+    _become(settings, "worker", "live" if live else "work")
 
 
 def live(stated: dict[str, Any]) -> NoReturn:

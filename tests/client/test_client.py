@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import tifffile
 
 import reucid_client
 from reucid_client import AsyncClient, Client, Job, JobError, ProblemError, UnreachableError
-from reucid_client.exchange import verdict_of
 from tests.client.conftest import IMPATIENT
 from tests.support.inprocess import Api, npy
 
@@ -249,7 +247,11 @@ def test_progress_is_shown_where_it_is_wanted(
     assert "bar" in capsys.readouterr().err
 
 
-def test_the_verdict_of_a_stack_says_each_thing_once() -> None:
-    frame = {"assessment": {"sentences": ["91 % is gone."]}, "warnings": ["hot pixels"]}
-    assert verdict_of({"frame_reports": [frame, frame]}) == ["91 % is gone.", "hot pixels"]
-    assert verdict_of(json.loads('{"assessment": null, "warnings": []}')) == []
+@pytest.mark.parametrize("shape", [(32, 40), (2, 32, 40)])
+def test_the_verdict_is_the_servers(
+    api: Api, key: str, client: Client, shape: tuple[int, ...]
+) -> None:
+    result = client.denoise(np.load(io.BytesIO(npy(35, shape))))
+    with api.client(key) as asking:
+        told = asking.get(f"/jobs/{result.job.id}/verdict").json()["sentences"]
+    assert list(result.verdict) == told != []

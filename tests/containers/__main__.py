@@ -108,7 +108,7 @@ def _try(project: Project, later: str, options: argparse.Namespace, report: Repo
         _step(report, "scaled from 1 to 3 workers", lambda: _scale(project, 3))
         for service in (*MEMBERS, "valkey", "postgres", "proxy"):
             container = project.containers(service)[0]
-            _step(report, f"killed {container}", lambda c=container: project.kill(c), project)
+            _step(report, f"killed {container}", lambda c=container: _kill(project, c), project)
         _step(report, "Valkey restarted empty", lambda: _restart(project, "valkey"), project)
         _step(report, "PostgreSQL restarted", lambda: _restart(project, "postgres"), project)
         for member in ("dispatch", "work", "api"):
@@ -165,6 +165,12 @@ def _scale(project: Project, number: int) -> None:
     project.scale("work", number)
     until(lambda: len(project.containers("work")) == number, f"{number} workers")
     for container in project.containers("work"):
+        project.await_healthy(container)
+
+
+def _kill(project: Project, container: str) -> None:
+    project.kill(container)
+    if any(container in project.containers(member) for member in MEMBERS):
         project.await_healthy(container)
 
 

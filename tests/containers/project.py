@@ -115,7 +115,8 @@ class Project:
         took = time.monotonic() - begun
         status = int(self.podman("inspect", "--format", "{{.State.ExitCode}}", container))
         if status == 137:
-            raise RuntimeError(f"{container} had to be killed {STOP} s after it was told to stop")
+            said = self.podman("logs", "--tail", "20", container)
+            raise RuntimeError(f"{container} was killed {STOP} s after it was told to stop\n{said}")
         return took
 
     def remove(self, container: str) -> None:

@@ -31,9 +31,10 @@ from worker.contract import Scope
 from worker.ledger.database import Database, open_database
 from worker.ledger.keys import Keyring
 from worker.settings import Settings
-from worker.store import Store
+from worker.store.opening import open_store
 
 PERCENTILES = (50, 95, 99, 100)
+PATIENCE = 300.0  # s for an API to start beside everything else
 
 
 def main() -> None:
@@ -96,7 +97,7 @@ def _run(members: Members, known: list[Case], options: argparse.Namespace, repor
     for role in ("dispatch", *["work"] * options.workers):
         members.start(role)
     for member in apis:
-        until(lambda url=member.url: ready(url), f"ready; see {member.log}")
+        until(lambda url=member.url: ready(url), f"ready; see {member.log}", PATIENCE)
     history = History()
     over = threading.Event()
     with (
@@ -115,7 +116,7 @@ def _run(members: Members, known: list[Case], options: argparse.Namespace, repor
         finally:
             over.set()
         kills, away = killing.result()
-    database, store = Database(members.settings.ledger_url), Store(members.settings.data_dir)
+    database, store = Database(members.settings.ledger_url), open_store(members.settings)
     report.broken += check(history, database, store)
     report.broken += history.complaints
     database.close()
@@ -151,7 +152,7 @@ def _kill_again_and_again(
         apis[n].process.wait()
         begun = time.monotonic()
         apis[n] = members.start_again(apis[n])
-        until(lambda url=apis[n].url: ready(url), f"ready; see {apis[n].log}")
+        until(lambda url=apis[n].url: ready(url), f"ready; see {apis[n].log}", PATIENCE)
         away.append(time.monotonic() - begun)
         kills += 1
     return kills, away

@@ -12,6 +12,7 @@ RQ forks a work horse for each job and its worker watches the horse. Ours also
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -21,6 +22,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -105,15 +107,23 @@ class ReucidWorker(Worker):
         with redis_may_be_away():
             super().maintain_heartbeats(job, execution)
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+    def request_stop(self, _signum: int, _frame: FrameType | None) -> None:
+        """Asked to stop: noted, and heeded by `heartbeat` between two jobs.
+
+        RQ raises an exception wherever an idle worker happens to be, and SQLAlchemy swallows it
+        when it gives a connection back: the worker would go on.
+        """
         self._stopping_since = time.monotonic()
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+        self._stop_requested = True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.request_force_stop)
 
     def request_force_stop(self, _signum: int, _frame: FrameType | None) -> None:
         """Asked again to stop: noted, because a handler may interrupt a write to the ledger."""
         self._stop_at_once |= self._stopping_for() > 1.0  # sooner, it is the same request twice
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        self._heed_request_to_stop()
         if self.is_due():
             beat(self._settings)
             with ledger_may_be_away():
@@ -128,6 +138,14 @@ class ReucidWorker(Worker):
             return False
         self._next_beat = time.monotonic() + BEAT_INTERVAL
         return True
+
+    @property
+    def _has_work(self) -> bool:
+        return self._attempt is not None
+
+    def _heed_request_to_stop(self) -> None:
+        if self._stop_requested and not self._has_work:
+            raise StopRequested
 
     def set_state(self, state: str, pipeline: Any = None) -> None:
         with redis_may_be_away():

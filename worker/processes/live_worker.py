@@ -18,6 +18,7 @@ from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.members import Member, Members
 from worker.ledger.refusals import NotFoundError
 from worker.ledger.sessions import Binding, Sessions
+from worker.processes.heartbeat import beat
 from worker.processes.horse import ReucidWorker, redis_may_be_away
 from worker.processes.live_job import LEASE, pulse
 from worker.settings import Settings
@@ -65,6 +66,7 @@ class LiveWorker(ReucidWorker):
         Worker.main_work_horse(self, job, queue)  # without giving way to others
 
     def maintain_heartbeats(self, job: Job, execution: Any) -> None:
+        beat(self._settings)
         if self._binding is not None and self._is_over(self._binding):
             self.kill_horse()
             return
@@ -73,11 +75,17 @@ class LiveWorker(ReucidWorker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Not one of the workers that jobs wait for, but a process of some version."""
+        self._heed_request_to_stop()
         if self.is_due():
+            beat(self._settings)
             with ledger_may_be_away():
                 Members(self._database).beat(self._member)
         with redis_may_be_away():
             Worker.heartbeat(self, timeout, pipeline)
+
+    @property
+    def _has_work(self) -> bool:
+        return self._binding is not None
 
     def _is_over(self, binding: Binding) -> bool:
         if pulse.silent_for > self._patience:

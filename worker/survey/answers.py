@@ -1,4 +1,4 @@
-"""Answers, as respondents send them in: CSV with the columns respondent, image, alpha."""
+"""Answers, as respondents send them in: CSV with the columns respondent, image, alpha, kind."""
 
 import csv
 import io
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reucid_core.errors import SurveyError
+from reucid_core.training.labels.respondents import KINDS
 
 COLUMNS = ("respondent", "image", "alpha")
+KIND = "kind"  # of the respondent; a column that may be missing, and cells that may be empty
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Answer:
     image: str
     alpha: int  # eigenpatches
     where: str  # file and line
+    kind: str | None = None  # of `KINDS`; None where it is not said
 
 
 def read_answers(files: Sequence[Path], most: Mapping[str, int]) -> list[Answer]:
@@ -27,18 +30,27 @@ def read_answers(files: Sequence[Path], most: Mapping[str, int]) -> list[Answer]
     Parameters
     ----------
     files : sequence of Path
-        UTF-8, separated by commas; columns beside the three are ignored, and so are blank lines.
+        UTF-8, separated by commas; columns beside the three and `kind` are ignored, and so are
+        blank lines.
     most : mapping
         Of each image of the survey, the largest number of eigenpatches offered.
 
     Raises
     ------
     SurveyError
-        At the first line that is no answer to this survey, or answers an image twice.
+        At the first line that is no answer to this survey, answers an image twice, or has a
+        respondent of another kind than before.
     """
     answers: dict[tuple[str, str], Answer] = {}
+    kinds: dict[str, Answer] = {}
     for file in files:
         for answer in _read(file, most):
+            said = kinds.setdefault(answer.respondent, answer)
+            if said.kind != answer.kind:
+                raise SurveyError(
+                    f"{answer.where}: got the kind {answer.kind or ''!r} for "
+                    f"{answer.respondent!r}, expected {said.kind or ''!r} as in {said.where}"
+                )
             before = answers.setdefault((answer.respondent, answer.image), answer)
             if before is not answer:
                 raise SurveyError(
@@ -61,6 +73,8 @@ def _read(file: Path, most: Mapping[str, int]) -> list[Answer]:
                 f"{file}, line 1: got the columns {', '.join(header) or 'none'}, expected "
                 f"{', '.join(COLUMNS)}, separated by commas"
             )
+        if header.count(KIND) > 1:
+            raise SurveyError(f"{file}, line 1: got the column {KIND} twice, expected it once")
         return [_answer(row, f"{file}, line {reader.line_num}", most) for row in reader]
     except csv.Error as error:
         raise SurveyError(f"{file}, after line {reader.line_num}: {error}") from error
@@ -77,4 +91,7 @@ def _answer(row: Mapping[str, str | None], where: str, most: Mapping[str, int]) 
         raise SurveyError(
             f"{where}: got alpha {alpha!r} for {image}, expected an integer from 1 to {most[image]}"
         )
-    return Answer(respondent, image, int(alpha), where)
+    kind = (row.get(KIND) or "").strip().lower() or None
+    if kind is not None and kind not in KINDS:
+        raise SurveyError(f"{where}: got the kind {kind!r}, expected {' or '.join(KINDS)} or none")
+    return Answer(respondent, image, int(alpha), where, kind)

@@ -33,6 +33,7 @@ def export(
     *,
     selection: Selection,
     patch_size: int | None,
+    patch_size_from: str | None = None,
     most: int,
     blind: bool,
     seed: int,
@@ -49,6 +50,8 @@ def export(
     selection : Selection
         Which signal and frame of the files.
     patch_size : int, optional
+    patch_size_from : str, optional
+        As `options_of` takes them.
     most : int
         Eigenpatches in the largest reconstruction.
     blind : bool
@@ -71,7 +74,9 @@ def export(
     with _new_folder(folder) as new:
         for n, file in enumerate(files, start=1):
             pixels, chosen = read_image(file, selection)
-            options = options_of(pixels, patch_size=patch_size, most=most)
+            options = options_of(
+                pixels, patch_size=patch_size, patch_size_from=patch_size_from, most=most
+            )
             order = blinded(options.most, rng=rng) if blind else list(range(1, options.most + 1))
             images.append(_write(new, n, file, chosen, options, order))
             progress(images[-1])

@@ -36,11 +36,6 @@ class DemoError(Exception):
 
 def run(folder: Path, *, overwrite: bool = False) -> None:
     """Make everything in `folder`, print a table, leave nothing running."""
-    from app.commands.demo.figures import (  # matplotlib: an optional extra
-        draw_comparison,
-        draw_scree,
-    )
-
     make_folder(folder, "--output-dir")
     refuse_existing([folder / name for name in MADE], overwrite=overwrite)
     started = time.monotonic()
@@ -56,8 +51,7 @@ def run(folder: Path, *, overwrite: bool = False) -> None:
     noisy, truth = tifffile.imread(NOISY), tifffile.imread(TRUTH)
     result = tifffile.imread(folder / "result.tif")
     report = json.loads((folder / "report.json").read_text())
-    draw_scree(report, folder / "scree.png")
-    draw_comparison(truth, noisy, result, folder / "comparison.png")
+    _draw(report, truth, noisy, result, folder)
     _print_table(report, seconds, noisy, truth, result)
     typer.echo(f"Look at {folder / 'comparison.png'}; everything else is beside it.")
 
@@ -98,6 +92,36 @@ def _await_ready(process: subprocess.Popen[str]) -> str:
                 raise DemoError(f"the server was not ready within {PATIENCE:g} s")
             time.sleep(0.1)
     return address[0]
+
+
+def _draw(
+    report: dict[str, Any],
+    truth: np.ndarray[Any, Any],
+    noisy: np.ndarray[Any, Any],
+    result: np.ndarray[Any, Any],
+    folder: Path,
+) -> None:
+    """Scree plot and images, with matplotlib: an optional extra."""
+    from reucid_core.training.showing.charts import verdicts
+    from reucid_core.training.showing.pictures import REACH, Panel, grey_scale, panels
+
+    stacks = [
+        (np.array(each["relative_singular_values"]), np.array(each["kept"]))
+        for each in report["stack_reports"]
+    ]
+    title = f"Scree plot, method {report['method']}, patches of {report['patch_size']} px"
+    verdicts(stacks, folder / "scree.png", title=title)
+    scale = grey_scale(truth)
+    residual = noisy.astype(np.float64) - result
+    reach = REACH * float(residual.std())
+    rows = [
+        [Panel(truth, scale, "truth (simulated)"), Panel(noisy, scale, "noisy input")],
+        [
+            Panel(result, scale, "denoised"),
+            Panel(residual, (-reach, reach), "noisy - denoised"),
+        ],
+    ]
+    panels(rows, folder / "comparison.png")
 
 
 def _print_table(

@@ -190,7 +190,13 @@ class TwoJudges(Task):
     def judge(self, decomposition: Decomposition, *, stack: int) -> StackReport:
         """The verdict of the scale's own classifier at its own threshold."""
         classify = self.classify if stack == 1 else self.details
-        return judge(decomposition, classify, choose_threshold(None, classify), stack=stack)
+        return judge(
+            decomposition,
+            classify,
+            choose_threshold(None, classify),
+            stack=stack,
+            select=self.params.select,
+        )
 
 
 def denoised(image: Float64, lattice: Classify, recovery: Classify) -> Float64:

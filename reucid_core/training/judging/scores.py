@@ -7,7 +7,7 @@ import numpy as np
 import scipy.ndimage
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.metrics import ief, psnr, whiteness
+from reucid_core.metrics import ief, psnr, ssim, whiteness
 
 VISIBLE = 0.2  # of the largest change: what a defect's region is, without the tails between two
 SLIGHT = 0.1  # of the largest defect's energy: below it, a defect is cut off by the border
@@ -83,26 +83,6 @@ def merit(
         contrast=float(np.mean([contrast(difference, each) for each in defects]))
         if defects
         else float("nan"),
-    )
-
-
-def ssim(image: FloatArray, truth: FloatArray) -> float:
-    """Structural similarity, with the truth's range; needs scikit-image (extra `bench`).
-
-    Gaussian weights of 1.5 px, as Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Process. 13,
-    600 (2004), DOI 10.1109/TIP.2003.819861.
-    """
-    from skimage.metrics import structural_similarity
-
-    return float(
-        structural_similarity(
-            image.astype(np.float64),
-            truth.astype(np.float64),
-            data_range=float(np.ptp(truth)),
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-        )
     )
 
 

@@ -16,6 +16,7 @@ from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.exact import Transform, decompose_all, prepare, reconstruct
 from reucid_core.image import as_working_image
 from reucid_core.params import DenoiseParams
+from reucid_core.patch_size_rules import resolved
 from reucid_core.training.labels.ief import PAPER_MOST, first
 from reucid_core.training.labels.oracle import Kept
 
@@ -61,7 +62,11 @@ class Options:
 
 
 def options_of(
-    image: ArrayLike, *, patch_size: int | None = None, most: int = PAPER_MOST
+    image: ArrayLike,
+    *,
+    patch_size: int | None = None,
+    patch_size_from: str | None = None,
+    most: int = PAPER_MOST,
 ) -> Options:
     """Decompose a micrograph as engine `exact` does, for reconstructions to choose from.
 
@@ -71,6 +76,8 @@ def options_of(
         Finite intensities in any unit. Never modified.
     patch_size : int, optional
         In px, odd; by default from the point-spread function.
+    patch_size_from : str, optional
+        Name of a rule that gives it (`reucid_core.patch_size_rules`).
     most : int
         Eigenpatches in the largest reconstruction; at most as many as there are components.
 
@@ -79,14 +86,15 @@ def options_of(
     ImageError, ParameterError, MemoryBudgetError
         As `reucid_core.denoise`.
     """
-    params = DenoiseParams(method="paper", patch_size=patch_size)
+    stated = DenoiseParams(method="paper", patch_size=patch_size, patch_size_from=patch_size_from)
+    params, rule = resolved(stated, np.asarray(image))
     noisy = as_working_image(np.asarray(image), params.precision)
     prepared = prepare([noisy], noisy.shape, params, Clock())
     plan, transform = prepared.plan, prepared.transform
     decomposition = decompose_all(transform, plan.p, max(plan.components, most))
     return Options(
         decomposition=decomposition,
-        patch_size_origin=plan.patch_size.origin,
+        patch_size_origin=rule or plan.patch_size.origin,
         most=min(most, len(decomposition.eigenpatches)),
         transform=transform,
         height=prepared.height,

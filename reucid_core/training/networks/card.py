@@ -160,6 +160,7 @@ def survey_card(path: Path, images: Sequence[SurveyImage]) -> dict[str, Any]:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "images": len(images),
         "answers": sum(each.respondents for each in images),
+        "labelled_by_metric": sum(each.respondents == 0 for each in images),
         "datapoints": sum(len(each.labels) for each in images),
     }
 

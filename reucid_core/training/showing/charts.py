@@ -2,15 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Decomposition
 from reucid_core.training.labels.oracle import Kept
-from reucid_core.training.showing.figures import BLACK, BLUE, COLOURS, GREY, ORANGE, RED, figure
+from reucid_core.training.labels.respondents import EXPERT, OTHER, Group
+from reucid_core.training.showing.figures import (
+    BLACK,
+    BLUE,
+    COLOURS,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    figure,
+)
 
 BINS = 10  # of utilities
+RANKS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # of the eigenpatches that are shown
 LINEAR = 0.1  # dB: up to there a loss is drawn to scale, beyond it logarithmically
 LOSS_TICKS = (0.0, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
 JITTER = 0.25  # of the space a method has among the others
@@ -59,6 +71,43 @@ def scree(
         axes.set_xlabel("eigenpatch $k$")
         axes.set_ylabel("singular value $s_k / s_0$")
         axes.legend()
+
+
+def verdicts(
+    stacks: Sequence[tuple[NDArray[np.floating], Kept]], path: Path, *, title: str
+) -> None:
+    """Singular values of every stack, relative to its first, and which of them are kept.
+
+    Parameters
+    ----------
+    stacks : sequence of (ndarray, ndarray)
+        Values and verdicts, shape (k,) each.
+    path : Path
+    title : str
+    """
+    with figure(path, 4.5, width=8) as drawn:
+        axes = drawn.subplots()
+        for values, kept in stacks:
+            rank = np.arange(1, len(values) + 1)
+            axes.plot(rank, values, color=GREY, linewidth=0.8, zorder=1)
+            axes.scatter(rank[kept], values[kept], color=GREEN, s=22, zorder=3)
+            axes.scatter(rank[~kept], values[~kept], color=GREY, s=12, zorder=2)
+        axes.scatter([], [], color=GREEN, s=22, label="kept")
+        axes.scatter([], [], color=GREY, s=12, label="dropped")
+        axes.set(yscale="log", xlabel="eigenpatch", ylabel="singular value / largest", title=title)
+        axes.legend()
+
+
+def eigenpatches(decomposition: Decomposition, path: Path) -> None:
+    """Eigenpatches by rank, ever more apart, each on a grey scale of its own."""
+    ranks = [rank for rank in RANKS if rank <= len(decomposition.eigenpatches)]
+    with figure(path, 1.7, width=9) as drawn:
+        for axes, rank in zip(drawn.subplots(1, len(ranks)), ranks, strict=True):
+            patch = decomposition.eigenpatches[rank - 1]
+            reach = float(np.abs(patch).max())
+            axes.imshow(patch, cmap="gray", vmin=-reach, vmax=reach)
+            axes.set_title(f"{rank}")
+            axes.set_axis_off()
 
 
 def reliability(
@@ -137,6 +186,50 @@ def losses(by_method: Mapping[str, Mapping[str, Sequence[float]]], path: Path) -
         axes.set_xlim(-0.5, len(materials) - 0.5)
         axes.set_ylabel("PSNR lost against the image oracle / dB")
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(by_method))
+
+
+def violins(groups: Sequence[Group], path: Path, *, across: str = "") -> None:
+    """How experts and others chose, as the paper's Fig. 4: halves of a violin, and the means.
+
+    A violin is a kernel estimate of the distribution, with Scott's rule; answers that are all alike
+    are a line.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        From left to right.
+    path : Path
+    across : str
+        What tells the groups apart: the label of the horizontal axis.
+    """
+    sides: dict[str, tuple[Literal["low", "high"], str]] = {
+        EXPERT: ("low", BLUE),
+        OTHER: ("high", ORANGE),
+    }
+    with figure(path, 5.5, width=9) as drawn:
+        axes = drawn.subplots()
+        for kind, (side, colour) in sides.items():
+            alphas = [np.asarray(group.alphas(kind), dtype=np.float64) for group in groups]
+            means = [found.mean() if len(found) else np.nan for found in alphas]
+            spread = {n: found for n, found in enumerate(alphas) if len(set(found.tolist())) > 1}
+            if spread:
+                bodies = axes.violinplot(
+                    list(spread.values()), list(spread), side=side, widths=0.8, showextrema=False
+                )["bodies"]
+                for body in bodies if isinstance(bodies, list) else [bodies]:
+                    body.set(facecolor=colour, alpha=0.45)
+            count = sum(map(len, alphas))
+            shift = -0.04 if side == "low" else 0.04
+            axes.plot(
+                np.arange(len(groups)) + shift, means, "o-", color=colour, linewidth=1.2,
+                label=f"{kind}s: {count} answers, and their means",
+            )  # fmt: skip
+        axes.set_xticks(range(len(groups)), [group.name for group in groups])
+        axes.tick_params("x", rotation=45 if len(groups) > 6 else 0)
+        axes.set_xlabel(across)
+        axes.set_ylabel("eigenpatches chosen")
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _wilson(share: NDArray[np.float64], total: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -75,12 +75,15 @@ def _profile(exhibit: Exhibit, path: Path) -> None:
 
 
 def line_through(
-    truth: FloatArray, place: tuple[int, int]
+    truth: FloatArray, place: tuple[int, int], *, reach: float = PROFILE
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Ends of the line through a place that meets the most columns of atoms, in px."""
+    """Ends of the line through a place, `reach` px to either side, that is brightest on average.
+
+    So it meets the most columns of atoms.
+    """
     best, ends = -np.inf, ((0.0, 0.0), (0.0, 0.0))
     for angle in np.pi * np.arange(DIRECTIONS) / DIRECTIONS:
-        step = PROFILE * np.array([np.sin(angle), np.cos(angle)])
+        step = reach * np.array([np.sin(angle), np.cos(angle)])
         start, end = np.asarray(place) - step, np.asarray(place) + step
         if (np.minimum(start, end) < 0).any() or (np.maximum(start, end) > truth.shape).any():
             continue

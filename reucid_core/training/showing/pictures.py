@@ -79,7 +79,7 @@ def comparison(
 
 def _compare(row: "Sequence[Axes]", trial: Trial, residuals: Sequence[str], side: int) -> None:
     detail = _detail(trial.truth, side, trial.focus)
-    scale = _scale(trial.truth)
+    scale = grey_scale(trial.truth)
     images = {"truth": trial.truth, "noisy": trial.noisy, **trial.restored}
     for axes, (name, image) in zip(row, images.items(), strict=False):
         caption = "" if name == "truth" else f"{psnr(image, trial.truth):.1f} dB"
@@ -120,7 +120,7 @@ def profiles(
     image = trial.noisy if shown is None else trial.restored[shown]
     with figure(path, 4.8) as drawn:
         picture, chart = drawn.subplots(1, 2, width_ratios=(1, 2))
-        _show(picture, image, _scale(trial.truth), shown or "noisy")
+        _show(picture, image, grey_scale(trial.truth), shown or "noisy")
         picture.annotate(
             "", xytext=start[::-1], xy=end[::-1],
             arrowprops={"arrowstyle": "->", "color": RED, "shrinkA": 0, "shrinkB": 0},
@@ -143,6 +143,92 @@ def profiles(
         chart.legend(
             loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2 + len(trial.restored)
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture of a grid.
+
+    Parameters
+    ----------
+    image : ndarray, shape (m, n)
+    scale : (float, float)
+        Intensities shown black and white.
+    title, caption, left : str
+        Above, below and beside it.
+    """
+
+    image: FloatArray
+    scale: tuple[float, float]
+    title: str = ""
+    caption: str = ""
+    left: str = ""
+
+
+def panels(rows: Sequence[Sequence[Panel]], path: Path, *, width: float = WIDTH) -> None:
+    """Pictures in rows, which may be of different lengths; `width` in inches."""
+    columns = max(map(len, rows))
+    shape = rows[0][0].image.shape
+    height = (width / columns * shape[0] / shape[1] + 0.35) * len(rows) + 0.2
+    with figure(path, height, width=width) as drawn:
+        for axes, row in zip(drawn.subplots(len(rows), columns, squeeze=False), rows, strict=True):
+            for each, panel in zip(axes, row, strict=False):
+                _show(each, panel.image, panel.scale, panel.caption)
+                each.set_title(fill(panel.title, TITLE))
+                each.set_ylabel(panel.left)
+            for each in axes[len(row) :]:
+                each.set_axis_off()
+
+
+def line_page(
+    noisy: FloatArray,
+    restored: Mapping[str, FloatArray],
+    ends: tuple[tuple[float, float], tuple[float, float]],
+    path: Path,
+    *,
+    shown: str,
+    truth: FloatArray | None = None,
+) -> None:
+    """The paper's Fig. 7: image, reconstruction, their difference, and intensities along a line.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (m, n)
+    restored : mapping
+        Images of the same shape and units by the denoiser's name.
+    ends : ((float, float), (float, float))
+        Rows and columns in px.
+    path : Path
+    shown : str
+        Whose image and difference are shown.
+    truth : ndarray, shape (m, n), optional
+    """
+    image = restored[shown]
+    residual = noisy.astype(np.float64) - image
+    reach = REACH * float(residual.std())
+    with figure(path, WIDTH) as drawn:
+        (first, second), (third, chart) = drawn.subplots(2, 2)
+        for axes, picture, title in ((first, noisy, "noisy"), (second, image, shown)):
+            _show(axes, picture, grey_scale(image))
+            axes.set_title(title)
+            axes.annotate(
+                "", xytext=ends[0][::-1], xy=ends[1][::-1],
+                arrowprops={"arrowstyle": "->", "color": RED, "shrinkA": 0, "shrinkB": 0},
+            )  # fmt: skip
+        _show(third, residual, (-reach, reach), f"$\\pm${reach:.3g}")
+        third.set_title("noisy - restored")
+        distance, values = along(noisy, *ends)
+        chart.plot(distance, values, color=GREY, linewidth=0.7, label="noisy")
+        for number, (name, each) in enumerate(restored.items()):
+            _, values = along(each, *ends)
+            chart.plot(distance, values, color=COLOURS[number], linewidth=1.6, label=name)
+        if truth is not None:
+            _, values = along(truth, *ends)
+            chart.plot(distance, values, "--", color=BLACK, linewidth=1.0, label="truth")
+        chart.set_xlabel("distance / px")
+        chart.set_ylabel("intensity")
+        chart.margins(x=0)
+        chart.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def along(
@@ -178,7 +264,7 @@ def experiment(
     double = raw.astype(np.float64)
     residuals = {name: double - image for name, image in restored.items()}
     reach = REACH * max(float(np.std(residual)) for residual in residuals.values())
-    scale, detail = _scale(double), _detail(double, side)
+    scale, detail = grey_scale(double), _detail(double, side)
     floor = float(np.median(power_spectrum(double)))
     with figure(path, 4 * WIDTH / (1 + len(restored)) + 1.0) as drawn:
         grid = drawn.subplots(4, 1 + len(restored), squeeze=False)
@@ -227,8 +313,9 @@ def _show(axes: "Axes", image: FloatArray, scale: tuple[float, float], caption: 
     axes.spines[:].set_visible(False)
 
 
-def _scale(image: FloatArray) -> tuple[float, float]:
-    low, high = np.percentile(image, [TAIL, 100 - TAIL])
+def grey_scale(image: FloatArray, tail: float = TAIL) -> tuple[float, float]:
+    """Intensities shown black and white: all but `tail` percent of the pixels at either end."""
+    low, high = np.percentile(image, [tail, 100 - tail])
     return float(low), float(high)
 
 

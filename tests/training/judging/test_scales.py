@@ -2,9 +2,13 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, denoise, noise_floor
 from reucid_core.classifier import Architecture
+from reucid_core.clock import Clock
+from reucid_core.eigenpatches import Decomposition
+from reucid_core.params import Select
 from reucid_core.training.judging import scales
 from reucid_core.training.judging.scales import (
     COMBINATIONS,
@@ -12,6 +16,7 @@ from reucid_core.training.judging.scales import (
     RULE,
     Loss,
     Multiple,
+    TwoJudges,
     Verdicts,
     Whole,
     best_multiple,
@@ -72,6 +77,20 @@ def test_with_the_rule_at_both_scales_it_is_the_method() -> None:
     expected = denoise(image, DenoiseParams(method="two-scale", threads=1)).image
     found = denoised(image, noise_floor, noise_floor)
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("select", "kept"), [("any", [1, 0, 1]), ("leading", [1, 1, 0])])
+def test_both_judges_select_as_stated(select: Select, kept: list[int]) -> None:
+    """Two eigenpatches reach the threshold, with a gap between them."""
+
+    def gap(found: Decomposition) -> NDArray[np.float64]:
+        return (np.arange(len(found.singular_values)) % 2 == 0).astype(np.float64)
+
+    params = DenoiseParams(method="two-scale", select=select)
+    task = TwoJudges(params, gap, None, Clock(), gap)
+    found = Decomposition(np.zeros((3, 3, 3)), np.array([3.0, 2.0, 1.0]), 100, 14.0)
+    for stack in (1, 2):
+        assert list(task.judge(found, stack=stack).kept) == kept
 
 
 def test_tables_have_every_combination() -> None:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from reucid_core.training.judging.scores import contrast, defects_in, merit, row_step, ssim
+from reucid_core.metrics import ssim
+from reucid_core.training.judging.scores import contrast, defects_in, merit, row_step
 from tests.support.strategies import blob_lattice
 
 PRISTINE = blob_lattice((64, 72), period=10, sigma=2)

@@ -61,6 +61,17 @@ def test_no_more_options_than_components(noisy: NDArray[np.float64]) -> None:
         options_of(noisy, patch_size=8)
 
 
+def test_a_rule_may_give_the_patch_size(noisy: NDArray[np.float64]) -> None:
+    options = options_of(noisy, patch_size_from="information-limit", most=3)
+    report = denoise(
+        noisy, DenoiseParams(method="paper", patch_size_from="information-limit")
+    ).report
+    assert options.decomposition.patch_size == report.patch_size
+    assert options.patch_size_origin == report.patch_size_origin == "information-limit"
+    with pytest.raises(ParameterError, match="expected one of"):
+        options_of(noisy, patch_size_from="nobody's")
+
+
 def test_blinded_order_holds_every_option_once() -> None:
     order = blinded(25, rng=np.random.default_rng(3))
     assert sorted(order) == list(range(1, 26))

@@ -19,6 +19,7 @@ from worker.survey import manifest
 from worker.survey.answers import read_answers
 from worker.survey.collect import collect
 from worker.survey.export import export
+from worker.survey.groups import grouped
 from worker.survey.manifest import Manifest
 
 MOST = 6
@@ -178,6 +179,7 @@ def test_images_without_answers_are_left_out(folder: Path, tmp_path: Path) -> No
         collect(folder, [written(tmp_path / "none.csv")], output)
 
 
+KINDS = "respondent,image,alpha,kind"
 BAD = {
     "semicolons": ("respondent;image;alpha", ["a;i;1"], "line 1: got the columns resp"),
     "a column is missing": ("respondent,image", ["a,i"], "expected respondent, image, alpha"),
@@ -189,6 +191,9 @@ BAD = {
     "a fraction": ("", ["anna,i,3.5"], "got alpha '3.5'"),
     "a short line": ("", ["anna,i"], "line 2: got alpha ''"),
     "answered twice": ("", ["a,i,1", "b,i,1", "a,i,2"], "line 4: got a second answer of 'a' to i"),
+    "an unknown kind": (KINDS, ["a,i,1,boss"], "got the kind 'boss', expected expert or other"),
+    "two kinds of one": (KINDS, ["a,i,1,expert", "a,j,1,other"], "got the kind 'other' for 'a'"),
+    "kind twice": (f"{KINDS},kind", ["a,i,1,,"], "got the column kind twice"),
     "a quote that never ends": ("", ['"anna,i,1'], "after line 1: unexpected end of data"),
 }
 
@@ -198,7 +203,7 @@ def test_bad_answers_are_refused_with_their_line(case: str, tmp_path: Path) -> N
     header, rows, message = BAD[case]
     file = written(tmp_path / "bad.csv", *rows, header=header or "respondent,image,alpha")
     with pytest.raises(SurveyError, match=re.escape(message)) as refused:
-        read_answers([file], {"i": 9})
+        read_answers([file], {"i": 9} | ({"j": 9} if "kinds" in case else {}))
     assert str(file) in str(refused.value)
 
 
@@ -210,6 +215,16 @@ def test_answers_from_spreadsheets_are_read(tmp_path: Path) -> None:
     file.write_bytes("respondent,image,alpha\nJürgen,i,3\n".encode("latin-1"))
     with pytest.raises(SurveyError, match="expected text in UTF-8"):
         read_answers([file], {"i": 9})
+
+
+def test_kinds_are_read_and_summarised(folder: Path, tmp_path: Path) -> None:
+    rows = ("anna,first.tif,3,Expert", "ben,first.tif,6,other", "cleo,first.tif,5,")
+    answers = written(tmp_path / "kinds.csv", *rows, header=KINDS)
+    first, _ = collect(folder, [answers], tmp_path / "labels.safetensors")
+    (group, _) = grouped([first, first])
+    assert group.answers == {"expert": {"anna": [3]}, "other": {"ben": [6]}}
+    assert first.choice is not None
+    assert (first.choice.respondents, first.choice.kept) == (3, 5)  # all of them are the label
 
 
 def test_a_changed_or_missing_folder_is_refused(files: list[Path], tmp_path: Path) -> None:
