@@ -133,6 +133,7 @@ def _print_table(
 ) -> None:
     residual = noisy - result
     white, peak = whiteness(residual), lattice_peak(residual, noisy)
+    held = f", {peak.share:.1%} of the input's amplitude" if peak.stands_out else ""
     kept = ", ".join(str(sum(stack["kept"])) for stack in report["stack_reports"])
     before, after = psnr(noisy, truth), psnr(result, truth)
     table = Table(title="Simulated Si[110], low dose", show_header=False)
@@ -144,7 +145,7 @@ def _print_table(
         "residual white": f"{'yes' if white.is_white else 'no'} ({white.largest:.4f}, white noise "
         f"stays below {white.bound:.4f})",
         "lattice peak in residual": f"{'yes' if peak.stands_out else 'none'} ({peak.height:.1f}, "
-        f"white noise stays below {peak.bound:.1f}): {peak.share:.1%} of the input's amplitude",
+        f"white noise stays below {peak.bound:.1f}){held}",
         "seconds of denoising": f"{sum(report['seconds'].values()):.2f}",
         "seconds in all": f"{seconds:.1f}, the server's start and stop included",
     }
