@@ -52,7 +52,7 @@ def try_what_is_there(api: Api, examples: int) -> None:
     assert ended["state"] == "succeeded"
     config = api.settings.data_dir / "schemathesis.toml"
     ids = f'\n[parameters]\njob_id = "{job["id"]}"\nimage_id = "{job["image_id"]}"\n'
-    config.write_text(CONFIG.read_text().replace("\n# No schema", f"{ids}\n# No schema"))
+    config.write_text(CONFIG.read_text().replace("\n# No schema", f"{ids}\n# No schema", 1))
     valid = ("--mode", "positive", "--phases", "fuzzing", "--max-examples", str(examples))
     try_out(api, *valid, "--exclude-method", "DELETE", config=config)
 

@@ -16,6 +16,7 @@ from PIL import Image
 from app.api.pictures import block_means
 from tests.support.clients import SMALL, problem
 from tests.support.inprocess import Api, npy
+from worker.ledger.images import Images
 from worker.store.names import ORIGINAL, PIXELS
 
 
@@ -58,6 +59,7 @@ def test_damaged_pixels_are_never_served_nor_denoised_and_an_upload_heals_them(
         assert (ended["state"], ended["error"]["code"]) == ("failed", "damaged_image")
         sent = client.post("/images", content=npy(10))
         assert (sent.status_code, sent.json()["id"]) == (200, job["image_id"])
+        path = api.store.image(Images(api.database).get(job["image_id"]).folder) / PIXELS
         assert path.read_bytes() == good
         assert client.get(preview).status_code == 200
     healed = client.post("/jobs", json=wanted).json()
