@@ -51,12 +51,17 @@ def outliers_of(image: FloatArray, treatment: Outliers) -> OutlierReport:
         columns += x[inside].tolist()
         if stop == m:
             break
+    boxes, runs = (_boxes(overlays), runs_of(overlays)) if overlays.any() else ([], [])
+    return OutlierReport(rows, columns, treatment, boxes, runs)
+
+
+def _boxes(overlays: NDArray[np.bool_]) -> list[list[int]]:
+    """First and last row and column of each of them."""
     labels, _ = scipy.ndimage.label(overlays, np.ones((3, 3)))
-    boxes = [
+    return [
         [down.start, across.start, down.stop - 1, across.stop - 1]
         for down, across in scipy.ndimage.find_objects(labels)
     ]
-    return OutlierReport(rows, columns, treatment, boxes, runs_of(overlays) if boxes else [])
 
 
 def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
