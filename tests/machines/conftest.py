@@ -1,18 +1,26 @@
-"""A server in parts, on each kind of ledger."""
+"""A server in parts, on the ledger that several machines would have, where it is installed."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.postgres import DATABASES
+from tests.support.postgres import NoPostgresError, binaries
 from tests.support.servers import Members, valkey_server
 from worker.settings import Settings
 
 
-@pytest.fixture(scope="module", params=DATABASES)
+def ledger() -> str:
+    """Kind of the database; SQLite does for members that are all on one machine."""
+    try:
+        binaries()
+    except NoPostgresError:
+        return "sqlite"
+    return "postgresql"
+
+
+@pytest.fixture(scope="module")
 def members(
-    request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     model: Path,
     make_database: Callable[[str], str],
@@ -22,7 +30,7 @@ def members(
     with valkey_server(folder) as valkey:
         settings = Settings(
             data_dir=folder / "data",
-            database_url=make_database(request.param),
+            database_url=make_database(ledger()),
             redis_url=valkey.url,
             model=model,
             lease_s=8.0,
