@@ -17,6 +17,8 @@ REF = "#/components/schemas/{model}"
 STREAM = "text/event-stream"
 LIVE = ("SessionSpec", "Kept", "Ending")
 SENT = (
+    "BatchSpec",
+    "JobChange",
     "JobSpec",
     "KeySpec",
     "Params",
@@ -27,6 +29,7 @@ SENT = (
 TAGS = {
     "images": "Uploaded files and what is in them.",
     "jobs": "Denoisings: submitted, watched, stopped, repeated, removed.",
+    "batches": "Many images denoised alike.",
     "results": "What a job yields.",
     "sessions": "Live: frames in while the microscope scans, the newest result out.",
     "capabilities": "What this server can do.",

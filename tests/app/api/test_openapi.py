@@ -46,3 +46,14 @@ def test_every_answer_in_json_has_an_example() -> None:
     components = json.loads(DOCUMENT.read_text(encoding="utf-8"))["components"]["schemas"]
     objects = {name for name, schema in components.items() if schema.get("type") == "object"}
     assert not [name for name in objects if "example" not in json.dumps(components[name])]
+
+
+def test_every_tag_is_described() -> None:
+    document = json.loads(render())
+    used = {
+        tag
+        for path in document["paths"].values()
+        for operation in path.values()
+        for tag in operation["tags"]
+    }
+    assert used == {tag["name"] for tag in document["tags"]}
