@@ -8,7 +8,16 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from app.api.archives import MOST_JOBS
 from app.api.examples import example
-from app.api.schemas import BatchName, Labels, Metadata, Params, ShortText, Strict, Time
+from app.api.schemas import (
+    BatchName,
+    Labels,
+    Metadata,
+    Params,
+    SampleId,
+    ShortText,
+    Strict,
+    Time,
+)
 from worker.contract import Priority, State
 from worker.ledger.batches import BatchRecord
 
@@ -45,7 +54,7 @@ class BatchSpec(Strict):
     external_id: ShortText | None = Field(
         None, description="Of each job, in the client's system.", examples=["LIMS-2025-0042"]
     )
-    sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
+    sample_id: SampleId = None
     labels: Labels = Field({}, examples=[{"instrument": "STEM 2"}])
     metadata: Metadata = Field({}, max_length=64, examples=[{"beam_energy_kV": 300}])
 

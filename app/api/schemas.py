@@ -46,7 +46,17 @@ def _utc(moment: Any) -> Any:
 
 ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 # A part of an address: a slash, or "." and "..", would not reach us as they were sent.
-BatchName = Annotated[str, Field(max_length=200, pattern=r"^[^/\x00]*[^./\x00][^/\x00]*$")]
+PART_OF_ADDRESS = r"^[^/\x00]*[^./\x00][^/\x00]*$"
+BatchName = Annotated[str, Field(max_length=200, pattern=PART_OF_ADDRESS)]
+ExternalId = Annotated[
+    ShortText | None,
+    Field(description="The job's name in the client's system.", examples=["LIMS-2025-0042"]),
+]
+SampleId = Annotated[ShortText | None, Field(description="The specimen.", examples=["Si110-b"])]
+BatchOfJob = Annotated[
+    BatchName | None,
+    Field(description="Name that the jobs of one batch share.", examples=["series-7"]),
+]
 Labels = Annotated[dict[ShortText, ShortText], Field(max_length=MOST_LABELS)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_storable)]
 Time = Annotated[datetime, BeforeValidator(_utc)]
@@ -185,13 +195,9 @@ class JobFields(Strict):
     """What a client may attach to a job; echoed with it."""
 
     priority: Priority = Priority.INTERACTIVE
-    external_id: ShortText | None = Field(
-        None, description="The job's name in the client's system.", examples=["LIMS-2025-0042"]
-    )
-    sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
-    batch: BatchName | None = Field(
-        None, description="Name that the jobs of one batch share.", examples=["series-7"]
-    )
+    external_id: ExternalId = None
+    sample_id: SampleId = None
+    batch: BatchOfJob = None
     labels: Labels = Field({}, examples=[{"instrument": "STEM 2"}])
     metadata: Metadata = Field({}, max_length=64, examples=[{"beam_energy_kV": 300}])
 
@@ -210,13 +216,9 @@ class JobSpec(JobFields):
 class JobChange(Strict):
     """What a client calls a job, changed; what is left out stays, null takes it away."""
 
-    external_id: ShortText | None = Field(
-        None, description="The job's name in the client's system.", examples=["LIMS-2025-0042"]
-    )
-    sample_id: ShortText | None = Field(None, description="The specimen.", examples=["Si110-b"])
-    batch: BatchName | None = Field(
-        None, description="Name that the jobs of one batch share.", examples=["series-7"]
-    )
+    external_id: ExternalId = None
+    sample_id: SampleId = None
+    batch: BatchOfJob = None
     labels: Annotated[dict[ShortText, ShortText | None], Field(max_length=2 * MOST_LABELS)] = Field(
         {},
         description="Labels to set, or with null to take away; the others stay.",

@@ -15,6 +15,7 @@ from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.batch_schemas import Batch, BatchList, BatchSpec, batch_links
 from app.api.errors import to_problem
 from app.api.quotas import check_space, room
+from app.api.schemas import PART_OF_ADDRESS
 from app.api.services import Services, ServicesDep
 from app.api.summaries import summary
 from app.http.paging import Cursor, decode, encode, fitting, link
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
-Name = Annotated[str, Path(max_length=200, pattern=r"^[^/\x00]*[^./\x00][^/\x00]*$")]
+Name = Annotated[str, Path(max_length=200, pattern=PART_OF_ADDRESS)]
 ENDED: Responses = {200: {"model": Batch, "description": "All jobs had ended before"}}
 TABLE: Responses = {
     200: {"description": "A line a job", "content": {"text/csv": {"schema": {"type": "string"}}}}
@@ -109,8 +110,8 @@ def table(batch: Name, services: ServicesDep, caller: ReaderDep) -> StreamingRes
 
     Of more jobs than come in one archive, those submitted last.
     """
-    found = services.jobs.page(owner=caller.owner, batch=batch, limit=MOST_JOBS)
     services.batches.get(batch, owner=caller.owner)  # 404 when there is none
+    found = services.jobs.page(owner=caller.owner, batch=batch, limit=MOST_JOBS)
     headers = {"Content-Disposition": 'attachment; filename="summary.csv"'}
     return StreamingResponse(summary(services, found[::-1]), media_type="text/csv", headers=headers)
 
