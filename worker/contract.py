@@ -44,9 +44,9 @@ class Stage(StrEnum):
 class Work(StrEnum):
     """What is done with the frames of a part."""
 
+    FIRST_SUMS = "sums-1"  # what joint frames share is added up over them, twice
+    SECOND_SUMS = "sums-2"
     FRAMES = "frames"  # they are denoised
-    SUMS = "sums"  # what all frames share is added up over them: correlations, then Gram matrices
-    GRAMS = "grams"
 
 
 class PartState(StrEnum):

@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="Time limit of decoding a file."
     )
     part_pixels: int = Field(
-        default=2**22,
+        default=2**20,
         ge=9,
         description="A stack with more pixels is denoised in parts of at most so many, at least "
         "one frame each, by all workers that have no job of their own.",

@@ -34,6 +34,7 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import ACTIVE
 from worker.ledger.tables import Now, jobs, parts
 
+BRIEF = -1  # number of what is no part, but tells how all of its kind are done
 MOST_LOST = 2  # helpers that may fail to end a part; then it is left to the job's own worker
 
 _OF_JOB = jobs.c.id == parts.c.job_id
@@ -49,9 +50,16 @@ class Parts:
         self._database = database
 
     def spread(
-        self, attempt: Attempt, work: Work, ranges: Sequence[tuple[int, int]], stacks: int
+        self,
+        attempt: Attempt,
+        work: Work,
+        ranges: Sequence[tuple[int, int]],
+        stacks: int,
+        brief: tuple[str, Artifact] | None = None,
     ) -> bool:
         """Divide a running job, unless an earlier attempt did; False when the attempt is over.
+
+        Parts that were done by another brief are of no use, and made anew.
 
         Parameters
         ----------
@@ -61,30 +69,28 @@ class Parts:
             First frame of each part, and the one after its last.
         stacks : int
             Frames in all.
+        brief : (str, Artifact), optional
+            A file that tells how the parts are done, and the id under which it is in the store.
         """
         here = parts.c.job_id == attempt.job_id, parts.c.work == work
+        stated = [] if brief is None else [_told(brief[1])]
         with self._database.writing() as connection:
             if not connection.execute(
                 update(jobs).where(*attempt.fence()).values(stacks=stacks)
             ).rowcount:
                 return False
-            if not connection.execute(select(func.count()).where(*here)).scalar_one():
-                rows = [
-                    {
-                        "id": uuid4().hex,
-                        "job_id": attempt.job_id,
-                        "work": work,
-                        "number": number,
-                        "first": first,
-                        "stop": stop,
-                        "state": PartState.OPEN,
-                        "made": [],
-                        "created_at": Now(),
-                    }
-                    for number, (first, stop) in enumerate(ranges)
-                ]
-                for row in rows:
-                    connection.execute(insert(parts).values(row))
+            known = select(parts.c.made).where(*here, parts.c.number == BRIEF)
+            if brief is not None and connection.execute(known).scalar_one_or_none() != stated:
+                connection.execute(delete(parts).where(*here))
+                row = {"id": brief[0], "number": BRIEF, "first": 0, "stop": 0, "made": stated}
+                row |= {"state": PartState.DONE, "worker": attempt.worker}
+                _enter(connection, attempt, work, row)
+            count = select(func.count()).where(*here, parts.c.number != BRIEF)
+            if not connection.execute(count).scalar_one():
+                for number, (first, stop) in enumerate(ranges):
+                    row = {"id": uuid4().hex, "number": number, "first": first, "stop": stop}
+                    row |= {"state": PartState.OPEN, "made": []}
+                    _enter(connection, attempt, work, row)
             _count(connection, attempt.job_id)
         return True
 
@@ -92,11 +98,26 @@ class Parts:
         """A job's parts, in the order of their frames."""
         query = (
             select(parts, _AGE)
-            .where(parts.c.job_id == job_id, parts.c.work == work)
+            .where(parts.c.job_id == job_id, parts.c.work == work, parts.c.number != BRIEF)
             .order_by(parts.c.number)
         )
         with self._database.reading() as connection:
             return [_part(row) for row in connection.execute(query)]
+
+    def brief(self, job_id: str, work: Work) -> PartRecord | None:
+        """What tells how a job's parts are done, as if it were one of them."""
+        query = select(parts, _AGE).where(
+            parts.c.job_id == job_id, parts.c.work == work, parts.c.number == BRIEF
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _part(row)
+
+    def all_of_job(self, job_id: str) -> list[str]:
+        """The ids of all parts of a job, and of its briefs."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(parts.c.id).where(parts.c.job_id == job_id))
+            return list(found.scalars())
 
     def take(self, attempt: Attempt, work: Work, lease_s: float) -> PartRecord | None:
         """The job's own worker takes its next part; None if there is none."""
@@ -203,7 +224,7 @@ class Doing:
         values = {
             "state": PartState.DONE,
             "frames_done": frames_done,
-            "made": [{"name": a.name, "sha256": a.sha256, "size": a.size} for a in made],
+            "made": [_told(each) for each in made],
             "lease_until": None,
             "finished_at": Now(),
         }
@@ -282,6 +303,15 @@ def _in_turn() -> Any:
         )
         .order_by(of_owner, of_job, jobs.c.turn, jobs.c.serial, parts.c.number)
     )
+
+
+def _enter(connection: Connection, attempt: Attempt, work: Work, row: dict[str, Any]) -> None:
+    row = row | {"job_id": attempt.job_id, "work": work, "created_at": Now()}
+    connection.execute(insert(parts).values(row))
+
+
+def _told(made: Artifact) -> dict[str, Any]:
+    return {"name": made.name, "sha256": made.sha256, "size": made.size}
 
 
 def _take(connection: Connection, part_id: str, worker: str, lease_s: float) -> PartRecord:

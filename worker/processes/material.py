@@ -61,6 +61,11 @@ class Material:
         """What is denoised, shape (m, n) or (frames, m, n)."""
         return self.chosen.pixels_of(self.signal)
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether all frames of a stack share one decomposition."""
+        return self.noisy.ndim == 3 and self.params.selection.frames == "joint"
+
     def until(self, left: float | None) -> JobParams:
         """The parameters with so many seconds left; None where there is no deadline."""
         denoising = replace(self.params.denoising, deadline=left)
