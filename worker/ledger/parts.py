@@ -258,13 +258,12 @@ class Help:
     worker: str
 
     def renew(self, lease_s: float) -> bool:
-        """Renew the lease of what is being done; False when that is of no use any more."""
+        """Renew the lease of what is being done; False when the job has ended."""
         mine = (parts.c.worker == self.worker, _IS_RUNNING)
         with self.database.writing() as connection:
             connection.execute(update(parts).where(*mine).values(lease_until=Now() + lease_s))
-            return not connection.execute(
-                select(exists().where(*mine, ~exists().where(_ALIVE)))
-            ).scalar_one()
+            goes_on = exists().where(jobs.c.id == self.job_id, jobs.c.state.in_(ACTIVE))
+            return bool(connection.execute(select(goes_on)).scalar_one())
 
     def release(self, *, lost: bool) -> bool:
         """Open the part again that its process has not ended."""
