@@ -118,7 +118,7 @@ class Dispatcher:
         for part in parts.open_to_help(max(0, idle)):
             queue.enqueue(
                 PART_FUNCTION,
-                args=(part.job_id,),
+                args=(part.job_id, 0),  # as of an attempt: an older worker leaves it at that
                 job_id=f"{part.job_id}-help-{uuid4().hex[:8]}",
                 job_timeout=self.settings.job_timeout_s,
                 result_ttl=0,

@@ -23,7 +23,7 @@ from worker.wake import wake
 log = structlog.get_logger()
 
 
-def run(job_id: str) -> None:
+def run(job_id: str, _attempt: int = 0) -> None:
     """Do one part of a job after another, as long as nothing else is more urgent."""
     settings = Settings()
     database, worker = ledger_at(settings.ledger_url), os.environ["RQ_WORKER_ID"]

@@ -148,7 +148,7 @@ class Spread:
         """Do a part, or wait for those that others do."""
         part = self._parts.take(self._attempt, work, self._lease_s)
         if part is None:
-            time.sleep(LOOK)
+            self._wait()
         else:
             self._maker.make(Doing(self._attempt.database, part))
 
@@ -174,8 +174,14 @@ class Spread:
         if wanted:
             self._do_one(Work.FRAMES)
         else:
-            time.sleep(LOOK)
+            self._wait()
         return None
+
+    def _wait(self) -> None:
+        """Wait for those who do parts; one that has died is not waited for, dispatcher or not."""
+        if number := self._parts.recover():
+            log.warning("part_leases_lost", parts=number)
+        time.sleep(LOOK)
 
     def _take(self, part: PartRecord, files: ResultFiles) -> str | None:
         """Append a part that is done; who stopped it, if anybody did."""
