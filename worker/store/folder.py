@@ -22,7 +22,7 @@ from uuid import uuid4
 from worker.contract import Artifact, ImageRecord, JobRecord
 from worker.store.errors import DamagedError
 from worker.store.files import made, sha256_of, sync
-from worker.store.interface import Store, in_attempt, sync_all
+from worker.store.interface import Made, Store, in_attempt, sync_all
 from worker.store.names import (
     IDENTITY,
     ORIGINAL,
@@ -119,7 +119,7 @@ class FolderStore(Store):
             for name in names
         ]
 
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         return self.root / in_attempt(job.id, job.attempt) / name
 
     def interim(self, job: JobRecord, n: int, sha256: str) -> Path:  # noqa: ARG002  (of a cache)
