@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from uuid import uuid4
 
 import structlog
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -24,7 +24,7 @@ from app.api.services import Services, ServicesDep
 from app.api.submissions import of_form, validated
 from app.api.summaries import summary
 from app.api.uploads import incoming, media_type, read_json, receive_form, unsupported
-from app.http.paging import Cursor, decode, encode, fitting, link
+from app.http.paging import PagingDep
 from app.http.problems import FieldError, Problem, Responses, invalid, problems
 from app.http.requestid import request_id
 from reucid_core.errors import ReucidError
@@ -105,22 +105,16 @@ async def submit(
 
 
 @router.get("", responses=problems(422, 500))
-def index(
-    request: Request,
-    response: Response,
-    services: ServicesDep,
-    caller: ReaderDep,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> BatchList:
+def index(paging: PagingDep, services: ServicesDep, caller: ReaderDep) -> BatchList:
     """Own batches, that with the newest job first."""
-    before = None if cursor is None else decode(cursor, int)[0]
-    records = services.batches.page(owner=caller.owner, before=before, limit=limit + 1)
+    (before,) = paging.after(int) or (None,)
     root = services.settings.root_path
-    page = fitting(Batch.of(record, root) for record in records[:limit])
-    after = encode(records[len(page) - 1].latest) if len(records) > len(page) else None
-    if after is not None:
-        response.headers["Link"] = link(request, root, after)
+    page, after = paging.cut(
+        services.batches.page(owner=caller.owner, before=before, limit=paging.wanted),
+        lambda record: Batch.of(record, root),
+        lambda record: (record.latest,),
+        root,
+    )
     return BatchList(batches=page, next=after)
 
 

@@ -42,7 +42,7 @@ from app.api.uploads import (
     unsupported,
 )
 from app.http.conditional import not_modified, tagged
-from app.http.paging import Cursor, decode, encode, fitting, link
+from app.http.paging import PagingDep
 from app.http.problems import (
     Problem,
     Responses,
@@ -158,8 +158,7 @@ async def submit(
 
 @router.get("", responses=problems(422, 500))
 def index(
-    request: Request,
-    response: Response,
+    paging: PagingDep,
     services: ServicesDep,
     caller: ReaderDep,
     state: State | None = None,
@@ -179,10 +178,9 @@ def index(
     created_before: Annotated[
         Moment | None, Query(description="Before this moment; UTC if it does not say.")
     ] = None,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
     """Jobs, newest first, without metadata; a page ends at `limit` or at about a megabyte."""
+    (before,) = paging.after(int) or (None,)
     records = services.jobs.page(
         owner=caller.sees,
         state=state,
@@ -193,20 +191,20 @@ def index(
         name=name,
         created_after=_seconds(created_after),
         created_before=_seconds(created_before),
-        before=None if cursor is None else decode(cursor, int)[0],
-        limit=limit + 1,
+        before=before,
+        limit=paging.wanted,
     )
-    queued = [record.id for record in records[:limit] if record.state is State.QUEUED]
+    queued = [record.id for record in records[: paging.limit] if record.state is State.QUEUED]
     positions = services.jobs.queue_positions(queued) if queued else {}
     now, root = time.time(), services.settings.root_path
-    page = fitting(
-        JobSummary.of(record, queue_position=positions.get(record.id), now=now, root=root)
-        for record in records[:limit]
+    page, after = paging.cut(
+        records,
+        lambda record: JobSummary.of(
+            record, queue_position=positions.get(record.id), now=now, root=root
+        ),
+        lambda record: (record.serial,),
+        root,
     )
-    more = len(records) > len(page)
-    after = encode(records[len(page) - 1].serial) if more else None
-    if after is not None:
-        response.headers["Link"] = link(request, services.settings.root_path, after)
     return JobList(jobs=page, next=after)
 
 
