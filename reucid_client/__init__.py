@@ -5,7 +5,13 @@ repeated makes no second job, and a file is written whole or not at all.
 """
 
 from reucid_client.asynchronous import AsyncClient, AsyncResult
-from reucid_client.errors import JobError, ProblemError, ReucidClientError, UnreachableError
+from reucid_client.errors import (
+    AddressError,
+    JobError,
+    ProblemError,
+    ReucidClientError,
+    UnreachableError,
+)
 from reucid_client.many import Done, denoise_files
 from reucid_client.models import Event, Image, Job
 from reucid_client.retrying import Retrying
@@ -14,6 +20,7 @@ from reucid_client.synchronous import Client, Result
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddressError",
     "AsyncClient",
     "AsyncResult",
     "Client",
