@@ -145,10 +145,12 @@ class Field:
     def shown(self, coefficients: FloatArray) -> FloatArray:
         """The image of coefficients, of which the highest may be left out, shape (m, n)."""
         m, n = self.shape
-        image: FloatArray = scipy.fft.idctn(
-            coefficients, s=self.size, norm="ortho", workers=self.threads
+        M, N = self.size  # one axis after the other: rows without coefficients stay zero
+        lines = scipy.fft.idct(coefficients, n=N, axis=1, norm="ortho", workers=self.threads)
+        image: FloatArray = scipy.fft.idct(
+            lines[:, :n], n=M, axis=0, norm="ortho", workers=self.threads
         )
-        return np.ascontiguousarray(image[:m, :n])
+        return np.ascontiguousarray(image[:m])
 
     def low(self, factors: FloatArray) -> FloatArray:
         """Those of the frequencies that the lattice's grid has."""
@@ -263,7 +265,7 @@ class Known:
         columns = Columns.of(coloured, self.scales.details.diameter)
         grid_columns = Columns(columns.sigma / spacing, columns.faintest)
         on_grid = coloured[: -(-found.shape[0] // spacing), : -(-found.shape[1] // spacing)]
-        line = LocalVariance.of(residual[::spacing, ::spacing], on_grid)
+        line = LocalVariance.of(residual[:: 2 * spacing, ::spacing], on_grid[::2])
         if found.shape not in self._spots:
             _bounded(self._spots)[found.shape] = field.error_of_spot(columns.sigma)
         factors, errors = self._spots[found.shape]

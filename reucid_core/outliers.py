@@ -77,11 +77,14 @@ def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
         None where more than a few of a level of intensity would be: then it is what the image is.
     """
     highest, lowest, mean = _around(image)
+    span = highest - lowest
     height = np.maximum(image - highest, lowest - image)
     found = np.zeros(image.shape, dtype=bool)
     edges = np.quantile(mean[::STEP, ::STEP], np.linspace(0, 1, LEVELS + 1)[1:-1])
     # Few pixels stand alone; how far others deviate is measured in a sample.
-    y, x = np.nonzero(height > ALONE * (height + highest - lowest))
+    span += height
+    span *= ALONE
+    y, x = np.divmod(np.flatnonzero(height > span), image.shape[1])
     high, level = height[y, x], np.searchsorted(edges, mean[y, x])
     some = (slice(None, None, _step(image)),)
     deviation = np.abs(image[some] - mean[some])
