@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract import FileInfo, ImageRecord
 from worker.decoding.parent import decode
+from worker.decoding.reducing import reduce_signals
 from worker.decoding.terms import Limits
 from worker.faultpoints import reached
 from worker.ledger.database import is_full
@@ -73,7 +74,8 @@ class Acceptance:
                 return known, False
         info = decode(file.path, file.folder, self.limits, file.companions)
         check(info)
-        info = self.store.with_digests(file.folder, info)
+        reduce_signals(file.folder, info)
+        info = self.store.with_reduced(file.folder, self.store.with_digests(file.folder, info))
         stored = self.store.size_of_upload(file.folder)
         check_space(stored)
         return self._enter(file, owner, info, stored, known)

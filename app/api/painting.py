@@ -14,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.api.pictures import block_means, draw_eigenpatch, draw_eigenpatches, draw_preview
-from app.api.raw.layout import Region, as_float32, difference, itself
-from app.api.raw.making import write as write_pyramid
 from reucid_core.replay import replay
 from reucid_core.revision import Verdicts, judged_anew
 from reucid_core.threads import find_libraries
@@ -26,6 +24,8 @@ from worker.denoising.reports import eigenpatches_key
 from worker.denoising.revising import eigenpatches_of, reports_of
 from worker.denoising.selection import Chosen, as_stack
 from worker.formats import Look
+from worker.pyramid.layout import Region, as_float32, difference, itself
+from worker.pyramid.making import write as write_pyramid
 
 find_libraries()
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, get_args
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,11 +24,19 @@ from reucid_core.params import ScanNoise
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
 from worker.contract import Failure, JobRecord, Stage
-from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT, names
+from worker.denoising.artifacts import (
+    ARTIFACTS,
+    COVERAGE,
+    EIGENPATCHES,
+    REPORT,
+    RESULT,
+    names,
+)
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import chosen_classifier, judge_of
 from worker.denoising.params import JobParams
+from worker.denoising.reducing import reduce_result
 from worker.denoising.revising import Source, revise_signal
 from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
@@ -134,7 +143,8 @@ class _Work:
     def do(self) -> None:
         """Bring the job to an end, whatever happens."""
         try:
-            self._save(self._denoise())
+            report, noisy = self._denoise()
+            self._save(report, noisy)
         except Overtaken:
             log.info("overtaken")
         except JobTimeoutException:
@@ -159,8 +169,8 @@ class _Work:
         self._store.leave(self._job.id, self._attempt.number)
         self._tell()
 
-    def _denoise(self) -> dict[str, Any]:
-        """Write all artifacts; returns the report."""
+    def _denoise(self) -> tuple[dict[str, Any], NDArray[Any]]:
+        """Write all artifacts; returns the report, and what was denoised."""
         request = self._job.request
         given = JobParams.from_json(request.params)
         params = given.within(
@@ -188,7 +198,7 @@ class _Work:
                 goes_on=lambda: not self._attempt.finish_requested(),
             )
         reached("job.written")
-        return report
+        return report, chosen.pixels_of(signal)
 
     @contextmanager
     def _revised(self, params: JobParams) -> Iterator[Source]:
@@ -196,7 +206,7 @@ class _Work:
         of = params.revision and params.revision.of
         try:
             job = Jobs(self._attempt.database).get(of or "", owner=self._job.request.owner)
-            held = {each.name: each.sha256 for each in job.artifacts}
+            held = {each.name: each.sha256 for each in job.artifacts if each.name in ARTIFACTS}
             paths = {name: _patiently(partial(self._store.artifact, job, name)) for name in held}
             if any(sha256_of(path) != held[name] for name, path in paths.items()):
                 raise RevisionError("damaged_artifact", f"a file of job {of} is damaged")
@@ -225,12 +235,13 @@ class _Work:
             raise Overtaken
         self._tell()
 
-    def _save(self, report: dict[str, Any]) -> None:
+    def _save(self, report: dict[str, Any], noisy: NDArray[Any]) -> None:
         self._enter(Stage.SAVING)
         for warning in report["warnings"]:
             self._attempt.warn(warning)
         job_id, number = self._job.id, self._attempt.number
-        made = _patiently(lambda: self._store.seal(job_id, number, names(report)))
+        levels = reduce_result(self._store.attempt(job_id, number), noisy)
+        made = _patiently(lambda: self._store.seal(job_id, number, (*names(report), *levels)))
         reached("job.sealed")
         expires_in_s = self._settings.result_days * DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):
