@@ -26,7 +26,7 @@ from machine import machine
 
 from tests.support.servers import served
 
-CHEAP = {"method": "paper", "patch_size": 7, "components": 12, "stacks": 1}
+CHEAP = {"method": "paper", "engine": "exact", "patch_size": 5}
 VIEWS = ("raw", "denoised", "residual")
 WINDOW = {"width": 1600, "height": 1000}
 PAN = 6.0  # s
