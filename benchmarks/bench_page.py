@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -31,24 +32,27 @@ VIEWS = ("raw", "denoised", "residual")
 WINDOW = {"width": 1600, "height": 1000}
 PAN = 6.0  # s
 MIB = 2**20
-SHOWN = """names => names.every(name => {
-  const canvas = document.querySelector(`canvas[aria-label='${name}']`);
-  if (!canvas || !canvas.width || !canvas.parentElement.querySelector('.veil').hidden) return false;
-  const at = [canvas.width >> 1, canvas.height >> 1];
-  return canvas.getContext('2d').getImageData(...at, 1, 1).data[3] > 0;
+SHOWN = """names => names.every(name =>
+  document.querySelector(`canvas[aria-label='${name}']`)?.parentElement.querySelector('.veil').hidden)
+"""
+DRAWN = """names => names.every(name => {
+  const { width, height } = document.querySelector(`canvas[aria-label='${name}']`);
+  const context = document.querySelector(`canvas[aria-label='${name}']`).getContext('2d');
+  return context.getImageData(width >> 1, height >> 1, 1, 1).data[3] > 0;
 })"""
-# Each view is looked at in every drawn frame.
+# Looking costs time itself: not in every frame, but often enough to see 100 ms.
 WATCH = """names => {
   const canvases = names.map(name => document.querySelector(`canvas[aria-label='${name}']`));
   const seen = window.seen = { frames: 0, gap: 0, blank: 0, blanks: 0, on: true };
   const since = canvases.map(() => null);
   const small = new OffscreenCanvas(24, 24).getContext('2d', { willReadFrequently: true });
-  let last = performance.now();
+  let last = performance.now(), looked = 0;
   const look = now => {
     seen.frames++;
     seen.gap = Math.max(seen.gap, now - last);
     last = now;
-    canvases.forEach((canvas, which) => {
+    if (now - looked > 40) canvases.forEach((canvas, which) => {
+      looked = now;
       small.clearRect(0, 0, 24, 24);  // a smaller copy: where a part is blank, it is not opaque
       small.drawImage(canvas, 0, 0, 24, 24);
       const { data } = small.getImageData(0, 0, 24, 24);
@@ -99,16 +103,28 @@ def submitted(api: httpx.Client, side: int, params: dict[str, Any]) -> str:
     return str(job["id"])
 
 
-def memory() -> float:
-    """MiB of this process's browser: proportional shares of all its processes."""
-    total = 0
-    for process in psutil.Process().children(recursive=True):
-        try:
-            if "chrom" in process.name():
-                total += process.memory_full_info().pss
-        except psutil.Error:
-            continue
-    return total / MIB
+@dataclass(frozen=True)
+class Memory:
+    """MiB of the browser: proportional shares of all its processes, and of its largest renderer."""
+
+    all: float
+    tab: float
+
+    @classmethod
+    def now(cls) -> "Memory":
+        shares, renderers = [0.0], [0.0]
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if "chrom" in process.name():
+                    shares.append(process.memory_full_info().pss / MIB)
+                    if "--type=renderer" in process.cmdline():
+                        renderers.append(shares[-1])
+            except psutil.Error:
+                continue
+        return cls(sum(shares), max(renderers))
+
+    def __str__(self) -> str:
+        return f"{self.all:.0f} MiB in all, {self.tab:.0f} MiB of them the tab's"
 
 
 @contextmanager
@@ -125,11 +141,13 @@ def opened(page: Any, url: str, job: str) -> float:
     """Seconds from asking for a job's page to all of its views."""
     start = time.perf_counter()
     page.goto(f"{url}/#/job/{job}")
-    page.wait_for_function(SHOWN, arg=list(VIEWS), polling=20)
+    page.wait_for_function(SHOWN, arg=list(VIEWS))
+    if not page.evaluate(DRAWN, list(VIEWS)):
+        raise SystemExit("a view says that it shows its image, and does not")
     return time.perf_counter() - start
 
 
-def panned(page: Any) -> tuple[dict[str, float], float]:
+def panned(page: Any) -> tuple[dict[str, float], Memory]:
     """What a person sees who drags through an image at 1:1, and the most memory meanwhile."""
     canvas = page.locator("canvas[aria-label='denoised']")
     canvas.focus()
@@ -138,7 +156,7 @@ def panned(page: Any) -> tuple[dict[str, float], float]:
     box = canvas.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.evaluate(WATCH, list(VIEWS))
-    most, end, way = memory(), time.perf_counter() + PAN, 1
+    most, end, way = Memory.now(), time.perf_counter() + PAN, 1
     while time.perf_counter() < end:
         page.mouse.move(x + way * box["width"] / 3, y + way * box["height"] / 3)
         page.mouse.down()
@@ -147,7 +165,7 @@ def panned(page: Any) -> tuple[dict[str, float], float]:
             page.mouse.move(x + share * box["width"], y + share * box["height"])
             page.wait_for_timeout(16)
         page.mouse.up()
-        most = max(most, memory())
+        most = max(most, Memory.now(), key=lambda memory: memory.all)
     seen: dict[str, float] = page.evaluate("() => { window.seen.on = false; return window.seen; }")
     return seen, most
 
@@ -187,20 +205,25 @@ def turned(page: Any, url: str, job: str) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--side", type=int, default=16384)
-    side = parser.parse_args().side
+    parser.add_argument("--side", type=int, default=16384, help="px of the large image")
+    parser.add_argument("--at", nargs=2, metavar=("URL", "JOB"), help="look at a job of a server")
+    stated = parser.parse_args()
     try:
         from tests.page.browsers import launched
 
         enter: Callable[[], Any] = launched
         with enter() as browser, tempfile.TemporaryDirectory() as folder:
-            measure(browser, Path(folder), side)
+            print(machine(), f"Chromium {browser.version}")
+            if stated.at:
+                look(browser, *stated.at)
+            else:
+                measure(browser, Path(folder), stated.side)
     except pytest.skip.Exception as reason:
         print(f"not measured: {reason}")
 
 
 def measure(browser: Any, folder: Path, side: int) -> None:
-    print(machine(), browser.version)
+    """All of it, with a server of its own."""
     with (
         served(folder / "data") as server,
         httpx.Client(base_url=f"{server.url}/v1", timeout=600, trust_env=False) as api,
@@ -210,21 +233,25 @@ def measure(browser: Any, folder: Path, side: int) -> None:
         with visited(browser) as page:
             times = turned(page, server.url, small)
         print(f"a verdict turned at 512 x 512 px: median {median(times):.2f} s, {max(times):.2f} s")
-        large = submitted(api, side, CHEAP)
-        empty = memory()
-        for what in ("the first time", "again"):
-            with visited(browser) as page:
-                print(f"opened {what}: {opened(page, server.url, large):.2f} s", flush=True)
-                still = memory()
-                seen, most = panned(page)
-                rate = seen["frames"] / PAN
-                print(f"panned at 1:1: {rate:.0f} frames/s, longest gap {seen['gap']:.0f} ms")
-                print(f"blank in {seen['blanks']} looks, {seen['blank']:.0f} ms at most")
-                print(
-                    f"browser: {empty:.0f} MiB without a page, {still:.0f} MiB with the image, "
-                    f"{most:.0f} MiB while panning",
-                    flush=True,
-                )
+        look(browser, server.url, submitted(api, side, CHEAP))
+
+
+def look(browser: Any, url: str, job: str) -> None:
+    """What a look at a large result costs."""
+    with visited(browser) as page:
+        page.goto("about:blank")
+        page.wait_for_timeout(1000)
+        print(f"browser with an empty page: {Memory.now()}")
+    for what in ("the first time", "again"):
+        with visited(browser) as page:
+            print(f"opened {what}: {opened(page, url, job):.2f} s", flush=True)
+            page.wait_for_timeout(1000)
+            print(f"browser then: {Memory.now()}")
+            seen, most = panned(page)
+            rate = seen["frames"] / PAN
+            print(f"panned at 1:1: {rate:.0f} frames/s, longest gap {seen['gap']:.0f} ms")
+            print(f"blank in {seen['blanks']} looks, {seen['blank']:.0f} ms at most")
+            print(f"browser while panning, at most: {most}", flush=True)
 
 
 if __name__ == "__main__":

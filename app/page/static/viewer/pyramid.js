@@ -199,12 +199,9 @@ export class Pyramid extends EventTarget {
     for (let level = Math.max(0, Math.min(this.levels - 1, Math.floor(Math.log2(pace)))); level < this.levels; level++) {
       const span = this.side * 2 ** level;
       const parts = [...this.tiles.values()].filter(({ reduce, row, column }) => reduce === 2 ** level && row * reduce < bottom && (row * reduce) + span > top && column * reduce < right && (column * reduce) + span > left);
-      if (!parts.length) continue;
-      const pixels = new Float32Array(parts.reduce((sum, part) => sum + part.pixels.length, 0));
-      parts.reduce((at, part) => { pixels.set(part.pixels, at); return at + part.pixels.length; }, 0);
-      return { reduce: 2 ** level, pixels };
+      if (parts.length) return { reduce: 2 ** level, parts: parts.map(({ pixels }) => pixels) };
     }
-    return { reduce: 1, pixels: null };
+    return { reduce: 1, parts: [] };
   }
 
   /** The value of one pixel, exactly as the server has it, or null while it is fetched. @param {number} row @param {number} column */
