@@ -161,6 +161,14 @@ class SkippedSignal:
 
 
 @dataclass(frozen=True)
+class Reduced:
+    """Means of a large array at smaller scales, in files beside it."""
+
+    levels: str  # SHA-256 of the means
+    tiles: str  # and of the digests of their tiles
+
+
+@dataclass(frozen=True)
 class FileInfo:
     """What decoding found in a file."""
 
@@ -170,6 +178,7 @@ class FileInfo:
     default: int | None = 0  # the signal that is denoised when none is chosen; None: one has to be
     digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file, of an accepted image
     folder: str = ""  # of the store, of an accepted image; its id where nothing is stated
+    reduced: tuple[Reduced | None, ...] = ()  # of each large signal, of an accepted image
 
 
 @dataclass(frozen=True)

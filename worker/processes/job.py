@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,11 +23,19 @@ from reucid_core.params import ScanNoise
 from reucid_core.report import library_versions
 from reucid_core.threads import limited
 from worker.contract import Failure, JobRecord, Stage
-from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT, names
+from worker.denoising.artifacts import (
+    ARTIFACTS,
+    COVERAGE,
+    EIGENPATCHES,
+    REPORT,
+    RESULT,
+    names,
+)
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import chosen_classifier
 from worker.denoising.params import JobParams
+from worker.denoising.reducing import reduce_result
 from worker.denoising.revising import Source, revise_signal
 from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
@@ -128,7 +137,8 @@ class _Work:
     def do(self) -> None:
         """Bring the job to an end, whatever happens."""
         try:
-            self._save(self._denoise())
+            report, noisy = self._denoise()
+            self._save(report, noisy)
             if self._spread is not None:
                 self._remove(self._spread)
         except Overtaken:
@@ -155,14 +165,14 @@ class _Work:
         self._store.leave(self._job.id, self._attempt.number)
         self._tell()
 
-    def _denoise(self) -> dict[str, Any]:
-        """Write all artifacts; returns the report."""
+    def _denoise(self) -> tuple[dict[str, Any], NDArray[Any]]:
+        """Write all artifacts; returns the report, and what was denoised."""
         material = Material.of(self._job, self._attempt.database, self._settings, self._store)
         ranges = ranges_of(material, self._settings.part_pixels)
         self._enter(Stage.DENOISING)
         report = self._by_parts(material, ranges) if len(ranges) > 1 else self._at_once(material)
         reached("job.written")
-        return report
+        return report, material.chosen.pixels_of(material.signal)
 
     def _by_parts(self, material: Material, ranges: list[tuple[int, int]]) -> dict[str, Any]:
         """With the help of workers that have nothing else to do."""
@@ -196,7 +206,7 @@ class _Work:
         of = params.revision and params.revision.of
         try:
             job = Jobs(self._attempt.database).get(of or "", owner=self._job.request.owner)
-            held = {each.name: each.sha256 for each in job.artifacts}
+            held = {each.name: each.sha256 for each in job.artifacts if each.name in ARTIFACTS}
             paths = {name: patiently(partial(self._store.artifact, job, name)) for name in held}
             if any(sha256_of(path) != held[name] for name, path in paths.items()):
                 raise RevisionError("damaged_artifact", f"a file of job {of} is damaged")
@@ -227,12 +237,13 @@ class _Work:
             raise Overtaken
         self._tell()
 
-    def _save(self, report: dict[str, Any]) -> None:
+    def _save(self, report: dict[str, Any], noisy: NDArray[Any]) -> None:
         self._enter(Stage.SAVING)
         for warning in report["warnings"]:
             self._attempt.warn(warning)
         job_id, number = self._job.id, self._attempt.number
-        made = patiently(lambda: self._store.seal(job_id, number, names(report)))
+        levels = reduce_result(self._store.attempt(job_id, number), noisy)
+        made = patiently(lambda: self._store.seal(job_id, number, (*names(report), *levels)))
         reached("job.sealed")
         expires_in_s = self._settings.result_days * DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):

@@ -19,7 +19,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from worker.contract import Artifact, ImageRecord, JobRecord
+from worker.contract import Artifact, ImageRecord, JobRecord, Reduced
+from worker.pyramid.layout import beside
+from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
 from worker.store.files import made, sha256_of, sync
 from worker.store.interface import Made, Store, in_attempt, sync_all
@@ -80,6 +82,15 @@ class FolderStore(Store):
 
     def pixels(self, image: ImageRecord, signal: int = 0) -> Path:
         return self.image(image.folder) / pixels_name(signal)
+
+    def levels(
+        self,
+        image: ImageRecord,
+        signal: int,
+        reduced: Reduced,  # noqa: ARG002  (of a cache)
+    ) -> tuple[Find, Find]:
+        levels, tiles = beside(self.pixels(image, signal))
+        return lambda: levels, lambda: tiles
 
     def sent_files(self, image: ImageRecord) -> list[Path]:
         folder = self.image(image.folder)

@@ -13,7 +13,9 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract import Artifact, FileInfo, ImageRecord, JobRecord
+from worker.contract import Artifact, FileInfo, ImageRecord, JobRecord, Reduced
+from worker.pyramid.layout import beside
+from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
 from worker.store.files import age, age_of_file, sha256_of, size_of_files, sync
 from worker.store.names import ID, checked, pixels_name
@@ -96,6 +98,14 @@ class Store(ABC):
         decoded = [upload / pixels_name(index) for index in range(len(info.signals))]
         return replace(info, digests=tuple(sha256_of(path) for path in decoded))
 
+    def with_reduced(self, upload: Path, info: FileInfo) -> FileInfo:
+        """The same with the digests of the levels that were written of some of its signals."""
+        written = [beside(upload / pixels_name(index)) for index in range(len(info.signals))]
+        reduced = [
+            Reduced(*map(sha256_of, paths)) if paths[1].exists() else None for paths in written
+        ]
+        return replace(info, reduced=tuple(reduced) if any(reduced) else ())
+
     def size_of_upload(self, upload: Path) -> int:
         """Bytes that the files of an upload take."""
         return size_of_files(upload)
@@ -111,6 +121,10 @@ class Store(ABC):
     @abstractmethod
     def pixels(self, image: ImageRecord, signal: int = 0) -> Path:
         """A decoded image signal, a C-ordered .npy file."""
+
+    @abstractmethod
+    def levels(self, image: ImageRecord, signal: int, reduced: Reduced) -> tuple[Find, Find]:
+        """Find the levels of a decoded image signal, and the digests of their tiles."""
 
     def load_pixels(self, image: ImageRecord, signal: int) -> NDArray[Any]:
         """A decoded image signal, mapped into memory, after its bytes were checked.
