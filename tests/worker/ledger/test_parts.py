@@ -1,5 +1,7 @@
 """Parts of jobs: whoever does them, each is done by one, and nobody's work is lost by others'."""
 
+from uuid import uuid4
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -183,6 +185,62 @@ def test_who_has_lost_its_part_changes_nothing(database: Database) -> None:
     assert not Doing(database, late).commit(MADE, 4)
     assert do(database, again)
     assert parts_of(attempt)[0].worker == "other"
+
+
+def test_a_worker_that_takes_its_part_again_does_so_in_another_attempt(
+    database: Database,
+) -> None:
+    attempt, parts = spread(database), Parts(database)
+    first = parts.help(attempt.job_id, "helper", -1.0)
+    assert first is not None
+    assert parts.recover() == 1
+    second = parts.help(attempt.job_id, "helper", LEASE)
+    assert second is not None
+    assert second.id == first.id
+    doing = Doing(database, first)
+    assert not any([doing.progress(1), doing.leave(), doing.commit(MADE, 4)])
+    assert parts_of(attempt)[0].state is PartState.RUNNING
+    assert do(database, second)
+
+
+def test_nothing_is_written_of_a_job_that_has_ended(database: Database) -> None:
+    attempt, parts = spread(database), Parts(database)
+    own = parts.take(attempt, Work.FRAMES, LEASE)
+    helped = parts.help(attempt.job_id, "helper", LEASE)
+    assert own is not None
+    assert helped is not None
+    Jobs(database).cancel(attempt.job_id, owner=OWNER)
+    before = [(each.state, each.frames_done) for each in parts_of(attempt)]
+    for each in (own, helped):
+        doing = Doing(database, each)
+        assert not any([doing.progress(1), doing.leave(), doing.commit(MADE, 4)])
+    assert [(each.state, each.frames_done) for each in parts_of(attempt)] == before
+    assert parts.take(attempt, Work.FRAMES, LEASE) is None
+    assert parts.help(attempt.job_id, "another", LEASE) is None
+    assert not Help(database, attempt.job_id, "helper").renew(LEASE)
+
+
+def test_only_the_current_attempt_of_a_job_takes_its_parts(database: Database) -> None:
+    attempt, parts = spread(database), Parts(database)
+    assert attempt.hand_back()
+    assert parts.take(attempt, Work.FRAMES, LEASE) is None
+    assert not parts.spread(attempt, Work.FRAMES, RANGES, 10)
+
+
+def test_what_was_done_by_another_brief_is_done_anew(database: Database) -> None:
+    attempt, parts = spread(database), Parts(database)
+    told = Artifact("brief.npz", "1" * 64, 1)
+    for brief, kept in ((told, False), (told, True), (Artifact("brief.npz", "2" * 64, 1), False)):
+        assert parts.spread(attempt, Work.FIRST_SUMS, RANGES, 10, (uuid4().hex, brief))
+        states = [each.state for each in parts.of_job(attempt.job_id, Work.FIRST_SUMS)]
+        assert states == [PartState.DONE if kept else PartState.OPEN, "open", "open"]
+        held = parts.brief(attempt.job_id, Work.FIRST_SUMS)
+        assert held is not None
+        assert held.artifacts == (brief,)
+        if not kept:
+            assert do(database, parts.take(attempt, Work.FIRST_SUMS, LEASE))
+    assert len(parts.all_of_job(attempt.job_id)) == len(RANGES) * 2 + 1
+    assert Jobs(database).get(attempt.job_id).stacks_done == 0
 
 
 def test_a_job_that_is_lost_keeps_what_is_done_and_what_others_do(database: Database) -> None:
