@@ -12,6 +12,8 @@ from reucid_client.errors import (
     ReucidClientError,
     UnreachableError,
 )
+from reucid_client.live import AsyncLiveSession, LiveSession
+from reucid_client.live_messages import LiveResult
 from reucid_client.many import Done, denoise_files
 from reucid_client.models import Event, Image, Job
 from reucid_client.retrying import Retrying
@@ -22,6 +24,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressError",
     "AsyncClient",
+    "AsyncLiveSession",
     "AsyncResult",
     "Client",
     "Done",
@@ -29,6 +32,8 @@ __all__ = [
     "Image",
     "Job",
     "JobError",
+    "LiveResult",
+    "LiveSession",
     "ProblemError",
     "Result",
     "Retrying",

@@ -13,8 +13,9 @@ from typing import Any, Callable
 
 import httpx
 
-from reucid_client import exchange
+from reucid_client import exchange, live_messages
 from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
+from reucid_client.live import AsyncLiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.retrying import Retrying
 from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
@@ -219,6 +220,30 @@ class AsyncClient:
     async def cancel_batch(self, name: str) -> dict[str, Any]:
         """Stop all jobs of a batch that wait or run."""
         return await self._do(exchange.batch(name, "cancel"))
+
+    # --- live ---
+
+    async def live(
+        self, shape: Sequence[int], dtype: str = "uint16", *, link: str = "auto", **options: Any
+    ) -> AsyncLiveSession:
+        """Open a live session; see `Client.live`."""
+        options = {"dtype": dtype, **options}
+        link = checked_link(link)
+        data = await self._do(live_messages.open_session(shape, options))
+        return self.connected(data, link=link)
+
+    async def live_session(
+        self, session_id: str, *, after: int = 0, link: str = "auto"
+    ) -> AsyncLiveSession:
+        """A session that is open already; see `Client.live_session`."""
+        data = await self._do(live_messages.show_session(session_id))
+        return self.connected(data, after=after, link=link)
+
+    def connected(
+        self, data: Mapping[str, Any], *, after: int = 0, link: str = "auto"
+    ) -> AsyncLiveSession:
+        """A session as the server told it, connected."""
+        return AsyncLiveSession(self._http, self._do, self._retrying, data, after=after, link=link)
 
     # --- what they yield ---
 

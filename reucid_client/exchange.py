@@ -59,6 +59,7 @@ class Request:
     fields: Mapping[str, str] = field(default_factory=dict)
     files: tuple[tuple[str, Path | bytes], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
 
     def options(self, open_files: ExitStack) -> dict[str, Any]:
         """What httpx takes, with files opened anew."""
@@ -66,6 +67,8 @@ class Request:
         options: dict[str, Any] = {"params": query, "headers": dict(self.headers)}
         if self.json is not None:
             options["json"] = self.json
+        if self.content is not None:
+            options["content"] = self.content
         if self.files:
             options["data"] = dict(self.fields)
             options["files"] = [

@@ -13,8 +13,10 @@ from typing import Any, Callable
 
 import httpx
 
-from reucid_client import exchange
+from reucid_client import exchange, live_messages
+from reucid_client.asynchronous import AsyncClient
 from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
+from reucid_client.live import LiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.progress import Progress, shown
 from reucid_client.retrying import Retrying
@@ -82,6 +84,7 @@ class Client:
         timeout: httpx.Timeout = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._stated = url, key, timeout
         headers = headers_for(key or os.environ.get("REUCID_API_KEY"))
         self._http = httpx.Client(
             base_url=checked(url), headers=headers, timeout=timeout, transport=transport
@@ -274,6 +277,44 @@ class Client:
     def cancel_batch(self, name: str) -> dict[str, Any]:
         """Stop all jobs of a batch that wait or run."""
         return self._do(exchange.batch(name, "cancel"))
+
+    # --- live ---
+
+    def live(
+        self, shape: Sequence[int], dtype: str = "uint16", *, link: str = "auto", **options: Any
+    ) -> LiveSession:
+        """Open a live session: frames in while they are scanned, results out.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Of a frame.
+        dtype : str
+            Of its pixels: uint8, uint16, int16, uint32 or float32.
+        link : {"auto", "websocket", "requests"}
+            How it is connected; `auto` uses requests where `websockets` is not installed.
+        **options
+            `mode`, `memory_frames`, `keep_frames`, `history`, `deadline_ms`, `pixel_size`, `unit`,
+            `external_id`, `sample_id`, `labels`, `metadata`; others are parameters of the
+            denoising, as `method="paper"`.
+        """
+        options = {"dtype": dtype, **options}
+        link = checked_link(link)
+        data = self._do(live_messages.open_session(shape, options))
+        return LiveSession(self._of_another_thread, data, link=link)
+
+    def live_session(self, session_id: str, *, after: int = 0, link: str = "auto") -> LiveSession:
+        """A session that is open already, to look at or to go on with.
+
+        With `after`, the number of the last result that is known, those that the server still
+        holds come first.
+        """
+        data = self._do(live_messages.show_session(session_id))
+        return LiveSession(self._of_another_thread, data, after=after, link=link)
+
+    def _of_another_thread(self) -> AsyncClient:
+        url, key, timeout = self._stated
+        return AsyncClient(url, key, retrying=self._retrying, timeout=timeout)
 
     # --- what they yield ---
 

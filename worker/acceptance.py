@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from worker.contract import FileInfo, ImageRecord
 from worker.decoding.parent import decode
+from worker.decoding.reducing import reduce_signals
 from worker.decoding.terms import Limits
 from worker.faultpoints import reached
 from worker.formats.series import series_numbers
@@ -138,7 +139,8 @@ class Acceptance:
                 return known
         info = decode(file.path, file.folder, self.limits, file.companions)
         check(info)
-        info = self.store.with_digests(file.folder, info)
+        reduce_signals(file.folder, info)
+        info = self.store.with_reduced(file.folder, self.store.with_digests(file.folder, info))
         stored = self.store.size_of_upload(file.folder)
         check_space(stored)
         return Decoded(file, info, stored, known)
