@@ -10,14 +10,14 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.archives import MOST_JOBS
 from app.api.errors import to_problem
-from app.api.quotas import Space, room
+from app.api.quotas import Space, check_free, room
 from app.api.services import Services
 from app.api.uploads import MOST_FILES, Upload, acceptance, plain_name
 from app.http.problems import FieldError, Problem
 from reucid_core.errors import ReucidError
 from worker.acceptance import Decoded, ReceivedFile, assemble
 from worker.contract import FileInfo, ImageRecord
-from worker.formats import FormatError
+from worker.formats import FormatError, LimitError
 from worker.image_zips import Packed, Terms, unpack
 from worker.ledger.refusals import LedgerError
 from worker.settings import Settings
@@ -90,13 +90,20 @@ class _Kept:
 async def _unpacked(
     services: Services, file: ReceivedFile, sent: Upload, owner: str
 ) -> list[Packed]:
-    settings = services.settings
-    terms = Terms(MOST_JOBS, MOST_FILES, settings.max_upload, most_unpacked(settings))
+    """The files of a zip, beside it: no more than the disk has room for."""
+    settings, most = services.settings, most_unpacked(services.settings)
+    left = max(0, await run_in_threadpool(services.store.free) - settings.min_free)
+    terms = Terms(MOST_JOBS, MOST_FILES, settings.max_upload, min(most, left))
     folder = sent.folder / "unpacked"
     await run_in_threadpool(folder.mkdir, 0o700)
     async with services.decoding.place(owner):
         work = partial(unpack, file.path, folder, terms)
-        return await to_thread.run_sync(work, limiter=services.decoders)
+        try:
+            return await to_thread.run_sync(work, limiter=services.decoders)
+        except LimitError as error:
+            if error.limit == "max_unpacked" and error.got <= most:  # the limit was the disk's
+                check_free(services, int(error.got))
+            raise
 
 
 def _received(services: Services, stack: AsyncExitStack, packed: Packed) -> ReceivedFile:

@@ -288,7 +288,9 @@ def _flips(
                 bad = bytearray(good)
                 bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
                 file.write_bytes(bad)
-                answer = httpx.get(f"{rig.url}/v1/jobs/{job.id}/{path}", trust_env=False)
+                answer = httpx.get(
+                    f"{rig.url}/v1/jobs/{job.id}/{path}", trust_env=False, timeout=20
+                )
                 codes[f"{answer.status_code} {answer.json().get('code')}"] += 1
             file.write_bytes(good)
     report.say("flipped bits: answers", dict(codes))

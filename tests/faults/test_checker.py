@@ -1,7 +1,11 @@
 """The checker can fail: each promise, broken on purpose, is found."""
 
+import base64
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -9,14 +13,17 @@ from sqlalchemy import delete, insert, update
 
 from tests.faults.cases import Case
 from tests.faults.checker import OWNER, check
+from tests.faults.deliveries import Told, check_told
 from tests.faults.history import History, Submission
-from worker.contract import EventType, FileInfo, ImageInfo, JobRequest, Stage
+from tests.support.receivers import Received
+from worker.contract import EventType, FileInfo, ImageInfo, JobRequest, Stage, State
 from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import artifacts, events, jobs
 from worker.store import FolderStore
+from worker.webhooks.signature import signed
 
 Breaking = Callable[["World"], None]
 
@@ -142,3 +149,43 @@ def test_each_broken_promise_is_found(world: World, name: str) -> None:
     breaking, complaint = FAULTS[name]
     breaking(world)
     assert any(complaint in line for line in world.check())
+
+
+def told(*messages: tuple[str, str, str]) -> Told:
+    """A receiver that took messages of job, type and id."""
+    made = Told()
+    for job_id, type_, message_id in messages:
+        made.taken[job_id].append((message_id, type_))
+    return made
+
+
+def test_what_webhooks_were_told_is_held_against_the_ledger() -> None:
+    job: Any = SimpleNamespace(id="a", state=State.SUCCEEDED)
+    good = ("a", "job.succeeded", "m1")
+    assert check_told(told(good, good), [job]) == []
+    for wrong in (
+        told(("a", "job.failed", "m1")),
+        told(good, ("a", "job.succeeded", "m2")),
+        told(good, ("a", "job.canceled", "m1")),
+    ):
+        assert check_told(wrong, [job]) != []
+    unsigned = told(good)
+    assert unsigned.answer(Received("/", {}, b"{}"))[0] == 400
+    assert check_told(unsigned, [job]) != []
+
+
+def test_half_of_the_attempts_are_refused() -> None:
+    secret = "whsec_" + base64.b64encode(b"secret").decode()
+    heard = Told(secret)
+    body = b'{"type": "job.failed", "data": {"job_id": "a", "state": "failed"}}'
+    for status in (500, 204, 204):
+        headers = signed(secret, "m1", int(time.time()), body)
+        assert heard.answer(Received("/", headers, body))[0] == status
+    assert heard.figures == {
+        "jobs": 1,
+        "attempts": 3,
+        "refused": 1,
+        "taken": 2,
+        "taken again": 1,
+    }
+    assert heard.complaints == []

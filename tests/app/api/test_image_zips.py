@@ -294,8 +294,8 @@ def test_other_kinds_of_bodies_are_refused(client: httpx.Client) -> None:
     assert "multipart/form-data" in problem(answer, 415, "unsupported_media_type")["detail"]
 
 
-def test_a_quota_counts_what_is_unpacked(tmp_path: Path) -> None:
-    """Forty bytes to one: the zip fits, its images do not."""
+def tight() -> dict[str, bytes]:
+    """Images that are packed to a fraction."""
     blank = np.zeros((600, 600), np.uint16)
     blank[0] = np.arange(600)
     files = {}
@@ -304,6 +304,22 @@ def test_a_quota_counts_what_is_unpacked(tmp_path: Path) -> None:
         buffer = io.BytesIO()
         np.save(buffer, blank)
         files[f"{n}.npy"] = buffer.getvalue()
+    return files
+
+
+def test_what_the_disk_has_no_room_for_is_not_unpacked(
+    api: Api, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = packed(tight())
+    left = api.settings.min_free + 4 * len(content)
+    monkeypatch.setattr(api.services.store, "free", lambda: left)
+    problem(sent(client, content), 507, "insufficient_storage")
+    assert nothing_of_it(client)
+
+
+def test_a_quota_counts_what_is_unpacked(tmp_path: Path) -> None:
+    """The zip fits, its images do not."""
+    files = tight()
     with (
         running(tmp_path, owner_quota_mib=3) as api,
         api.client(api.key("lab", Scope.SUBMIT, Scope.READ)) as client,
