@@ -5,7 +5,13 @@ repeated makes no second job, and a file is written whole or not at all.
 """
 
 from reucid_client.asynchronous import AsyncClient, AsyncResult
-from reucid_client.errors import JobError, ProblemError, ReucidClientError, UnreachableError
+from reucid_client.errors import (
+    AddressError,
+    JobError,
+    ProblemError,
+    ReucidClientError,
+    UnreachableError,
+)
 from reucid_client.live import AsyncLiveSession, LiveSession
 from reucid_client.live_messages import LiveResult
 from reucid_client.many import Done, denoise_files
@@ -16,6 +22,7 @@ from reucid_client.synchronous import Client, Result
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddressError",
     "AsyncClient",
     "AsyncLiveSession",
     "AsyncResult",

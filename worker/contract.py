@@ -11,6 +11,7 @@ from typing import Any, Literal
 QUEUE = "reucid"
 JOB_FUNCTION = "worker.processes.job.run"
 WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
+PART_FUNCTION = "worker.processes.helping.run"
 LIVE_QUEUE = "reucid-live"
 LIVE_FUNCTION = "worker.processes.live_job.run"
 LIVE_CHANNEL = "reucid:live"  # Redis pub/sub; the payload is the id of a session with news
@@ -38,6 +39,22 @@ class Stage(StrEnum):
     LOADING = "loading"
     DENOISING = "denoising"
     SAVING = "saving"
+
+
+class Work(StrEnum):
+    """What is done with the frames of a part."""
+
+    FIRST_SUMS = "sums-1"  # what joint frames share is added up over them, twice
+    SECOND_SUMS = "sums-2"
+    FRAMES = "frames"  # they are denoised
+
+
+class PartState(StrEnum):
+    """Where a part stands."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    DONE = "done"
 
 
 class Priority(StrEnum):
@@ -144,6 +161,14 @@ class SkippedSignal:
 
 
 @dataclass(frozen=True)
+class Reduced:
+    """Means of a large array at smaller scales, in files beside it."""
+
+    levels: str  # SHA-256 of the means
+    tiles: str  # and of the digests of their tiles
+
+
+@dataclass(frozen=True)
 class FileInfo:
     """What decoding found in a file."""
 
@@ -153,6 +178,7 @@ class FileInfo:
     default: int | None = 0  # the signal that is denoised when none is chosen; None: one has to be
     digests: tuple[str, ...] = ()  # SHA-256 of each decoded signal's file, of an accepted image
     folder: str = ""  # of the store, of an accepted image; its id where nothing is stated
+    reduced: tuple[Reduced | None, ...] = ()  # of each large signal, of an accepted image
 
 
 @dataclass(frozen=True)
@@ -220,6 +246,32 @@ class JobRecord:
 
     def artifact(self, name: str) -> Artifact | None:
         """What the ledger vouches for under this name, of a job that succeeded."""
+        return next((held for held in self.artifacts if held.name == name), None)
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """Frames of a job's stack that one worker works on, as the ledger holds them.
+
+    Its files are in the store under its own id and attempt, as those of a job.
+    """
+
+    id: str
+    job_id: str
+    work: Work
+    number: int  # from 0, in the order of the frames
+    first: int  # frame, from 0
+    stop: int  # frame after the last one
+    state: PartState
+    attempt: int
+    age: float  # s since the job was spread
+    worker: str | None = None  # that does it, or has done it
+    frames_done: int = 0
+    artifacts: tuple[Artifact, ...] = ()  # of one that is done
+    seconds: float | None = None  # that it took
+
+    def artifact(self, name: str) -> Artifact | None:
+        """What the ledger vouches for under this name, of a part that is done."""
         return next((held for held in self.artifacts if held.name == name), None)
 
 

@@ -64,9 +64,16 @@ def check_place() -> None:
 
 
 def draw_apart(
-    work: Work, sources: Sequence[Source], target: Path, *arguments: Any, pixels: int
+    work: Work,
+    sources: Sequence[Source],
+    target: Path,
+    *arguments: Any,
+    pixels: int,
+    written: int | None = None,
 ) -> int | None:
     """Have `work(target, *paths, *arguments)` done by a child; what it gives.
+
+    It may hold so many pixels, and write as many bytes as they take, or the stated ones.
 
     Raises
     ------
@@ -79,7 +86,7 @@ def draw_apart(
     folder = target.with_name(f"{target.name}.drawing")
     folder.mkdir(mode=0o700)
     try:
-        task = (work, tuple(sources), folder, arguments, BYTES_PER_PIXEL * pixels)
+        task = (work, tuple(sources), folder, arguments, BYTES_PER_PIXEL * pixels, written)
         status = run_apart(_in_child, task, SECONDS)
         answer = _answer(folder, status, sources)
         (folder / DRAWN).replace(target)
@@ -115,13 +122,14 @@ def _in_child(
     folder: Path,
     arguments: tuple[Any, ...],
     decoded: int,
+    written: int | None,
 ) -> None:
     for late in LATE:
         import_module(late)
     for index, each in enumerate(sources):
         if not each.path.exists():
             sys.exit(DAMAGED + index)
-    enter([each.path for each in sources], folder, SECONDS).admit(decoded)
+    enter([each.path for each in sources], folder, SECONDS).admit(decoded, written)
     for index, each in enumerate(sources):
         if sha256_of(each.path) != each.sha256:
             sys.exit(DAMAGED + index)

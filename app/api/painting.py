@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.api.pictures import block_means, draw_eigenpatch, draw_eigenpatches, draw_preview
-from app.api.raw.layout import Region, as_float32, difference, itself
-from app.api.raw.making import write as write_pyramid
+from app.api.pictures import (
+    block_means,
+    block_means_in_pieces,
+    draw_eigenpatch,
+    draw_eigenpatches,
+    draw_preview,
+)
 from reucid_core.replay import replay
 from reucid_core.revision import Verdicts, judged_anew
 from reucid_core.threads import find_libraries
@@ -26,15 +30,28 @@ from worker.denoising.reports import eigenpatches_key
 from worker.denoising.revising import eigenpatches_of, reports_of
 from worker.denoising.selection import Chosen, as_stack
 from worker.formats import Look
+from worker.pyramid.layout import KEPT, Layout, Level, Region, as_float32, difference, itself
+from worker.pyramid.making import write as write_pyramid
+from worker.pyramid.means import coarser
 
 find_libraries()
 
 PLENTY = 2**40  # bytes: what a child may use is limited, and what there is it cannot see
 
 
-def paint_preview(target: Path, pixels: Path, side: int) -> None:
-    """The first frame, small and stretched."""
-    draw_preview(as_stack(_mapped(pixels))[0], target, side=side)
+def paint_preview(target: Path, pixels: Path, step: int) -> None:
+    """The first frame as means of blocks of so many px, stretched."""
+    draw_preview(block_means_in_pieces(as_stack(_mapped(pixels))[0], step), target)
+
+
+def paint_preview_of_levels(target: Path, levels: Path, shape: tuple[int, ...], step: int) -> None:
+    """The same of an array of this shape, from the levels that are kept of it."""
+    layout = Layout.of(shape)
+    reduce = max(each for each in KEPT if each <= step)
+    with levels.open("rb") as file:
+        level = Level.of_pyramid(file, layout, reduce)
+        means = level.rows(0, slice(0, level.shape[1]))
+    draw_preview(coarser(means, reduce, layout.shape[1:], step), target)
 
 
 def paint_image(target: Path, image: Path, info: ImageInfo, wish: "Wanted") -> int | None:
@@ -52,6 +69,13 @@ def paint_residual(
 ) -> int | None:
     """What was denoised minus the result."""
     denoised, noisy = _mapped(result), chosen.pixels_of(_mapped(signal))
+    if wish.format == "png":
+        shown, raw = wish.part(denoised), wish.part(noisy)
+        height, width = shown.shape
+        rest = formats.Rows(
+            (height, width), shown.dtype, lambda rows: difference(shown[rows], raw[rows])
+        )
+        return _draw(target, rest, chosen.info, wish)
     pixels = wish.part(noisy).astype(denoised.dtype)
     pixels -= wish.part(denoised)
     return _write(target, pixels, chosen.info, wish)
@@ -140,8 +164,18 @@ class Wanted:
 
 
 def _write(target: Path, pixels: NDArray[Any], info: ImageInfo, wish: Wanted) -> int | None:
+    if wish.format == "png":
+        return _draw(target, formats.Rows.of(pixels), info, wish)
     formats.write(target, pixels, info, wish.format, source=wish.source, look=wish.look)
     return formats.clipped_pixels(pixels, np.dtype(info.dtype)) if wish.source else None
+
+
+def _draw(target: Path, image: formats.Rows, info: ImageInfo, wish: Wanted) -> int | None:
+    """A picture, of which no more than a band is held where it is large."""
+    formats.write_picture(target, image, info, wish.look, source=wish.source)
+    if not wish.source:
+        return None
+    return sum(formats.clipped_pixels(band, np.dtype(info.dtype)) for band in image.bands())
 
 
 def _mapped(path: Path) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from worker.formats import display
+from worker.pyramid.layout import is_large
 
 CELL = 76  # px, side of a drawn eigenpatch
 GAP = 6
@@ -19,13 +20,18 @@ LADDER = (16, 32, 64, 128, 256, 512, 1024, 2048)  # px, sides of previews
 KEPT, DROPPED, INK, PAPER = "#1a7f37", "#b8b8b8", "#24292f", "#ffffff"
 
 
-def draw_preview(frame: NDArray[Any], path: Path, *, side: int) -> None:
-    """Write a PNG whose longer side is at most so many px.
+def draw_preview(means: NDArray[np.float64], path: Path) -> None:
+    """Write a PNG of means of blocks, which show noise as it would look from afar."""
+    Image.fromarray(display(means)).save(path, format="PNG")
 
-    Blocks of pixels are averaged, so that noise looks as it would from afar.
+
+def preview_step(shape: tuple[int, int], side: int) -> int:
+    """Side of the blocks of a preview whose longer side is at most so many px.
+
+    Of a large image a power of two, of which there may be levels.
     """
-    small = block_means_in_pieces(frame, -(-max(frame.shape) // side))
-    Image.fromarray(display(small)).save(path, format="PNG")
+    step = -(-max(shape) // side)
+    return 1 << (step - 1).bit_length() if is_large(shape) else step
 
 
 def block_means_in_pieces(frame: NDArray[Any], step: int) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+import structlog
 from fastapi import Request
 from starlette.responses import Response
 
@@ -36,9 +37,10 @@ from app.api.painting import (
     paint_image,
     paint_input,
     paint_preview,
+    paint_preview_of_levels,
     paint_residual,
 )
-from app.api.pictures import rung
+from app.api.pictures import preview_step, rung
 from app.api.quotas import check_space
 from app.api.wishes import Wish
 from app.http.conditional import etag_of, not_modified, tagged
@@ -56,6 +58,11 @@ from worker.denoising.reports import (
 )
 from worker.denoising.revising import reports_of
 from worker.denoising.selection import Chosen
+from worker.formats.picture import WHOLE
+from worker.pyramid.layout import KEPT
+from worker.store import DamagedError
+
+log = structlog.get_logger()
 
 PREVIEW = 2**22  # bytes that a preview takes at most, about
 FLOAT32 = 4  # bytes
@@ -172,15 +179,27 @@ def render_eigenpatch_numbers(
 
 def render_preview(services: Services, image: ImageRecord, side: int) -> Rendition:
     """The default signal of an uploaded file, of a stack the first frame, small and stretched."""
-    index, step = image.contents.default or 0, rung(side)
-    source = Source(services.store.pixels(image, index), image.contents.digests[index])
+    index, side = image.contents.default or 0, rung(side)
+    signal = image.contents.signals[index]
+    step = preview_step(signal.frame_shape, side)
+    reduced = image.contents.reduced[index] if image.contents.reduced else None
 
     def draw(target: Path) -> None:
         check_space(services, image.owner, PREVIEW)
+        if reduced is not None and step >= KEPT[0]:
+            levels, _ = services.store.levels(image, index, reduced)
+            source = Source(levels(), reduced.levels)
+            try:
+                draw_apart(paint_preview_of_levels, [source], target, signal.shape, step, pixels=0)
+            except DamagedError:
+                log.warning("levels_damaged", of=image.id)
+            else:
+                return
+        source = Source(services.store.pixels(image, index), image.contents.digests[index])
         draw_apart(paint_preview, [source], target, step, pixels=0)
 
     with removal_told_by(lambda: check_image(services, image)):
-        path = services.store.image_renditions(image) / f"preview-{step}.png"
+        path = services.store.image_renditions(image) / f"preview-{side}.png"
         return cached(path, "image/png", draw, image.id)
 
 
@@ -289,10 +308,13 @@ def _draw(
     """Draw an image of a job, where there is room; gives the clipped pixels."""
     shape = chosen.info.shape if wanted.frame is None else chosen.info.frame_shape
     pixels = math.prod(shape)
-    check_space(services, job.request.owner, FLOAT32 * pixels)
+    written = FLOAT32 * pixels
+    check_space(services, job.request.owner, written)
+    is_picture = wanted.format == "png"  # of which a band is held at a time
+    room = {"pixels": min(pixels, WHOLE), "written": written} if is_picture else {"pixels": pixels}
     if name == "result":
         sources = [_held(services, job, RESULT)]
-        return draw_apart(paint_image, sources, target, chosen.info, wanted, pixels=pixels)
+        return draw_apart(paint_image, sources, target, chosen.info, wanted, **room)
     if name == "coverage":
         whole = is_whole(read_report(services, job))
         work: Work = paint_coverage if whole else paint_image
@@ -308,9 +330,9 @@ def _draw(
     noisy = Source(path, image.contents.digests[chosen.index])
     if name == "input":
         check_image(services, image)
-        return draw_apart(paint_input, [noisy], target, chosen, wanted, pixels=pixels)
+        return draw_apart(paint_input, [noisy], target, chosen, wanted, **room)
     sources = [_held(services, job, RESULT), noisy]
-    return draw_apart(paint_residual, sources, target, chosen, wanted, pixels=pixels)
+    return draw_apart(paint_residual, sources, target, chosen, wanted, **room)
 
 
 def _require(services: Services, job: JobRecord, name: Name) -> None:

@@ -7,11 +7,11 @@ from fastapi import Depends, Header, Query
 from pydantic import AfterValidator
 
 from app.api.cache import CLIPPED
-from app.api.raw.layout import LADDER
 from app.api.schemas import Colormap
 from app.http.negotiation import choose
 from app.http.problems import FieldError, invalid
 from worker.formats import MEDIA_TYPES, Look, parse_percentiles
+from worker.pyramid.layout import LADDER
 
 FileFormat = Literal["tiff", "npy", "png", "mrc", "hspy"]
 Format = FileFormat | Literal["raw"]

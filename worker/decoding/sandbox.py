@@ -63,14 +63,18 @@ class Allowance:
         self._mapped = mapped  # bytes of what was loaded before, and of the file
         self._set(0, for_good=False)
 
-    def admit(self, decoded: int) -> None:
-        """Allow for so many bytes of pixels, once and for good."""
-        self._set(decoded, for_good=True)
+    def admit(self, decoded: int, written: int | None = None) -> None:
+        """Allow for so many bytes of pixels, once and for good.
 
-    def _set(self, decoded: int, *, for_good: bool) -> None:
+        Where less of them is held at a time than is written, so many bytes for a file are stated.
+        """
+        self._set(decoded, written, for_good=True)
+
+    def _set(self, decoded: int, written: int | None = None, *, for_good: bool) -> None:
         memory = self._mapped + BASE + COPIES * decoded
+        written = decoded if written is None else written
         _limit(resource.RLIMIT_AS, memory, for_good=for_good)
-        _limit(resource.RLIMIT_FSIZE, BASE_OUTPUT + decoded, for_good=for_good)
+        _limit(resource.RLIMIT_FSIZE, BASE_OUTPUT + written, for_good=for_good)
 
 
 def _libraries() -> list[Path]:

@@ -7,7 +7,15 @@ child process of `worker.decoding.parent` has a use for them.
 from worker.formats.catalogue import FORMATS, MEDIA_TYPES, SUFFIXES, WRITABLE, format_of, suffix_of
 from worker.formats.conversion import clipped_pixels, to_dtype
 from worker.formats.errors import FormatError, LimitError
-from worker.formats.picture import COLORMAPS, Look, display, parse_percentiles, picture
+from worker.formats.picture import (
+    COLORMAPS,
+    Look,
+    display,
+    parse_percentiles,
+    picture,
+    write_picture,
+)
+from worker.formats.pieces import Rows
 from worker.formats.writing import write
 
 __all__ = [
@@ -19,6 +27,7 @@ __all__ = [
     "FormatError",
     "LimitError",
     "Look",
+    "Rows",
     "clipped_pixels",
     "display",
     "format_of",
@@ -27,4 +36,5 @@ __all__ = [
     "suffix_of",
     "to_dtype",
     "write",
+    "write_picture",
 ]

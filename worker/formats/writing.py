@@ -15,7 +15,8 @@ import tifffile
 from worker.contract import ImageInfo
 from worker.formats.conversion import Pixels, to_dtype
 from worker.formats.gatan import gatan_tags
-from worker.formats.picture import Look, picture
+from worker.formats.picture import Look, check_one_frame, write_picture
+from worker.formats.pieces import Rows
 from worker.formats.units import NANOMETRES, in_nanometres
 
 HYPERSPY = "2.0"  # the version whose layout is written
@@ -53,13 +54,13 @@ def write(
     look : Look, optional
         How a picture looks: percentiles, colours, scale bar.
     """
+    if format_ == "png":
+        check_one_frame(pixels)
+        write_picture(path, Rows.of(pixels), info, look, source=source)
+        return
     if source:
         pixels = to_dtype(pixels, np.dtype(info.dtype))
-    if format_ == "png":
-        image = picture(pixels, info, look, raw=source)
-        image.save(path, format="PNG")
-    else:
-        _WRITERS[format_](path, pixels, info, source)
+    _WRITERS[format_](path, pixels, info, source)
 
 
 def _write_tiff(path: Path, pixels: Pixels, info: ImageInfo, source: bool) -> None:

@@ -20,12 +20,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from worker.contract import Artifact, ImageRecord, JobRecord
+from worker.contract import Artifact, ImageRecord, JobRecord, Reduced
+from worker.pyramid.layout import beside
+from worker.pyramid.reading import Find
 from worker.store.address import Bucket
 from worker.store.cache import Cache
 from worker.store.errors import DamagedError
 from worker.store.files import age, made, sha256_of
-from worker.store.interface import Store, in_attempt
+from worker.store.interface import Made, Store, in_attempt
 from worker.store.names import (
     COMPANION,
     ID,
@@ -94,7 +96,7 @@ class BucketStore(Store):
 
     def accept(self, upload: Path, folder: str) -> None:
         where = f"images/{checked(folder)}"
-        paths = [upload / ORIGINAL, *companions_in(upload), *sorted(upload.glob("pixels*.npy"))]
+        paths = [upload / ORIGINAL, *companions_in(upload), *sorted(upload.glob("pixels*"))]
         for path in paths:
             self._objects.put(f"{where}/{path.name}", path)
         self.discard(upload)
@@ -102,6 +104,14 @@ class BucketStore(Store):
     def pixels(self, image: ImageRecord, signal: int = 0) -> Path:
         key, digest = f"images/{checked(image.folder)}", image.contents.digests[signal]
         return self._held(key, digest, pixels_name(signal))
+
+    def levels(self, image: ImageRecord, signal: int, reduced: Reduced) -> tuple[Find, Find]:
+        key = f"images/{checked(image.folder)}"
+        levels, tiles = (path.name for path in beside(Path(pixels_name(signal))))
+        return (
+            partial(self._held, key, reduced.levels, levels),
+            partial(self._held, key, reduced.tiles, tiles),
+        )
 
     def sent_files(self, image: ImageRecord) -> list[Path]:
         where = f"images/{checked(image.folder)}"
@@ -158,7 +168,7 @@ class BucketStore(Store):
             self._cache.take(each.sha256, folder / each.name)
         return kept
 
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         held = job.artifact(name)
         if held is None:
             raise ValueError(f"got a job without {name}")

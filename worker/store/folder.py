@@ -19,10 +19,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from worker.contract import Artifact, ImageRecord, JobRecord
+from worker.contract import Artifact, ImageRecord, JobRecord, Reduced
+from worker.pyramid.layout import beside
+from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
 from worker.store.files import made, sha256_of, sync
-from worker.store.interface import Store, in_attempt, sync_all
+from worker.store.interface import Made, Store, in_attempt, sync_all
 from worker.store.names import (
     IDENTITY,
     ORIGINAL,
@@ -81,6 +83,15 @@ class FolderStore(Store):
     def pixels(self, image: ImageRecord, signal: int = 0) -> Path:
         return self.image(image.folder) / pixels_name(signal)
 
+    def levels(
+        self,
+        image: ImageRecord,
+        signal: int,
+        reduced: Reduced,  # noqa: ARG002  (of a cache)
+    ) -> tuple[Find, Find]:
+        levels, tiles = beside(self.pixels(image, signal))
+        return lambda: levels, lambda: tiles
+
     def sent_files(self, image: ImageRecord) -> list[Path]:
         folder = self.image(image.folder)
         paths = [folder / ORIGINAL, *companions_in(folder)]
@@ -119,7 +130,7 @@ class FolderStore(Store):
             for name in names
         ]
 
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         return self.root / in_attempt(job.id, job.attempt) / name
 
     def interim(self, job: JobRecord, n: int, sha256: str) -> Path:  # noqa: ARG002  (of a cache)

@@ -7,16 +7,33 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract import Artifact, FileInfo, ImageRecord, JobRecord
+from worker.contract import Artifact, FileInfo, ImageRecord, JobRecord, Reduced
+from worker.pyramid.layout import beside
+from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
 from worker.store.files import age, age_of_file, sha256_of, size_of_files, sync
 from worker.store.names import ID, checked, pixels_name
+
+
+class Made(Protocol):
+    """A job, or a part of one, whose files the ledger vouches for."""
+
+    @property
+    def id(self) -> str:
+        """Of its folder."""
+
+    @property
+    def attempt(self) -> int:
+        """That has made them."""
+
+    def artifact(self, name: str) -> Artifact | None:
+        """What the ledger vouches for under this name."""
 
 
 class Store(ABC):
@@ -81,6 +98,14 @@ class Store(ABC):
         decoded = [upload / pixels_name(index) for index in range(len(info.signals))]
         return replace(info, digests=tuple(sha256_of(path) for path in decoded))
 
+    def with_reduced(self, upload: Path, info: FileInfo) -> FileInfo:
+        """The same with the digests of the levels that were written of some of its signals."""
+        written = [beside(upload / pixels_name(index)) for index in range(len(info.signals))]
+        reduced = [
+            Reduced(*map(sha256_of, paths)) if paths[1].exists() else None for paths in written
+        ]
+        return replace(info, reduced=tuple(reduced) if any(reduced) else ())
+
     def size_of_upload(self, upload: Path) -> int:
         """Bytes that the files of an upload take."""
         return size_of_files(upload)
@@ -96,6 +121,10 @@ class Store(ABC):
     @abstractmethod
     def pixels(self, image: ImageRecord, signal: int = 0) -> Path:
         """A decoded image signal, a C-ordered .npy file."""
+
+    @abstractmethod
+    def levels(self, image: ImageRecord, signal: int, reduced: Reduced) -> tuple[Find, Find]:
+        """Find the levels of a decoded image signal, and the digests of their tiles."""
 
     def load_pixels(self, image: ImageRecord, signal: int) -> NDArray[Any]:
         """A decoded image signal, mapped into memory, after its bytes were checked.
@@ -156,7 +185,7 @@ class Store(ABC):
         """Keep an attempt's files and say what they are."""
 
     @abstractmethod
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         """A file of the attempt that succeeded."""
 
     @abstractmethod

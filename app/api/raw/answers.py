@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from fastapi import Request
 from starlette.responses import Response
 
 from app.api.cache import cached, discard
 from app.api.deps import Services
-from app.api.drawing import Source
 from app.api.quotas import check_space
-from app.api.raw.layout import DamagedTileError, Layout, Region
-from app.api.raw.reading import Pyramid
 from app.api.wishes import Cut
 from app.http.conditional import not_modified, tagged
 from app.http.files import send_bytes
 from app.http.problems import FieldError, Limit, Problem, Responses, invalid
+from worker.pyramid.layout import Combine, DamagedTileError, Float32, Layout, Region
+from worker.pyramid.reading import Find, Origin, Pyramid
 from worker.store import DamagedError
+
+log = structlog.get_logger()
 
 MEDIA_TYPE = "application/octet-stream"
 MOST_PIXELS = 2**22  # of one answer
@@ -44,26 +46,64 @@ ALSO: Responses = {
 
 
 @dataclass(frozen=True)
-class View:
-    """A frame that is looked at, and where its pyramid is kept."""
+class Kept:
+    """Levels that were written where the array was made, and the digest of their table."""
 
-    pyramid: Pyramid
-    sources: tuple[Source, ...]
+    levels: Find
+    tiles: Find
+    sha256: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A frame that is looked at, and where its pyramid is.
+
+    Parameters
+    ----------
+    layout : Layout
+    origins : tuple of Origin
+    combine : callable
+        Of the origins, what is looked at.
+    made_of : tuple of str
+        Digests of the origins.
+    kept : Kept or None
+        None where nobody wrote levels: then they are drawn.
+    path : Path
+        Where what is drawn is kept.
+    draw : callable
+        Draws a pyramid into a file.
+    frame : int
+    owner : str
+    of : str
+        Id of the job or image.
+    """
+
+    layout: Layout
+    origins: tuple[Origin, ...]
+    combine: Combine
+    made_of: tuple[str, ...]
+    kept: Kept | None
+    path: Path
     draw: Callable[[Path], None]
     frame: int
     owner: str
-    of: str  # id of the job or image
+    of: str
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.pyramid.shape[1:]
+        return self.layout.shape[1:]
+
+    def read(self, levels: Find, table: Find, region: Region, sha256: str | None) -> Float32:
+        """A region, by levels that are somewhere."""
+        shape = self.layout.shape
+        pyramid = Pyramid(levels, table, shape, self.origins, self.combine, sha256)
+        return pyramid.read(self.frame, region)
 
 
 def send(request: Request, services: Services, view: View, cut: Cut) -> Response:
     region = region_of(view.shape, cut)
     bounds = _bounds(view.shape, region)
-    made_of = [each.sha256 for each in view.sources]
-    identity = repr((VERSION, made_of, view.frame, bounds, region.reduce))
+    identity = repr((VERSION, view.made_of, view.frame, bounds, region.reduce))
     etag = f'"{hashlib.sha256(identity.encode()).hexdigest()}"'
     headers = tagged(etag, vary="Accept") | told_of(view.shape, view.frame, region)
     known = not_modified(request, headers)
@@ -87,24 +127,30 @@ def told_of(shape: tuple[int, int], frame: int, region: Region) -> dict[str, str
 
 def _read(services: Services, view: View, region: Region) -> bytes:
     """The numbers of a region; what is found damaged is made once more of what is not."""
+    kept = view.kept
+    if kept is not None:
+        try:
+            return view.read(kept.levels, kept.tiles, region, kept.sha256).tobytes()
+        except DamagedTileError:
+            log.warning("levels_damaged", of=view.of)
     for _ in range(2):
         _keep(services, view)
         try:
-            return view.pyramid.read(view.frame, region).tobytes()
+            return view.read(lambda: view.path, lambda: view.path, region, None).tobytes()
         except DamagedTileError:
-            discard(view.pyramid.path)
+            discard(view.path)
     raise DamagedError
 
 
 def _keep(services: Services, view: View) -> None:
     """Have the pyramid, made if it was not yet."""
-    layout = Layout(view.pyramid.shape)
+    layout = view.layout
 
     def draw(target: Path) -> None:
         check_space(services, view.owner, layout.levels_size + layout.table_size)
         view.draw(target)
 
-    cached(view.pyramid.path, MEDIA_TYPE, draw, view.of, layout.table_digest)
+    cached(view.path, MEDIA_TYPE, draw, view.of, layout.table_digest)
 
 
 def region_of(shape: tuple[int, int], cut: Cut) -> Region:

@@ -1,5 +1,6 @@
 """What of jobs and images can be looked at, and how its pyramid is made."""
 
+from functools import partial
 from pathlib import Path
 
 from fastapi import Request
@@ -18,14 +19,15 @@ from app.api.cache import removal_told_by
 from app.api.deps import Services
 from app.api.drawing import Source, draw_apart
 from app.api.painting import paint_pyramid, paint_residual_pyramid
-from app.api.raw.answers import View, send
-from app.api.raw.layout import Layout, difference, itself
-from app.api.raw.reading import Origin, Pyramid
+from app.api.raw.answers import Kept, View, send
 from app.api.wishes import Cut
 from app.http.problems import Problem
 from worker.contract import ImageInfo, ImageRecord, JobRecord
 from worker.denoising.artifacts import RESULT
+from worker.denoising.reducing import RESIDUAL
 from worker.denoising.selection import Chosen, Selection
+from worker.pyramid.layout import Layout, beside, difference, itself
+from worker.pyramid.reading import Find, Origin
 
 
 def send_result(
@@ -34,8 +36,10 @@ def send_result(
     """Of a job's result."""
     held = require(job, RESULT)
     chosen = chosen_signal(services, job)
-    source = Source(services.store.artifact(job, RESULT), held.sha256, RESULT)
-    view = _view_of_job(services, job, "result", chosen.info.shape, frame, source)
+    find = partial(services.store.artifact, job, RESULT)
+    kept = _kept(services, job, RESULT)
+    shape = chosen.info.shape
+    view = _view_of_job(services, job, RESULT, shape, frame, find, held.sha256, kept)
     with removal_told_by(lambda: check_removal(services, job)):
         return send(request, services, view, cut)
 
@@ -47,17 +51,27 @@ def send_residual(
     held = require(job, RESULT)
     chosen = chosen_signal(services, job)
     image = image_of(services, job)
-    result = Source(services.store.artifact(job, RESULT), held.sha256, RESULT)
-    noisy = _signal_source(services, image, chosen)
-    origins = (Origin(result.path), Origin(noisy.path, chosen.frame or 0))
-    path = services.store.renditions(job.id) / "residual.pyramid"
-    pyramid = Pyramid(path, _as_stack(chosen.info.shape), origins, difference)
+    result = partial(services.store.artifact, job, RESULT)
+    noisy = partial(services.store.pixels, image, chosen.index)
+    digest = image.contents.digests[chosen.index]
+    layout = Layout.of(chosen.info.shape)
 
     def draw(target: Path) -> None:
-        pixels = _room(pyramid.shape)
-        draw_apart(paint_residual_pyramid, [result, noisy], target, chosen, pixels=pixels)
+        sources = [Source(result(), held.sha256, RESULT), Source(noisy(), digest)]
+        draw_apart(paint_residual_pyramid, sources, target, chosen, pixels=_room(layout))
 
-    view = View(pyramid, (result, noisy), draw, _frame(pyramid, frame), job.request.owner, job.id)
+    view = View(
+        layout=layout,
+        origins=(Origin(result), Origin(noisy, chosen.frame or 0)),
+        combine=difference,
+        made_of=(held.sha256, digest),
+        kept=_kept(services, job, RESIDUAL),
+        path=services.store.renditions(job.id) / "residual.pyramid",
+        draw=draw,
+        frame=_frame(layout, frame),
+        owner=job.request.owner,
+        of=job.id,
+    )
     with removal_told_by(lambda: check_removal(services, job)):
         return send(request, services, view, cut)
 
@@ -70,8 +84,8 @@ def send_interim(
     path = services.store.interim(job, n, digest)
     check_interim(job, path)
     shape = chosen_signal(services, job).info.frame_shape
-    source = Source(path, digest, f"interim result {n}")
-    view = _view_of_job(services, job, f"interim-{job.attempt}-{n:04d}", shape, None, source)
+    name = f"interim-{job.attempt}-{n:04d}"
+    view = _view_of_job(services, job, name, shape, None, lambda: path, digest, None)
     with removal_told_by(lambda: check_interim(services.jobs.get(job.id), path)):
         return send(request, services, view, cut)
 
@@ -108,19 +122,30 @@ def _send_signal(
 ) -> Response:
     """One pyramid of a signal serves all jobs on it."""
     whole: ImageInfo = image.contents.signals[chosen.index]
-    source = _signal_source(services, image, chosen)
+    find = partial(services.store.pixels, image, chosen.index)
+    digest = image.contents.digests[chosen.index]
+    layout = Layout.of(whole.shape)
     with removal_told_by(lambda: check_image(services, image)):
         check_image(services, image)
-        path = services.store.image_renditions(image) / f"pixels-{chosen.index}.pyramid"
-        pyramid = Pyramid(path, _as_stack(whole.shape), (Origin(source.path),))
         if chosen.frame is not None:
             _check_frame(frame or 0, 1)
             frame = chosen.frame
 
         def draw(target: Path) -> None:
-            draw_apart(paint_pyramid, [source], target, pixels=_room(pyramid.shape))
+            draw_apart(paint_pyramid, [Source(find(), digest)], target, pixels=_room(layout))
 
-        view = View(pyramid, (source,), draw, _frame(pyramid, frame), image.owner, image.id)
+        view = View(
+            layout=layout,
+            origins=(Origin(find),),
+            combine=itself,
+            made_of=(digest,),
+            kept=_kept_of_image(services, image, chosen.index),
+            path=services.store.image_renditions(image) / f"pixels-{chosen.index}.pyramid",
+            draw=draw,
+            frame=_frame(layout, frame),
+            owner=image.owner,
+            of=image.id,
+        )
         return send(request, services, view, cut)
 
 
@@ -130,25 +155,49 @@ def _view_of_job(
     name: str,
     shape: tuple[int, ...],
     frame: int | None,
-    source: Source,
+    find: Find,
+    sha256: str,
+    kept: Kept | None,
 ) -> View:
     """Of a file of a job as it is stored."""
-    path = services.store.renditions(job.id) / f"{name}.pyramid"
-    pyramid = Pyramid(path, _as_stack(shape), (Origin(source.path),), itself)
+    layout = Layout.of(shape)
 
     def draw(target: Path) -> None:
-        draw_apart(paint_pyramid, [source], target, pixels=_room(pyramid.shape))
+        draw_apart(paint_pyramid, [Source(find(), sha256, name)], target, pixels=_room(layout))
 
-    return View(pyramid, (source,), draw, _frame(pyramid, frame), job.request.owner, job.id)
+    return View(
+        layout=layout,
+        origins=(Origin(find),),
+        combine=itself,
+        made_of=(sha256,),
+        kept=kept,
+        path=services.store.renditions(job.id) / f"{Path(name).stem}.pyramid",
+        draw=draw,
+        frame=_frame(layout, frame),
+        owner=job.request.owner,
+        of=job.id,
+    )
 
 
-def _signal_source(services: Services, image: ImageRecord, chosen: Chosen) -> Source:
-    path = services.store.pixels(image, chosen.index)
-    return Source(path, image.contents.digests[chosen.index])
+def _kept(services: Services, job: JobRecord, name: str) -> Kept | None:
+    """The levels that the worker wrote beside a large result; older jobs have none."""
+    levels, tiles = (job.artifact(path.name) for path in beside(Path(name)))
+    if levels is None or tiles is None:
+        return None
+    find = partial(services.store.artifact, job)
+    return Kept(partial(find, levels.name), partial(find, tiles.name), tiles.sha256)
 
 
-def _frame(pyramid: Pyramid, frame: int | None) -> int:
-    _check_frame(frame or 0, pyramid.shape[0])
+def _kept_of_image(services: Services, image: ImageRecord, signal: int) -> Kept | None:
+    """The levels that were written when a large image was accepted; older images have none."""
+    reduced = image.contents.reduced[signal] if image.contents.reduced else None
+    if reduced is None:
+        return None
+    return Kept(*services.store.levels(image, signal, reduced), reduced.tiles)
+
+
+def _frame(layout: Layout, frame: int | None) -> int:
+    _check_frame(frame or 0, layout.shape[0])
     return frame or 0
 
 
@@ -157,12 +206,6 @@ def _check_frame(frame: int, frames: int) -> None:
         raise Problem(404, "not_found", f"no frame {frame}: there are {frames}, from 0 on")
 
 
-def _room(shape: tuple[int, int, int]) -> int:
+def _room(layout: Layout) -> int:
     """Pixels of a drawing whose file is as large as the pyramid's."""
-    layout = Layout(shape)
     return 1 + (layout.levels_size + layout.table_size) // 8
-
-
-def _as_stack(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    frames, m, n = shape if len(shape) == 3 else (1, *shape)
-    return frames, m, n

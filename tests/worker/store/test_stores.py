@@ -39,8 +39,35 @@ def send(store: Store, *companions: bytes, content: bytes = b"bytes") -> ImageRe
     store.accept(upload, image_id)
     assert not upload.exists()
     whole = content + b"".join(companions)
-    digest = hashlib.sha256(whole).hexdigest()
+    digest = sha256_of_bytes(whole)
     return ImageRecord(image_id, "someone", "a.npy", digest, len(whole), 0.0, info)
+
+
+def test_levels_are_found_by_every_machine(machine: Machine) -> None:
+    store = machine("first")
+    upload, folder = store.new_upload(), uuid4().hex
+    (upload / "original").write_bytes(b"bytes")
+    for name, content in (("pixels", b"0"), ("pixels-1", b"1")):
+        (upload / f"{name}.npy").write_bytes(content)
+    (upload / "pixels-1.levels").write_bytes(b"means")
+    (upload / "pixels-1.tiles").write_bytes(b"digests")
+    signal = ImageInfo("npy", PIXELS.shape, "float32")
+    info = store.with_digests(upload, FileInfo("npy", (signal, signal)))
+    info = store.with_reduced(upload, info)
+    store.accept(upload, folder)
+    image = ImageRecord(folder, "someone", "a.npy", sha256_of_bytes(b"bytes"), 5, 0.0, info)
+    none, reduced = info.reduced
+    assert none is None
+    assert reduced is not None
+    for name in ("first", "second"):
+        found = machine(name).levels(image, 1, reduced)
+        assert [find().read_bytes() for find in found] == [b"means", b"digests"]
+    machine("first").remove_image(folder)
+    assert not any(find().exists() for find in machine("third").levels(image, 1, reduced))
+
+
+def sha256_of_bytes(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def job(*artifacts: Artifact, attempt: int = 1, job_id: str = "") -> JobRecord:

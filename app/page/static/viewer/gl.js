@@ -8,7 +8,7 @@ import { colours } from "./colormaps.js";
 /** @typedef {{ row: number, column: number, zoom: number, low: number, high: number, map: string }} Look */
 /** @typedef {{ first: Pyramid, second?: Pyramid | null, how: "plain" | "wipe" | "difference", wipe?: number }} Shown wipe: share of the width */
 
-const BUDGET = 128 * 2 ** 20; // bytes of textures
+const BUDGET = 48 * 2 ** 20; // bytes of textures, beside those that are drawn now
 
 const VERTEX = `#version 300 es
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }`;
@@ -169,7 +169,7 @@ export class Renderer {
       gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, tile.columns, tile.rows, 0, gl.RED, gl.FLOAT, tile.pixels);
       this.held += tile.pixels.byteLength;
       for (const [old, oldest] of textures) {
-        if (this.held <= BUDGET) break;
+        if (this.held <= BUDGET || old.used >= tile.used) break;
         gl.deleteTexture(oldest);
         textures.delete(old);
         this.held -= old.pixels.byteLength;

@@ -2,10 +2,11 @@
 
 import { button, h, settled } from "../parts/dom.js";
 import { about } from "../parts/words.js";
+import { extremes, quantiles } from "./quantiles.js";
 
 const BINS = 256;
 const TAILS = 0.002; // share of pixels that automatic levels leave out at either end
-const SAMPLES = 2 ** 18;
+const OUTERMOST = 0.0005; // share of pixels at either end beyond which the histogram goes by its own width at most
 const STEP = 0.01; // of the range, that an arrow key moves a handle
 
 export class Histogram {
@@ -20,7 +21,7 @@ export class Histogram {
     this.same = h("input", { type: "checkbox", checked: true, title: "Show the residual over as many counts as the images, so that its strength can be compared", onchange: () => this.levelResidual() });
     this.element = h("section", { class: "card", "aria-label": "Histogram and levels" }, this.box,
       h("div", { class: "levels" }, h("label", {}, h("span", { class: "hidden-label" }, "Black level"), this.inputs[0]), "to", h("label", {}, h("span", { class: "hidden-label" }, "White level"), this.inputs[1]),
-        button("Auto", "Levels from the pixels, without the outermost 0.2 % (A)", () => { this.manual = false; this.automatic(); }), button("Full", "Levels from the least to the largest pixel", () => this.automatic(0)),
+        button("Auto", "Levels from the pixels, without the outermost 0.2 % (A)", () => { this.manual = false; this.automatic(); }), button("Full", "Levels and histogram from the least to the largest pixel", () => { this.manual = true; this.automatic(0); }),
         h("label", { title: "Residual over as many counts as the images" }, this.same, "residual in the same contrast"), this.note));
     /** @type {[number, number]} */
     this.range = [0, 1];
@@ -29,6 +30,7 @@ export class Histogram {
     this.levelled = false;
     this.seen = "";
     this.manual = false; // whether a person has set the levels
+    this.full = false; // whether the histogram goes to the outermost pixels
     this.refresh = settled(() => {
       this.count();
       const large = [...this.viewer.sources.values()].some(({ pyramid }) => pyramid && !pyramid.whole);
@@ -79,15 +81,15 @@ export class Histogram {
     if (kind === "residual") this.levelResidual();
   }
 
-  /** All pixels of an image; of a large one what is in view, at the scale at which it is drawn. @param {string} kind @returns {Float32Array | null} */
+  /** All pixels of an image; of a large one what is in view, at the scale at which it is drawn. @param {string} kind @returns {Float32Array[] | null} */
   pixels(kind) {
     const source = [...this.viewer.sources.values()].find((each) => each.kind === kind && each.pyramid?.tiles.size);
     if (!source) return null;
     const { pyramid } = source;
     const { view } = this.viewer;
-    const found = pyramid.whole ? { reduce: 1, pixels: pyramid.tiles.get("0/0/0").pixels } : pyramid.seen(view.window(), 1 / view.zoom);
+    const found = pyramid.whole ? { reduce: 1, parts: [pyramid.tiles.get("0/0/0").pixels] } : pyramid.seen(view.window(), 1 / view.zoom);
     this.reduce = found.reduce;
-    return found.pixels;
+    return found.parts.length ? found.parts : null;
   }
 
   /** Of large images, what is in view changes: count it anew, and level it as long as nobody has. */
@@ -100,38 +102,48 @@ export class Histogram {
   }
 
   count() {
-    const found = ["raw", "denoised"].map((kind) => ({ kind, pixels: this.pixels(kind) })).filter(({ pixels }) => pixels);
+    const found = ["raw", "denoised"].map((kind) => ({ kind, parts: this.pixels(kind) ?? [] })).filter(({ parts }) => parts.length);
     if (!found.length) return;
-    let [least, most] = [Infinity, -Infinity];
-    for (const { pixels } of found) for (const value of /** @type {Float32Array} */ (pixels)) { if (value < least) least = value; if (value > most) most = value; }
-    this.range = [least, most > least ? most : least + 1];
-    this.curves = found.map(({ kind, pixels }) => ({ kind, counts: this.binned(/** @type {Float32Array} */ (pixels)) }));
-    this.note.textContent = this.reduce && this.reduce > 1 ? `of means of ${this.reduce} × ${this.reduce} px` : "";
+    const all = found.flatMap(({ parts }) => parts);
+    const [least, most] = extremes(all);
+    const inner = found.map(({ parts }) => quantiles(parts, [OUTERMOST, 1 - OUTERMOST]));
+    const [low, high] = [Math.min(...inner.map(([value]) => value)), Math.max(...inner.map(([, value]) => value))];
+    const margin = this.full ? Infinity : high - low; // some hot pixels would push all others into one bin
+    this.range = [Math.max(least, low - margin), Math.min(most, high + margin)];
+    if (this.range[1] <= this.range[0]) this.range[1] = this.range[0] + 1;
+    this.curves = found.map(({ kind, parts }) => ({ kind, counts: this.binned(parts) }));
+    const cut = this.range[0] > least || this.range[1] < most;
+    this.note.textContent = [this.reduce && this.reduce > 1 && `of means of ${this.reduce} × ${this.reduce} px`, cut && `pixels from ${about(least)} to ${about(most)}`].filter(Boolean).join("; ");
     this.viewer.view.set({});
   }
 
-  /** @param {Float32Array} pixels */
-  binned(pixels) {
+  /** How many pixels each bin holds; those beyond the range are in none. @param {Float32Array[]} parts */
+  binned(parts) {
     const counts = new Float64Array(BINS);
-    const scale = BINS / (this.range[1] - this.range[0]);
-    for (const value of pixels) counts[Math.min(BINS - 1, Math.floor((value - this.range[0]) * scale))]++;
+    const [low, high] = this.range;
+    const scale = BINS / (high - low);
+    for (const part of parts) for (const value of part) if (value >= low && value <= high) counts[Math.min(BINS - 1, Math.floor((value - low) * scale))]++;
     return counts;
   }
 
   /** @param {number} [tails] */
   automatic(tails = TAILS) {
-    const pixels = this.pixels("denoised") ?? this.pixels("raw");
-    if (!pixels) return;
-    const [low, high] = quantiles(pixels, [tails, 1 - tails]);
+    const parts = this.pixels("denoised") ?? this.pixels("raw");
+    if (!parts) return;
+    const [low, high] = tails ? quantiles(parts, [tails, 1 - tails]) : extremes(parts);
     this.viewer.view.set({ low, high: high > low ? high : low + 1 });
     this.levelResidual();
+    if (this.full !== (tails === 0)) {
+      this.full = tails === 0;
+      this.count();
+    }
   }
 
   levelResidual() {
     const { view } = this.viewer;
-    const pixels = this.pixels("residual");
-    if (!pixels) return void view.set({ residualHalf: (view.high - view.low) / 2 });
-    const [low, middle, high] = quantiles(pixels, [TAILS, 0.5, 1 - TAILS]);
+    const parts = this.pixels("residual");
+    if (!parts) return void view.set({ residualHalf: (view.high - view.low) / 2 });
+    const [low, middle, high] = quantiles(parts, [TAILS, 0.5, 1 - TAILS]);
     const half = this.same.checked ? (view.high - view.low) / 2 : Math.max(high - middle, middle - low);
     view.set({ residualHalf: half || 1, residualCentre: Math.abs(middle) > half ? middle : 0 });
   }
@@ -168,13 +180,4 @@ export class Histogram {
       if (document.activeElement !== this.inputs[index]) this.inputs[index].value = about(view[which], 6);
     });
   }
-}
-
-/** @param {Float32Array} pixels @param {number[]} shares */
-export function quantiles(pixels, shares) {
-  const step = Math.max(1, Math.floor(pixels.length / SAMPLES));
-  const sample = new Float32Array(Math.ceil(pixels.length / step));
-  for (let i = 0; i < sample.length; i++) sample[i] = pixels[i * step];
-  sample.sort();
-  return shares.map((share) => sample[Math.min(sample.length - 1, Math.round(share * (sample.length - 1)))]);
 }

@@ -1,10 +1,9 @@
-// What lies over an image: map of departures, cursor, line, region, the wipe's edge, scale bar.
+// What lies over an image: overlays, cursor, line, region, the wipe's edge, scale bar.
 
 import { unitOf } from "../parts/words.js";
+import { drawOverlay } from "./overlays.js";
 
 const ROUND = [1, 2, 5];
-const INNER = 46; // opacity of a map, of 255: what is marked is to be seen
-const OUTER = 235; // of its outline
 const SMALLER = { m: ["mm", 1e3], mm: ["µm", 1e3], "µm": ["nm", 1e3], nm: ["pm", 1e3] };
 const LARGER = { pm: ["nm", 1e3], "Å": ["nm", 10], nm: ["µm", 1e3], "µm": ["mm", 1e3] };
 
@@ -32,10 +31,7 @@ export function draw(context, density, pane, look) {
   context.scale(density, density);
   const x = (/** @type {number} */ column) => (column - look.column) * look.zoom + width / 2;
   const y = (/** @type {number} */ row) => (row - look.row) * look.zoom + height / 2;
-  if (over.mask && view.overlay) {
-    context.imageSmoothingEnabled = false;
-    context.drawImage(over.mask, x(0), y(0), view.shape[1] * look.zoom, view.shape[0] * look.zoom);
-  }
+  for (const overlay of over.overlays) drawOverlay(context, overlay, view, x, y, look.zoom);
   if (view.region) {
     const [top, left, bottom, right] = view.region;
     outlined(context, () => context.rect(x(left), y(top), (right - left) * look.zoom, (bottom - top) * look.zoom), "#ffd166");
@@ -85,28 +81,4 @@ function drawBar(context, { pixels, text }, height) {
   context.fillStyle = "#ffffff";
   context.fillText(text, 16, height - 22);
   context.fillRect(16, height - 16, pixels, 4);
-}
-
-/** A map of pixels, such as that of departures, as something to draw over the image. @param {number[]} runs pixels in row order that are not and are marked, in turn @param {number[]} shape @param {number[]} colour red, green, blue */
-export function maskOf(runs, [rows, columns], colour) {
-  const step = Math.max(1, Math.ceil(Math.max(rows, columns) / 2048));
-  const [down, across] = [Math.ceil(rows / step), Math.ceil(columns / step)];
-  const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width: across, height: down });
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const image = context.createImageData(across, down);
-  const marked = new Uint8Array(across * down);
-  let at = 0;
-  runs.forEach((length, index) => {
-    if (index % 2) for (let pixel = at; pixel < at + length; pixel++) marked[Math.floor(Math.floor(pixel / columns) / step) * across + Math.floor((pixel % columns) / step)] = 1;
-    at += length;
-  });
-  marked.forEach((is, place) => {
-    if (!is) return;
-    const column = place % across;
-    const inside = column > 0 && column < across - 1 && marked[place - 1] && marked[place + 1] && marked[place - across] && marked[place + across];
-    image.data.set([...colour, inside ? INNER : OUTER], 4 * place);
-  });
-  context.putImageData(image, 0, 0);
-  return canvas;
 }

@@ -25,8 +25,8 @@ export class Pane {
     this.element = h("figure", { class: `pane ${kind}` }, this.canvas, h("figcaption", {}, this.tag), this.veil);
     /** @type {Shown | null} */
     this.shown = null;
-    /** @type {{ mask: HTMLCanvasElement | null, scale: any }} */
-    this.over = { mask: null, scale: null };
+    /** @type {{ overlays: import("./overlays.js").Overlay[], scale: any }} */
+    this.over = { overlays: [], scale: null };
     /** @type {Map<number, number[]>} */
     this.pointers = new Map();
     /** @type {(share: number) => void} moves the wipe's edge */

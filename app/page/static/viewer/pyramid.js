@@ -5,7 +5,8 @@ import { askPixels } from "../parts/api.js";
 const TILE = 512; // px, side of a tile at its own scale
 const WHOLE = 2048; // px, longest side of an image that is fetched at once
 const LOADS = 6; // requests at a time
-const BUDGET = 160 * 2 ** 20; // bytes of tiles of all large images
+const BUDGET = 64 * 2 ** 20; // bytes of tiles of all large images, beside those that are drawn now
+const ROUGH = 2; // levels above the one that is drawn, of which there is something soon
 const AWAY = [0, 429, 502, 503]; // answers of a server that will be back
 const PAUSE = 2000; // ms before it is asked again
 const STALE = 3; // frames after which a tile that nobody drew is not fetched any more
@@ -116,21 +117,26 @@ export class Pyramid extends EventTarget {
     this.dispatchEvent(new Event("tile"));
   }
 
-  /** The tile at a level, or null and it is fetched. @param {number} level @param {number} down @param {number} across @returns {Tile | null} */
-  tile(level, down, across) {
-    const name = `${level}/${down}/${across}`;
+  /** A tile that is there; it is in use now. @param {string} name */
+  held(name) {
     const tile = this.tiles.get(name);
-    if (tile) {
-      tile.used = clock;
-      if (resident.has(tile)) { // the newest use goes last
-        const forget = /** @type {() => void} */ (resident.get(tile));
-        resident.delete(tile);
-        resident.set(tile, forget);
-      }
-      return tile;
+    if (!tile) return null;
+    tile.used = clock;
+    const forget = resident.get(tile);
+    if (forget) { // the newest use goes last
+      resident.delete(tile);
+      resident.set(tile, forget);
     }
+    return tile;
+  }
+
+  /** The tile at a level, or null and it is fetched. @param {number} level @param {number} down @param {number} across @param {number} [urgency] below 1: before others of this frame @returns {Tile | null} */
+  tile(level, down, across, urgency = 0) {
+    const name = `${level}/${down}/${across}`;
+    const tile = this.held(name);
+    if (tile) return tile;
     if (this.path && !this.whole && !this.underWay.has(name) && !this.error) {
-      wanted.set(`${this.path}${JSON.stringify(this.query)}${name}`, { stamp: clock, start: () => this.load(level, down, across) });
+      wanted.set(`${this.path}${JSON.stringify(this.query)}${name}`, { stamp: clock + urgency, start: () => this.load(level, down, across) });
       queueMicrotask(pump);
     }
     return null;
@@ -141,8 +147,10 @@ export class Pyramid extends EventTarget {
     const last = Math.min(level, this.levels - 1);
     const exact = this.tile(last, down, across);
     if (exact) return exact;
+    const rough = Math.min(last + ROUGH, this.levels - 1);
+    this.tile(rough, down >> (rough - last), across >> (rough - last), 0.5);
     for (let coarse = last + 1, d = down >> 1, a = across >> 1; coarse < this.levels; coarse++, d >>= 1, a >>= 1) {
-      const tile = this.tiles.get(`${coarse}/${d}/${a}`);
+      const tile = this.held(`${coarse}/${d}/${a}`);
       if (tile) return tile;
     }
     return null;
@@ -179,7 +187,7 @@ export class Pyramid extends EventTarget {
     resident.set(tile, () => this.tiles.delete(name));
     held += tile.pixels.byteLength;
     for (const [oldest, forget] of resident) {
-      if (held <= BUDGET) break;
+      if (held <= BUDGET || oldest.used >= clock - 1) break;
       resident.delete(oldest);
       held -= oldest.pixels.byteLength;
       forget();
@@ -191,12 +199,9 @@ export class Pyramid extends EventTarget {
     for (let level = Math.max(0, Math.min(this.levels - 1, Math.floor(Math.log2(pace)))); level < this.levels; level++) {
       const span = this.side * 2 ** level;
       const parts = [...this.tiles.values()].filter(({ reduce, row, column }) => reduce === 2 ** level && row * reduce < bottom && (row * reduce) + span > top && column * reduce < right && (column * reduce) + span > left);
-      if (!parts.length) continue;
-      const pixels = new Float32Array(parts.reduce((sum, part) => sum + part.pixels.length, 0));
-      parts.reduce((at, part) => { pixels.set(part.pixels, at); return at + part.pixels.length; }, 0);
-      return { reduce: 2 ** level, pixels };
+      if (parts.length) return { reduce: 2 ** level, parts: parts.map(({ pixels }) => pixels) };
     }
-    return { reduce: 1, pixels: null };
+    return { reduce: 1, parts: [] };
   }
 
   /** The value of one pixel, exactly as the server has it, or null while it is fetched. @param {number} row @param {number} column */

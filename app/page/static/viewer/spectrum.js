@@ -3,7 +3,7 @@
 import { fill, h, settled } from "../parts/dom.js";
 import { about } from "../parts/words.js";
 import { paint } from "./colormaps.js";
-import { quantiles } from "./histogram.js";
+import { quantiles } from "./quantiles.js";
 import { squareAround, transform } from "./transforms.js";
 
 const PEAKS = 60; // of the raw image
@@ -85,7 +85,7 @@ export class Spectrum {
     const { spectra } = this;
     const leading = spectra.find(({ kind }) => kind === "raw") ?? spectra[0];
     if (!leading) return;
-    const [low, high] = quantiles(leading.image, [0.02, 0.9999]);
+    const [low, high] = quantiles([leading.image], [0.02, 0.9999]);
     const { side, peaks } = /** @type {any} */ (this);
     const farthest = Math.max(0, ...peaks.map((/** @type {number[]} */ [down, across]) => Math.max(Math.abs(down), Math.abs(across))));
     let shown = side;

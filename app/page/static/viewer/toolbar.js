@@ -4,12 +4,18 @@ import { button, fill, h, segmented, select } from "../parts/dom.js";
 import { DIVERGING, MAPS } from "./colormaps.js";
 
 const FLICKER = 500; // ms
+const MEANING = {
+  departures: "Where the specimen departs from its lattice", uncovered: "Where no patch reached: the pixels are raw",
+  hot: "Single pixels far from their neighbours, left out of what is learnt", drawn: "Bars, text and lost rows: no part of the scan, left as they are",
+};
+
+/** @typedef {import("./overlays.js").Overlay} Overlay */
 
 /** Key, what it does; also shown in the help. */
 export const KEYS = [
   ["arrows", "pan"], ["+  −", "zoom"], ["0", "whole image"], ["1", "one pixel of the image to one of the screen"],
   ["Shift + arrow", "move the cursor by a pixel (with Alt: by ten)"], ["S", "side by side"], ["W", "wipe"], ["F", "flicker"], ["D", "difference"],
-  ["[  ]", "move the wipe's edge"], ["L", "line profile"], ["R", "region"], ["T", "spectrum"], ["A", "automatic levels"], ["O", "overlay"], ["C", "next colour map"],
+  ["[  ]", "move the wipe's edge"], ["L", "line profile"], ["R", "region"], ["T", "spectrum"], ["A", "automatic levels"], ["O", "what is shown over the images"], ["C", "next colour map"],
 ];
 
 export class Toolbar {
@@ -28,13 +34,13 @@ export class Toolbar {
     this.maps = select("Colours", MAPS.map((name) => [name, name]), view.map, "Colours of the images (C)", (map) => view.set({ map }));
     this.residualMaps = select("Residual's colours", DIVERGING.map((name) => [name, name]), view.residualMap, "Colours of residual and difference", (residualMap) => view.set({ residualMap }));
     this.residual = h("label", {}, h("span", {}, "Residual"), this.residualMaps);
-    this.overlay = button("Overlay", "Show where the specimen departs from its lattice (O)", () => this.turnOverlay(), { "aria-pressed": "true", hidden: true });
+    this.overlays = h("div", { class: "group", role: "group", "aria-label": "Show over the images", hidden: true });
     this.element = h("div", { class: "tools", role: "toolbar", "aria-label": "Tools of the images" },
       this.modes, this.pair, this.tools,
       h("div", { class: "group", role: "group", "aria-label": "Zoom" }, h("span", {}, "Zoom"),
         button("−", "Zoom out (−)", () => view.zoomBy(0.8), { "aria-label": "Zoom out" }), button("+", "Zoom in (+)", () => view.zoomBy(1.25), { "aria-label": "Zoom in" }),
         button("Fit", "Show the whole image (0)", () => view.fit()), button("1:1", "One pixel of the image to one of the screen (1)", () => view.moveTo(view.row, view.column, 1))),
-      h("label", {}, h("span", {}, "Colours"), this.maps), this.residual, this.overlay);
+      h("label", {}, h("span", {}, "Colours"), this.maps), this.residual, this.overlays);
     this.timer = 0;
   }
 
@@ -58,15 +64,28 @@ export class Toolbar {
 
   /** What follows the view. */
   follow() {
-    const { view, mask } = this.viewer;
-    this.overlay.hidden = !mask;
-    this.overlay.setAttribute("aria-pressed", String(view.overlay));
-    this.maps.value = view.map;
+    this.maps.value = this.viewer.view.map;
   }
 
-  turnOverlay() {
-    const { view } = this.viewer;
-    view.set({ overlay: !view.overlay });
+  /** A switch for each kind of pixels that can be shown over the images. */
+  offer() {
+    const { overlays } = this.viewer;
+    this.overlays.hidden = !overlays.length;
+    fill(this.overlays, h("span", {}, "Over it"), overlays.map((/** @type {Overlay} */ each) => h("button", { type: "button", title: `${MEANING[/** @type {keyof typeof MEANING} */ (each.name)]} (O: all)`, "aria-pressed": String(each.on), onclick: () => this.turn([each], !each.on) }, h("i", { class: `swatch ${each.name}` }), each.title)));
+  }
+
+  /** @param {Overlay[]} overlays @param {boolean} on */
+  turn(overlays, on) {
+    for (const each of overlays) each.on = on;
+    const focus = [...this.overlays.children].indexOf(/** @type {Element} */ (document.activeElement));
+    this.offer();
+    if (focus > 0) /** @type {HTMLElement} */ (this.overlays.children[focus]).focus();
+    this.viewer.view.set({});
+  }
+
+  turnOverlays() {
+    const { overlays } = this.viewer;
+    this.turn(overlays, !overlays.some((/** @type {Overlay} */ { on }) => on));
   }
 
   /** @param {string} tool */
@@ -87,7 +106,7 @@ export class Toolbar {
     const actions = {
       s: () => viewer.turnTo("three"), w: () => viewer.turnTo("wipe"), f: () => viewer.turnTo("flicker"), d: () => viewer.turnTo("difference"),
       l: () => this.take(view.tool === "profile" ? "pan" : "profile"), r: () => this.take(view.tool === "region" ? "pan" : "region"), t: () => viewer.analysis.open("spectrum"),
-      a: () => viewer.histogram.automatic(), o: () => this.turnOverlay(), c: () => view.set({ map: MAPS[(MAPS.indexOf(view.map) + 1) % MAPS.length] }),
+      a: () => viewer.histogram.automatic(), o: () => this.turnOverlays(), c: () => view.set({ map: MAPS[(MAPS.indexOf(view.map) + 1) % MAPS.length] }),
       "[": () => this.wipe(-0.05), "]": () => this.wipe(0.05),
       0: () => view.fit(), 1: () => view.moveTo(view.row, view.column, 1), "+": () => view.zoomBy(1.25), "=": () => view.zoomBy(1.25), "-": () => view.zoomBy(0.8),
     };

@@ -23,7 +23,6 @@ export class View extends EventTarget {
     this.width = 1; // px, of the line
     /** @type {number[] | null} first row, first column, last row, last column; the last ones are outside */
     this.region = null;
-    this.overlay = true;
     this.queued = false;
     this.fitted = true;
     /** CSS px of the smallest pane. */

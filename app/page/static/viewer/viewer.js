@@ -36,8 +36,8 @@ export class Viewer {
     this.pair = ["raw", "denoised"];
     this.wipe = 0.5;
     this.swapped = false; // which of the two a flicker shows
-    /** @type {HTMLCanvasElement | null} */
-    this.mask = null;
+    /** @type {import("./overlays.js").Overlay[]} */
+    this.overlays = [];
     this.toolbar = new Toolbar(this);
     this.histogram = new Histogram(this);
     this.analysis = new Analysis(this);
@@ -76,6 +76,14 @@ export class Viewer {
     this.arrange();
   }
 
+  /** Show these over the images; what was switched off stays so. @param {import("./overlays.js").Overlay[]} overlays */
+  lay(overlays) {
+    const off = new Set(this.overlays.filter(({ on }) => !on).map(({ name }) => name));
+    this.overlays = overlays.map((each) => ({ ...each, on: !off.has(each.name) }));
+    this.toolbar.offer();
+    this.view.set({});
+  }
+
   /** Put one source in the place of another, such as an interim result. @param {string} name @param {Partial<Source>} change */
   replace(name, change) {
     this.show([...this.sources.values()].map((each) => (each.name === name ? { ...each, ...change } : each)));
@@ -112,7 +120,7 @@ export class Viewer {
     tick();
     const { view } = this;
     for (const pane of this.panes) {
-      pane.over = { mask: pane.kind === "denoised" || this.mode !== "three" ? this.mask : null, scale: this.scale };
+      pane.over = { overlays: this.overlays.filter(({ on, kinds }) => on && (this.mode !== "three" || kinds.includes(pane.kind))), scale: this.scale };
       const [first, second] = this.shownIn(pane);
       const problem = first?.pyramid?.error ?? second?.pyramid?.error;
       if (problem) pane.say(explain(problem).detail);

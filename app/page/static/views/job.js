@@ -11,17 +11,22 @@ import { removeLater } from "../parts/removal.js";
 import { running } from "./running.js";
 import { result } from "./result.js";
 
-/** @typedef {{ job: any, image: any, signal: any, interims: number[], may: boolean, stem: string }} Known What the parts of this view know. */
+/** @typedef {{ job: any, image: any, signal: any, report: Promise<any> | null, interims: number[], may: boolean, stem: string }} Known What the parts of this view know. */
 
 /** @type {import("../main.js").View} */
 export async function view(place, { at: id, query, signal: left, caller }) {
+  const asked = askJson(`v1/jobs/${id}/metadata`, { signal: left }).catch(() => null);
   const job = await askJson(`v1/jobs/${id}`, { signal: left });
-  const [image, signal] = await Promise.all([askJson(`v1/images/${job.image_id}`, { signal: left }).catch(() => null), askJson(`v1/jobs/${id}/metadata`, { signal: left }).catch(() => null)]);
+  const expired = job.expires_at !== null && new Date(job.expires_at) < new Date();
+  const shown = job.state === "succeeded" && !expired;
+  const report = shown ? askJson(`v1/jobs/${id}/report`, { signal: left }) : null; // needed at once: asked for before the rest is there
+  report?.catch(() => {}); // told where it is waited for
+  const [image, signal, before] = await Promise.all([askJson(`v1/images/${job.image_id}`, { signal: left }).catch(() => null), asked, shown ? interims(id, left).catch(() => []) : []]);
   const may = caller.scopes.has("submit") || caller.scopes.has("admin");
   const name = image?.name ?? "image that has expired";
   document.title = `${name} · REUCID`;
   /** @type {Known} */
-  const known = { job, image, signal, interims: [], may, stem: name.replace(/\.[^.]*$/, "") || "result" };
+  const known = { job, image, signal, report, interims: before, may, stem: name.replace(/\.[^.]*$/, "") || "result" };
   const state = h("span", { class: "chip" });
   const head = h("header", { class: "row spread wide" });
   const body = h("div", { class: "wide" });
@@ -50,7 +55,6 @@ export async function view(place, { at: id, query, signal: left, caller }) {
   const remove = () => { removeLater([{ id, name }]); location.hash = "#/jobs"; };
 
   const end = async () => {
-    known.job = await askJson(`v1/jobs/${id}`, { signal: left });
     showHead();
     const { state: ended, expires_at: expires } = known.job;
     if (ended === "succeeded" && expires && new Date(expires) < new Date()) return fill(body, problem({ status: 410, message: `the result expired ${when(expires)}` }));
@@ -59,14 +63,10 @@ export async function view(place, { at: id, query, signal: left, caller }) {
   };
 
   showHead();
-  if (["succeeded", "failed", "canceled"].includes(job.state)) {
-    const events = job.state === "succeeded" ? interims(id, left) : Promise.resolve([]);
-    known.interims = await events.catch(() => []);
-    return void (await end());
-  }
-  const shown = new AbortController();
-  left.addEventListener("abort", () => shown.abort());
-  const watch = running(body, known, shown.signal);
+  if (["succeeded", "failed", "canceled"].includes(job.state)) return void (await end());
+  const watching = new AbortController();
+  left.addEventListener("abort", () => watching.abort());
+  const watch = running(body, known, watching.signal);
   follow(`v1/jobs/${id}/events`, async (type, data) => {
     if (type === "interim") known.interims.push(data.n);
     if (type === "started") known.interims = []; // those of an attempt that was lost are gone
@@ -76,7 +76,8 @@ export async function view(place, { at: id, query, signal: left, caller }) {
       showHead();
     }
     if (["succeeded", "failed", "canceled"].includes(type)) {
-      shown.abort();
+      watching.abort();
+      known.job = await askJson(`v1/jobs/${id}`, { signal: left });
       await end().catch((error) => !left.aborted && fill(body, problem(error, () => end())));
     }
   }, left, watch.lost).catch((error) => fill(body, problem(error)));

@@ -6,13 +6,13 @@ import { button, facts, fill, h } from "../parts/dom.js";
 import { problem } from "../parts/problem.js";
 import { structureOf, verdictOf } from "../parts/verdict.js";
 import { about as number, decisions } from "../parts/words.js";
-import { maskOf } from "../viewer/marks.js";
+import { ofPlaces, ofRuns } from "../viewer/overlays.js";
 import { Pyramid } from "../viewer/pyramid.js";
 import { Viewer } from "../viewer/viewer.js";
 import { Eigenpatches } from "./eigenpatches.js";
 import { about, told } from "./job.js";
 
-const DEPARTS = [255, 209, 102];
+const MOST = 2 ** 22; // px of an image whose coverage is fetched
 
 /** @typedef {import("./job.js").Known} Known */
 
@@ -21,7 +21,7 @@ export async function result(place, known, left, query) {
   const { job, signal, may } = known;
   if (!signal) return void fill(place, problem({ status: 410, message: "the image of this job has expired" }));
   const here = `v1/jobs/${job.id}`;
-  const report = await askJson(`${here}/report`, { signal: left });
+  const report = await (known.report ?? askJson(`${here}/report`, { signal: left }));
   const shape = signal.shape.slice(-2);
   const stack = signal.frames > 1 && job.params.frame === null;
   const other = query.get("with") ? await askJson(`v1/jobs/${query.get("with")}`, { signal: left }).catch(() => null) : null;
@@ -73,8 +73,13 @@ export async function result(place, known, left, query) {
     const framed = stack ? report.frame_reports.find((/** @type {any} */ each) => each.frame === frame) ?? report.frame_reports[0] : report;
     const told = { ...framed, warnings: framed.warnings ?? report.warnings, verdict: framed.verdict ?? report.verdict, complete: report.complete };
     judge(told);
-    if (framed.recovery?.runs) viewer.mask = maskOf(framed.recovery.runs, shape, DEPARTS);
-    else if (framed.uncovered_pixels) uncovered();
+    const { recovery, outliers } = framed;
+    viewer.lay([
+      ...(recovery?.runs?.length > 1 ? [ofRuns("departures", recovery.runs, shape)] : []),
+      ...(outliers?.rows.length ? [ofPlaces("hot", outliers, shape)] : []),
+      ...(outliers?.runs?.length ? [ofRuns("drawn", outliers.runs, shape)] : []),
+    ]);
+    if (!recovery && framed.uncovered_pixels) uncovered();
     const gallery = new Eigenpatches(known, told, stack ? frame : null, left, (made, would) => {
       preview = made;
       rest = made && difference(viewer.sources.get("raw")?.pyramid, made);
@@ -93,6 +98,7 @@ export async function result(place, known, left, query) {
 
   /** Pixels that no patch reached, as an overlay. */
   async function uncovered() {
+    if (shape[0] * shape[1] > MOST) return; // too much for a browser; the warnings say it
     const pixels = await askNumbers(`${here}/coverage?format=npy`).catch(() => []);
     if (pixels.length !== shape[0] * shape[1]) return;
     const runs = [0];
@@ -101,8 +107,7 @@ export async function result(place, known, left, query) {
       if ((pixels[at] === 0) !== marked) { marked = !marked; runs.push(0); }
       runs[runs.length - 1]++;
     }
-    viewer.mask = maskOf(runs, shape, DEPARTS);
-    viewer.view.set({});
+    viewer.lay([...viewer.overlays, ofRuns("uncovered", runs, shape)]);
   }
 
   /** The other decision about row streaks, one click away. */
@@ -140,7 +145,8 @@ export async function result(place, known, left, query) {
       ["eigenpatches", `${kept} of ${first.components} kept, by ${String(first.model ?? "your verdicts").replace(/@sha256:(.{8}).*/, " ($1…)")}`],
       ["row streaks", first.scan_noise === "keep" ? "kept" : "removed"],
       ["noise", noise && `${noise.kind}${noise.kind === "white" ? "" : `, along ${noise.scan_axis}`}, std ${number(Math.sqrt(noise.variance))} counts${noise.certain ? "" : ", uncertain"}`],
-      ["departures", first.recovery && `${number(100 * first.recovery.share, 2)} % of the pixels depart from the lattice (overlay, O)`],
+      ["departures", first.recovery && `${number(100 * first.recovery.share, 2)} % of the pixels depart from the lattice (shown over the image, O)`],
+      ["drawn or lost", first.outliers?.boxes?.length ? `${first.outliers.boxes.length} ${first.outliers.boxes.length === 1 ? "area" : "areas"} that are no part of the scan: left as they are` : null],
       ["hot pixels", first.outliers?.rows.length ? `${first.outliers.rows.length}, ${first.outliers.treatment === "keep" ? "kept as measured" : "repaired"}` : null],
       ["engine", first.engine && `${first.engine}: ${first.engine_reason ?? ""}`], ["precision", first.precision],
     ]));

@@ -7,7 +7,7 @@ import { problem } from "../parts/problem.js";
 import { attempt, discard, partOf } from "../parts/trial.js";
 import { about, duration, shapeOf, size, unitOf } from "../parts/words.js";
 import { paint } from "../viewer/colormaps.js";
-import { quantiles } from "../viewer/histogram.js";
+import { quantiles } from "../viewer/quantiles.js";
 import { Pyramid } from "../viewer/pyramid.js";
 import { Viewer } from "../viewer/viewer.js";
 import { askPixels } from "../parts/api.js";
@@ -122,7 +122,7 @@ async function picture(canvas, id, index, signal, ended) {
     const [rows, columns] = signal.shape.slice(-2);
     const reduce = Math.min(128, 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(rows, columns) / SMALL))));
     const { pixels, shape } = await askPixels(`v1/images/${id}/pixels`, { signal: index, reduce, ...(signal.frames > 1 ? { frame: 0 } : {}) }, { signal: ended });
-    const [low, high] = quantiles(pixels, [0.002, 0.998]);
+    const [low, high] = quantiles([pixels], [0.002, 0.998]);
     paint(canvas, pixels, shape, low, high, "gray");
   } catch (error) {
     canvas.title = String(/** @type {Error} */ (error).message);

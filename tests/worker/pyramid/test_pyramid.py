@@ -9,16 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.api.raw.layout import (
+from worker.pyramid.layout import (
+    KEPT,
     LADDER,
     DamagedTileError,
     Layout,
     Region,
     difference,
+    is_large,
     itself,
 )
-from app.api.raw.making import write
-from app.api.raw.reading import Origin, Pyramid
+from worker.pyramid.making import write
+from worker.pyramid.means import coarser
+from worker.pyramid.reading import Origin, Pyramid
 
 DTYPES = (np.uint8, np.int16, np.uint16, np.float32, np.float64, ">u2")
 Stack = NDArray[Any]
@@ -44,7 +47,7 @@ def pyramid_of(folder: Path, stack: Stack) -> Pyramid:
     (origin,) = saved(folder, stack)
     path = folder / "pyramid"
     write(path, [stack], itself)
-    return Pyramid(path, stack.shape, (Origin(origin),))
+    return Pyramid(lambda: path, lambda: path, stack.shape, (Origin(lambda: origin),))
 
 
 @given(data=st.data())
@@ -82,13 +85,15 @@ def test_a_residual_is_taken_before_its_means(tmp_path: Path) -> None:
     denoised = noisy[1:2] + rng.normal(0, 1e-2, (1, 70, 90)).astype(np.float32)
     paths = saved(tmp_path, denoised, noisy)
     write(tmp_path / "pyramid", [denoised, noisy[1:2]], difference)
-    origins = (Origin(paths[0]), Origin(paths[1], first=1))
-    pyramid = Pyramid(tmp_path / "pyramid", (1, 70, 90), origins, difference)
+    origins = (Origin(lambda: paths[0]), Origin(lambda: paths[1], first=1))
+    path = tmp_path / "pyramid"
+    pyramid = Pyramid(lambda: path, lambda: path, (1, 70, 90), origins, difference)
     residual = noisy[1].astype(np.float32) - denoised[0]
     full = pyramid.read(0, Region(1, slice(0, 70), slice(0, 90)))
     np.testing.assert_array_equal(full, residual)
-    small = pyramid.read(0, Region(8, slice(0, 9), slice(0, 12)))
-    np.testing.assert_allclose(small, block_means(residual, 8), rtol=1e-6, atol=1e-9)
+    for side, rows, columns in ((2, 35, 45), (8, 9, 12)):
+        small = pyramid.read(0, Region(side, slice(0, rows), slice(0, columns)))
+        np.testing.assert_allclose(small, block_means(residual, side), rtol=1e-6, atol=1e-9)
 
 
 def test_numbers_beyond_single_precision_stay_finite(tmp_path: Path) -> None:
@@ -98,7 +103,7 @@ def test_numbers_beyond_single_precision_stay_finite(tmp_path: Path) -> None:
     np.testing.assert_array_equal(got, [[most, -most], [0, 1]])
 
 
-@pytest.mark.parametrize("reduce", [1, 2, 64])
+@pytest.mark.parametrize("reduce", [1, 2, 4, 64])
 @pytest.mark.parametrize("hurt", ["flipped", "cut", "gone"])
 def test_damage_is_never_read(tmp_path: Path, hurt: str, reduce: int) -> None:
     stack = np.random.default_rng(1).normal(size=(2, 300, 520)).astype(np.float32)
@@ -106,11 +111,11 @@ def test_damage_is_never_read(tmp_path: Path, hurt: str, reduce: int) -> None:
     _, m, n = Layout(stack.shape).level(reduce)
     region = Region(reduce, slice(0, m), slice(0, n))
     pyramid.read(1, region)
-    victim = pyramid.origins[0].path if reduce == 1 else pyramid.path
+    victim = pyramid.levels() if reduce in KEPT else pyramid.origins[0].find()
     content = bytearray(victim.read_bytes())
     if hurt == "flipped":
         layout = Layout(stack.shape)
-        place = len(content) - 9 if reduce == 1 else layout.offset(reduce) + 4 * m * n + 1
+        place = layout.offset(reduce) + 4 * m * n + 1 if reduce in KEPT else len(content) - 9
         content[place] ^= 1
         victim.write_bytes(content)
     elif hurt == "cut":
@@ -124,19 +129,65 @@ def test_damage_is_never_read(tmp_path: Path, hurt: str, reduce: int) -> None:
 def test_damage_elsewhere_does_not_matter(tmp_path: Path) -> None:
     stack = np.random.default_rng(1).normal(size=(1, 300, 520)).astype(np.float32)
     pyramid = pyramid_of(tmp_path, stack)
-    content = bytearray(pyramid.origins[0].path.read_bytes())
+    path = pyramid.origins[0].find()
+    content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    pyramid.origins[0].path.write_bytes(content)
+    path.write_bytes(content)
     got = pyramid.read(0, Region(1, slice(0, 256), slice(0, 512)))
     np.testing.assert_array_equal(got, stack[0, :256, :512])
 
 
 def test_the_table_vouches_for_the_file(tmp_path: Path) -> None:
     pyramid = pyramid_of(tmp_path, np.ones((1, 20, 30), np.float32))
-    layout = Layout(pyramid.shape)
-    assert pyramid.path.stat().st_size == layout.levels_size + layout.table_size
-    before = layout.table_digest(pyramid.path)
-    content = bytearray(pyramid.path.read_bytes())
+    layout, path = Layout(pyramid.shape), pyramid.levels()
+    assert path.stat().st_size == layout.levels_size + layout.table_size
+    before = layout.table_digest(path)
+    content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    pyramid.path.write_bytes(content)
-    assert layout.table_digest(pyramid.path) != before
+    path.write_bytes(content)
+    assert layout.table_digest(path) != before
+
+
+def test_a_table_may_be_a_file_of_its_own_and_is_held_to_its_digest(tmp_path: Path) -> None:
+    stack = np.random.default_rng(5).normal(size=(2, 300, 520)).astype(np.float32)
+    one = pyramid_of(tmp_path, stack)
+    levels, table = tmp_path / "a.levels", tmp_path / "a.tiles"
+    write(levels, [stack], itself, table)
+    layout = Layout(stack.shape)
+    assert one.levels().read_bytes() == levels.read_bytes() + table.read_bytes()
+    stated = layout.table_digest(table)
+    two = Pyramid(lambda: levels, lambda: table, stack.shape, one.origins, table_sha256=stated)
+    for reduce in LADDER:
+        _, m, n = layout.level(reduce)
+        region = Region(reduce, slice(0, m), slice(0, n))
+        np.testing.assert_array_equal(two.read(1, region), one.read(1, region))
+    content = bytearray(table.read_bytes())
+    content[-1] ^= 1  # of a tile that is not read
+    table.write_bytes(content)
+    with pytest.raises(DamagedTileError):
+        two.read(0, Region(4, slice(0, 9), slice(0, 9)))
+
+
+def test_a_coarse_level_needs_neither_the_array_nor_finer_ones(tmp_path: Path) -> None:
+    stack = np.random.default_rng(5).normal(size=(1, 300, 520)).astype(np.float32)
+    pyramid = pyramid_of(tmp_path, stack)
+    pyramid.origins[0].find().unlink()
+    got = pyramid.read(0, Region(16, slice(3, 9), slice(5, 20)))
+    np.testing.assert_allclose(got, block_means(stack[0], 16)[3:9, 5:20], rtol=1e-5, atol=1e-7)
+
+
+@given(
+    shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    side=st.sampled_from(KEPT),
+    times=st.sampled_from([1, 2, 8, 64]),
+)
+def test_means_of_means_are_the_means(shape: tuple[int, int], side: int, times: int) -> None:
+    image = np.random.default_rng(3).poisson(9, shape).astype(np.uint16)
+    got = coarser(block_means(image, side), side, shape, side * times)
+    np.testing.assert_allclose(got, block_means(image, side * times), rtol=1e-12)
+
+
+def test_what_is_large_is_what_no_answer_holds() -> None:
+    assert not is_large((2048, 2048))
+    assert is_large((2049, 2048))
+    assert is_large((5, 1024, 1024))

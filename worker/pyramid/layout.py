@@ -1,8 +1,9 @@
 """How a pyramid of means is kept: an image or a stack at full scale and at 1/2, 1/4, ...
 
-A file holds the reduced levels one after another, float32 in row order, and then a digest of every
-tile of every level. The level of full scale is not in it: it stays in the arrays that the pyramid
-was made from. So a region is read, and checked, without looking at the rest of a large image.
+A file holds the levels from 1/4 on one after another, float32 in row order: a twelfth of an image
+of float32. A digest of every tile of every level follows, or is in a file of its own. The level of
+full scale stays in the arrays that the pyramid was made from, and that of 1/2 is made of it when it
+is read. So a region is read, and checked, without looking at the rest of a large image.
 """
 
 import hashlib
@@ -17,6 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 LADDER = (1, 2, 4, 8, 16, 32, 64, 128)  # px of the image along the side of one of a level
+KEPT = LADDER[2:]  # what is in the file
+LARGE = 2**22  # px, of all frames, above which levels are written where the array is
+LEVELS, TILES = ".levels", ".tiles"  # suffixes of the files beside an array's
 TILE = 256  # px of a level along the side of a tile; a multiple of the largest reduction's step
 DIGEST = 16  # bytes of a tile's SHA-256 that are kept
 FLOAT32 = np.dtype("<f4")
@@ -52,12 +56,26 @@ class Region:
     def shape(self) -> tuple[int, int]:
         return self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
 
+    def in_full(self, shape: tuple[int, ...]) -> "Region":
+        """The same at full scale, in an image of this shape, (m, n)."""
+        rows, columns = (
+            slice(self.reduce * part.start, min(self.reduce * part.stop, length))
+            for part, length in zip((self.rows, self.columns), shape, strict=True)
+        )
+        return Region(1, rows, columns)
+
 
 @dataclass(frozen=True)
 class Layout:
     """Where everything lies in the pyramid of a stack of this shape, (frames, m, n)."""
 
     shape: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> "Layout":
+        """Of an image, (m, n), or a stack."""
+        frames, m, n = shape if len(shape) == 3 else (1, *shape)
+        return cls((frames, m, n))
 
     def level(self, reduce: int) -> tuple[int, int, int]:
         """The shape of a level."""
@@ -66,13 +84,13 @@ class Layout:
 
     def offset(self, reduce: int) -> int:
         """Where a reduced level begins, in bytes."""
-        before = LADDER[1 : LADDER.index(reduce)]
+        before = KEPT[: KEPT.index(reduce)]
         return sum(FLOAT32.itemsize * math.prod(self.level(each)) for each in before)
 
     @property
     def levels_size(self) -> int:
         """Bytes of all reduced levels."""
-        return self.offset(LADDER[-1]) + FLOAT32.itemsize * math.prod(self.level(LADDER[-1]))
+        return self.offset(KEPT[-1]) + FLOAT32.itemsize * math.prod(self.level(KEPT[-1]))
 
     def tiles(self, reduce: int) -> tuple[int, int, int]:
         """Number of tiles of a level: frames, rows, columns of them."""
@@ -82,16 +100,16 @@ class Layout:
     @property
     def table_size(self) -> int:
         """Bytes of the digests of all tiles."""
-        return DIGEST * sum(math.prod(self.tiles(reduce)) for reduce in LADDER)
+        return DIGEST * sum(math.prod(self.tiles(reduce)) for reduce in (1, *KEPT))
 
     def table_digest(self, path: Path) -> str:
-        """SHA-256 of the table at the end of a pyramid's file, which vouches for all else in it."""
+        """SHA-256 of the table at the end of a file, which vouches for all levels."""
         return hashlib.sha256(self.table(path)).hexdigest()
 
     def table(self, path: Path) -> bytes:
-        """The digests of all tiles."""
+        """The digests of all tiles, at the end of a file, or all of it."""
         with path.open("rb") as file:
-            file.seek(self.levels_size)
+            file.seek(-self.table_size, os.SEEK_END)
             return file.read()
 
 
@@ -161,6 +179,11 @@ def as_float32(values: NDArray[Any]) -> Float32:
     return values.astype(FLOAT32, copy=False)
 
 
-def _shape_of(stack: NDArray[Any]) -> tuple[int, int, int]:
-    frames, m, n = stack.shape
-    return frames, m, n
+def is_large(shape: tuple[int, ...]) -> bool:
+    """Whether levels of an array are written where it is made, and not when somebody looks."""
+    return math.prod(shape) > LARGE
+
+
+def beside(path: Path) -> tuple[Path, Path]:
+    """Where the levels of an array's file are, and the digests of their tiles."""
+    return path.with_suffix(LEVELS), path.with_suffix(TILES)

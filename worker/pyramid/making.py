@@ -7,9 +7,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from app.api.raw.layout import (
+from worker.pyramid.layout import (
     FLOAT32,
-    LADDER,
+    KEPT,
     TILE,
     Combine,
     Layout,
@@ -17,9 +17,12 @@ from app.api.raw.layout import (
     as_float32,
     digests,
 )
+from worker.pyramid.means import block_sizes, block_sums
 
 
-def write(target: Path, sources: Sequence[NDArray[Any]], combine: Combine) -> None:
+def write(
+    target: Path, sources: Sequence[NDArray[Any]], combine: Combine, table: Path | None = None
+) -> None:
     """Write the pyramid of what `combine` makes of the sources, a band of rows at a time.
 
     Parameters
@@ -29,9 +32,11 @@ def write(target: Path, sources: Sequence[NDArray[Any]], combine: Combine) -> No
         May be mapped from files.
     combine : callable
         Of the sources' bands, pixel by pixel.
+    table : Path, optional
+        A file for the digests of the tiles; by default they are the end of the target.
     """
     layout = Layout(_shape_of(sources[0]))
-    found: dict[int, list[bytes]] = {reduce: [] for reduce in LADDER}
+    found: dict[int, list[bytes]] = {reduce: [] for reduce in (1, *KEPT)}
     with target.open("w+b") as file:
         file.truncate(layout.levels_size)
         for frame in range(layout.shape[0]):
@@ -40,14 +45,18 @@ def write(target: Path, sources: Sequence[NDArray[Any]], combine: Combine) -> No
                 found[1] += digests(bands)
                 _write_means(file, layout, frame, start, combine(*bands))
         file.flush()
-        for reduce in LADDER[1:]:
+        for reduce in KEPT:
             level = Level.of_pyramid(file, layout, reduce)
             for frame in range(layout.shape[0]):
                 for start in range(0, level.shape[1], TILE):
                     rows = slice(start, min(start + TILE, level.shape[1]))
                     found[reduce] += digests([level.rows(frame, rows)])
-        file.seek(layout.levels_size)
-        file.writelines(digest for reduce in LADDER for digest in found[reduce])
+        all_found = b"".join(digest for reduce in (1, *KEPT) for digest in found[reduce])
+        if table is None:
+            file.seek(layout.levels_size)
+            file.write(all_found)
+        else:
+            table.write_bytes(all_found)
 
 
 def _write_means(
@@ -55,27 +64,14 @@ def _write_means(
 ) -> None:
     """The part of every reduced level that a band of rows yields."""
     height, width = band.shape
-    sums: NDArray[Any] = band
-    for reduce in LADDER[1:]:
-        sums = _halved(_halved(sums).T).T
-        counts = np.outer(_counts(height, reduce), _counts(width, reduce))
-        means = as_float32(sums / counts)
+    sums, side = band, 1
+    for reduce in KEPT:
+        sums, side = block_sums(sums, reduce // side), reduce
+        means = as_float32(sums / block_sizes((height, width), reduce))
         _, m, n = layout.level(reduce)
         first = frame * m + start // reduce
         file.seek(layout.offset(reduce) + FLOAT32.itemsize * first * n)
         file.write(np.ascontiguousarray(means).data)
-
-
-def _halved(sums: NDArray[Any]) -> NDArray[np.float64]:
-    """Sums of pairs of rows; the last may have no other."""
-    halved = sums[::2].astype(np.float64)
-    halved[: len(sums) // 2] += sums[1::2]
-    return halved
-
-
-def _counts(length: int, reduce: int) -> NDArray[np.int64]:
-    """How many pixels each block along an axis holds."""
-    return np.diff(np.arange(0, length, reduce), append=length)
 
 
 def _shape_of(stack: NDArray[Any]) -> tuple[int, int, int]:

@@ -1,7 +1,8 @@
 """Reading regions of a pyramid, every tile that they touch checked."""
 
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.api.raw.layout import (
+from worker.pyramid.layout import (
     DIGEST,
     FLOAT32,
-    LADDER,
+    KEPT,
     TILE,
     Combine,
     DamagedTileError,
@@ -25,33 +26,43 @@ from app.api.raw.layout import (
     digests,
     itself,
 )
+from worker.pyramid.means import block_means
+
+Find = Callable[[], Path]  # where a file is; it may have to be fetched first
 
 
 @dataclass(frozen=True)
 class Origin:
     """An .npy file that a pyramid was made from, and which frame of it is the first."""
 
-    path: Path
+    find: Find
     first: int = 0
 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """A pyramid that was written, and what it was written from.
+    """A pyramid that was written, and what it was written from. Files are found when needed.
 
     Parameters
     ----------
-    path : Path
+    levels : callable
+        Finds the file that begins with the levels.
+    table : callable
+        Finds the file that ends with the digests of their tiles; may be the same.
     shape : tuple of int
         (frames, m, n).
     origins : tuple of Origin
     combine : callable
+    table_sha256 : str, optional
+        Of the table, where nobody has checked it yet.
     """
 
-    path: Path
+    levels: Find
+    table: Find
     shape: tuple[int, int, int]
     origins: tuple[Origin, ...]
     combine: Combine = itself
+    table_sha256: str | None = None
 
     def read(self, frame: int, region: Region) -> Float32:
         """A region of a level, every tile that it touches checked.
@@ -65,36 +76,46 @@ class Pyramid:
         DamagedTileError
             When the pyramid or an origin is not what it was, or is not there.
         """
-        layout = Layout(self.shape)
+        layout, side = Layout(self.shape), region.reduce
         out = np.empty(region.shape, FLOAT32)
+        is_kept = side in KEPT
+        part = region if is_kept else region.in_full(self.shape[1:])
         try:
             with ExitStack() as files:
-                table = _table(layout, self.path, region.reduce)
-                levels = self._levels(files, layout, region.reduce)
-                combine = self.combine if region.reduce == 1 else itself
-                for strip in _strips(region):
+                table = self._table(layout, part.reduce)
+                levels = self._levels(files, layout, part.reduce)
+                for strip in _strips(part):
                     parts = strip.checked(levels, frame, table)
-                    out[strip.target] = as_float32(combine(*parts))
+                    if is_kept:
+                        out[strip.target] = parts[0]
+                    else:
+                        pixels = self.combine(*parts)
+                        rows = strip.target
+                        rows = slice(rows.start // side, -(-rows.stop // side))
+                        out[rows] = as_float32(block_means(pixels, side) if side > 1 else pixels)
         except (OSError, ValueError, EOFError) as error:
             raise DamagedTileError from error
         return out
 
+    def _table(self, layout: Layout, reduce: int) -> NDArray[np.uint8]:
+        """The digests of a level's tiles, shape (frames, rows, columns, DIGEST)."""
+        content = layout.table(self.table())
+        if self.table_sha256 not in (None, hashlib.sha256(content).hexdigest()):
+            raise DamagedTileError
+        scales = (1, *KEPT)
+        before = sum(math.prod(layout.tiles(each)) for each in scales[: scales.index(reduce)])
+        tiles = layout.tiles(reduce)
+        table = np.frombuffer(content, np.uint8).reshape(-1, DIGEST)
+        return table[before:][: math.prod(tiles)].reshape(*tiles, DIGEST)
+
     def _levels(self, files: ExitStack, layout: Layout, reduce: int) -> list["Level"]:
         if reduce > 1:
-            file = files.enter_context(self.path.open("rb"))
+            file = files.enter_context(self.levels().open("rb"))
             return [Level.of_pyramid(file, layout, reduce)]
         return [
-            Level.of_npy(files.enter_context(each.path.open("rb")), layout, each.first)
+            Level.of_npy(files.enter_context(each.find().open("rb")), layout, each.first)
             for each in self.origins
         ]
-
-
-def _table(layout: Layout, path: Path, reduce: int) -> NDArray[np.uint8]:
-    """The digests of a level's tiles, shape (frames, rows, columns, DIGEST)."""
-    table = np.frombuffer(layout.table(path), np.uint8)
-    before = sum(math.prod(layout.tiles(each)) for each in LADDER[: LADDER.index(reduce)])
-    tiles = layout.tiles(reduce)
-    return table.reshape(-1, DIGEST)[before:][: math.prod(tiles)].reshape(*tiles, DIGEST)
 
 
 @dataclass(frozen=True)
