@@ -63,7 +63,8 @@ def test_a_frame_is_denoised_as_an_image_is(shape: tuple[int, int], noise: str) 
     # A column or a spot may be on the bound from which it departs; colouring spreads what it is.
     either = departs | seen.departs
     if (departs == seen.departs).all():
-        assert difference.max() < 1e-3
+        fast = shape == (192, 192)  # else sides are mirrored to lengths that have fast transforms
+        assert difference.max() < (1e-3 if fast else 0.1)
     assert np.sqrt(np.mean(difference[~either] ** 2)) < 0.04
     assert np.sqrt(np.mean(difference**2)) < 0.15
     assert abs(seen.departs.mean() - departs.mean()) < 0.02
