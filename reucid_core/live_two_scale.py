@@ -163,9 +163,10 @@ class LiveScales(LiveState):
             before = Lags.of_patches(self._memory.matrix, self._memory.n_patches)
             if Lags.of_patches(*self._patches).unlike(before):
                 return None
-        G, n_patches = self._memory.together(self._patches)
-        self._decided_here = self._since + self._patches[1] >= ADDED * n_patches
+        new = self._patches[1]
+        self._decided_here = self._since + new >= ADDED * (self._memory.n_patches + new)
         if self._decided_here:
+            G, n_patches = self._memory.together(self._patches)
             p, spacing = known.lattice.patch_size, known.lattice.spacing
             known = known.of(lattice_of(G, round(n_patches), p, spacing, self._task()))
         seen = known.denoise(found)

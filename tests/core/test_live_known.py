@@ -59,12 +59,17 @@ def test_a_frame_is_denoised_as_an_image_is(shape: tuple[int, int], noise: str) 
     expected = denoise_frame(frames, 0, scales, task, assessed=False)
     assert expected.recovery is not None
     departs = mask_of(expected.recovery.runs, shape)
-    difference = (seen.image - expected.image) ** 2 / scales.noise.variance
-    assert np.sqrt(difference[~departs & ~seen.departs].mean()) < 0.04
-    assert np.sqrt(difference.mean()) < 0.15  # a column more or less departs
+    difference = np.sqrt((seen.image - expected.image) ** 2 / scales.noise.variance)
+    # A column or a spot may be on the bound from which it departs; colouring spreads what it is.
+    either = departs | seen.departs
+    if (departs == seen.departs).all():
+        fast = shape == (192, 192)  # else sides are mirrored to lengths that have fast transforms
+        assert difference.max() < (1e-3 if fast else 0.1)
+    assert np.sqrt(np.mean(difference[~either] ** 2)) < 0.04
+    assert np.sqrt(np.mean(difference**2)) < 0.15
     assert abs(seen.departs.mean() - departs.mean()) < 0.02
     m, n = shape
-    assert seen.departs[m // 2 + 3, n // 2 + 3]
+    assert seen.departs[m // 2 + 3, n // 2 + 3] == departs[m // 2 + 3, n // 2 + 3]
     assert seen.image.dtype == image.dtype
 
 
