@@ -51,9 +51,10 @@ bench: $(VENV)/.run ## how fast the core is here, beside what one would pick ins
 	$(BIN)/python benchmarks/bench_large.py
 	$(BIN)/python benchmarks/bench_live_core.py
 
-load: $(VENV)/.run ## how a server bears many, slow and large clients; figures in build/load.json
+load: $(VENV)/.run ## how a server bears many, slow and large clients, and stacks; figures in build/load.json
 	$(BIN)/python benchmarks/bench_load.py
 	$(BIN)/python benchmarks/bench_backlog.py
+	$(BIN)/python benchmarks/bench_stack.py
 
 abuse: $(VENV)/.dev ## one owner does everything at once, ten others work; figures in build/abuse.json
 	$(BIN)/python -m tests.abuse

@@ -8,12 +8,15 @@ distorted   drift, shear, a bent frame, jitter of rows
 columns     precision and bias of columns' intensities and positions
 aperiodic   what has no lattice, on the seeds the method was made with and on others
 departures  false departures in perfect crystals
+times       milliseconds of one thread by size, and of the stages of two scales
 
 ``--files FOLDER`` draws every image in a folder beside what each method makes of it, into
 ``build/``, and ``--spectra FOLDER`` measures the noise of its images.
 """
 
 import argparse
+import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +61,7 @@ RIVAL = "BM3D, told the spectrum"
 CRYSTAL = "SrTiO3[100]"
 FRAMES = 4  # micrographs of one specimen, for precision
 QUOTED_SEEDS, OTHER_SEEDS = (1,), (11, 12, 13)
+TIMED_SIDES, TIMED = (256, 512, 1024, 2048), 5  # px; calls of each
 
 
 def noises(given: argparse.Namespace) -> Rows:
@@ -236,6 +240,34 @@ def _two_scale(image: Float64) -> Result:
     return denoise(image, DenoiseParams(method="two-scale", threads=1), classify=noise_floor)
 
 
+def times(given: argparse.Namespace) -> Rows:
+    """Medians of wall-clock calls in turn, after a first; as float32 and as whole counts."""
+    stages = ("outliers", "noise", "lattice", "departures", "assess")
+    yield ("image", "numbers", *OWN, "processor, two-scale", *stages, "rest")
+    for side in TIMED_SIDES:
+        seen, _ = dimmed(CRYSTAL, side=side).seen(500, SPECTRA["decay"], (given.seed, side))
+        counts = np.round(100 * (seen - seen.min()))  # of a detector; many are alike
+        for kind, image in (("float32", seen.astype(np.float32)), ("uint16", np.uint16(counts))):
+            wall: dict[str, list[float]] = {name: [] for name in OWN}
+            processor, spent = [], []
+            for name in OWN * (TIMED + 1):
+                begun, used = time.perf_counter(), time.process_time()
+                report = denoise(image, DenoiseParams(method=name, threads=1)).report
+                wall[name].append(time.perf_counter() - begun)
+                if name == "two-scale":
+                    processor.append(time.process_time() - used)
+                    spent.append({stage: report.seconds.get(stage, 0.0) for stage in stages})
+            medians = [_median(wall[name]) for name in OWN]
+            parts = [_median([each[stage] for each in spent]) for stage in stages]
+            rest = medians[-1] - sum(parts)
+            found = (*medians, _median(processor), *parts, rest)
+            yield (f"{side}^2", kind, *(f"{1e3 * each:.0f}" for each in found))
+
+
+def _median(seconds: list[float]) -> float:
+    return statistics.median(seconds[1:])
+
+
 TABLES: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "noises": noises,
     "defects": defects,
@@ -243,6 +275,7 @@ TABLES: dict[str, Callable[[argparse.Namespace], Rows]] = {
     "columns": columns,
     "aperiodic": aperiodics,
     "departures": departures,
+    "times": times,
 }
 
 

@@ -5,7 +5,15 @@ repeated makes no second job, and a file is written whole or not at all.
 """
 
 from reucid_client.asynchronous import AsyncClient, AsyncResult
-from reucid_client.errors import JobError, ProblemError, ReucidClientError, UnreachableError
+from reucid_client.errors import (
+    AddressError,
+    JobError,
+    ProblemError,
+    ReucidClientError,
+    UnreachableError,
+)
+from reucid_client.live import AsyncLiveSession, LiveSession
+from reucid_client.live_messages import LiveResult
 from reucid_client.many import Done, denoise_files
 from reucid_client.models import Event, Image, Job
 from reucid_client.retrying import Retrying
@@ -14,7 +22,9 @@ from reucid_client.synchronous import Client, Result
 __version__ = "0.1.0"
 
 __all__ = [
+    "AddressError",
     "AsyncClient",
+    "AsyncLiveSession",
     "AsyncResult",
     "Client",
     "Done",
@@ -22,6 +32,8 @@ __all__ = [
     "Image",
     "Job",
     "JobError",
+    "LiveResult",
+    "LiveSession",
     "ProblemError",
     "Result",
     "Retrying",

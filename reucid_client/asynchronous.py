@@ -9,15 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Callable
 
 import httpx
 
-from reucid_client import exchange
-from reucid_client.exchange import Array, Exchange, Request, Sources, T
+from reucid_client import exchange, live_messages
+from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
+from reucid_client.live import AsyncLiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.retrying import Retrying
-from reucid_client.wire import TIMEOUT, headers_for, problem_of, whole_file
+from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class AsyncClient:
     ) -> None:
         headers = headers_for(key or os.environ.get("REUCID_API_KEY"))
         self._http = httpx.AsyncClient(
-            base_url=url, headers=headers, timeout=timeout, transport=transport
+            base_url=checked(url), headers=headers, timeout=timeout, transport=transport
         )
         self._retrying = retrying or Retrying()
 
@@ -72,6 +73,20 @@ class AsyncClient:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+    async def ready(self) -> bool:
+        """Whether the server takes jobs and has a worker for them, asked once.
+
+        Raises
+        ------
+        UnreachableError
+            When there is no answer, at once: `retrying` is not for this question.
+        """
+        try:
+            answer = await self._http.get("/readyz", timeout=GLANCE)
+        except httpx.TransportError as error:
+            raise problem_of(None, error, self._http.base_url) from error
+        return answer.status_code == 200 and answer.json()["status"] == "ok"
 
     # --- the whole way ---
 
@@ -171,10 +186,11 @@ class AsyncClient:
     # --- many at once ---
 
     async def submit_batch(
-        self, images: Sequence[Image], *, key: str | None = None, **options: Any
+        self, images: Images, *, key: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Denoise uploaded images alike, all or none; options as of `Client.denoise`.
+        """Denoise uploaded images, or a zip of files, alike; options as of `Client.denoise`.
 
+        All are accepted or none. In a zip an EMI file goes with the SER files beside it.
         Returns the batch: `name`, `total`, `counts` by state, `progress`, `links`.
         """
         return await self._do(exchange.submit_batch(images, options, key))
@@ -183,9 +199,51 @@ class AsyncClient:
         """Where the jobs that share this name stand."""
         return await self._do(exchange.batch(name))
 
+    async def wait_batch(
+        self, name: str, *, tell: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """The batch once all its jobs have ended; `tell` is called with it at every look."""
+        while True:
+            batch = await self.batch(name)
+            if tell is not None:
+                tell(batch)
+            if exchange.has_ended(batch):
+                return batch
+            await asyncio.sleep(exchange.BETWEEN)
+
+    async def download_summary(self, name: str, path: str | Path) -> Path:
+        """Write what came of each job of a batch into a CSV file."""
+        path = Path(path)
+        await self._sent(exchange.summary(name), path)
+        return path
+
     async def cancel_batch(self, name: str) -> dict[str, Any]:
         """Stop all jobs of a batch that wait or run."""
         return await self._do(exchange.batch(name, "cancel"))
+
+    # --- live ---
+
+    async def live(
+        self, shape: Sequence[int], dtype: str = "uint16", *, link: str = "auto", **options: Any
+    ) -> AsyncLiveSession:
+        """Open a live session; see `Client.live`."""
+        options = {"dtype": dtype, **options}
+        link = checked_link(link)
+        data = await self._do(live_messages.open_session(shape, options))
+        return self.connected(data, link=link)
+
+    async def live_session(
+        self, session_id: str, *, after: int = 0, link: str = "auto"
+    ) -> AsyncLiveSession:
+        """A session that is open already; see `Client.live_session`."""
+        data = await self._do(live_messages.show_session(session_id))
+        return self.connected(data, after=after, link=link)
+
+    def connected(
+        self, data: Mapping[str, Any], *, after: int = 0, link: str = "auto"
+    ) -> AsyncLiveSession:
+        """A session as the server told it, connected."""
+        return AsyncLiveSession(self._http, self._do, self._retrying, data, after=after, link=link)
 
     # --- what they yield ---
 
@@ -197,10 +255,15 @@ class AsyncClient:
         """The classification report."""
         return await self._do(exchange.report(job_id))
 
-    async def download(self, job_id: str, path: str | Path, part: str = "result") -> Path:
-        """Write a part of a job into a file, whole or not at all."""
+    async def download(
+        self, job_id: str, path: str | Path, part: str = "result", **query: Any
+    ) -> Path:
+        """Write a part of a job into a file, whole or not at all.
+
+        `query` are parameters of the part: `frame=0` of a picture, `input=False` of `bundle.zip`.
+        """
         path = Path(path)
-        await self._sent(exchange.download(job_id, part, path), path)
+        await self._sent(exchange.download(job_id, part, path, query), path)
         return path
 
     # --- sending ---

@@ -13,6 +13,10 @@ class ReucidClientError(Exception):
     """Base of all errors of this package."""
 
 
+class AddressError(ReucidClientError, ValueError):
+    """What was given as a server's address is none."""
+
+
 class UnreachableError(ReucidClientError):
     """No answer from the server, for as long as it was asked again."""
 

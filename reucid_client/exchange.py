@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -32,8 +33,10 @@ T = TypeVar("T")
 Array = np.ndarray[Any, Any]
 Source = Union[str, Path, bytes, Array]  # a file, its bytes, or pixels
 Sources = Union[Source, Sequence[Union[str, Path]]]  # several: an EMI file with its SER files
+Images = Union[str, Path, Sequence[Image]]  # a zip of files, or what was uploaded before
 
 LONG_POLL = 25.0  # s; below what proxies allow
+BETWEEN = 1.0  # s between looks at a batch, for which there is no long poll
 FIELDS = ("priority", "external_id", "sample_id", "batch", "labels", "metadata")
 MEDIA_TYPES = {
     ".tif": "tiff",
@@ -56,6 +59,7 @@ class Request:
     fields: Mapping[str, str] = field(default_factory=dict)
     files: tuple[tuple[str, Path | bytes], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
 
     def options(self, open_files: ExitStack) -> dict[str, Any]:
         """What httpx takes, with files opened anew."""
@@ -63,6 +67,8 @@ class Request:
         options: dict[str, Any] = {"params": query, "headers": dict(self.headers)}
         if self.json is not None:
             options["json"] = self.json
+        if self.content is not None:
+            options["content"] = self.content
         if self.files:
             options["data"] = dict(self.fields)
             options["files"] = [
@@ -119,15 +125,23 @@ def describe(job_id: str, changes: Mapping[str, Any]) -> Exchange[Job]:
 
 
 def submit_batch(
-    images: Sequence[Image], options: Mapping[str, Any], key: str | None
+    images: Images, options: Mapping[str, Any], key: str | None
 ) -> Exchange[dict[str, Any]]:
-    """Uploaded images, denoised alike; repeated with its key, the same jobs."""
+    """Uploaded images, or those of a zip, denoised alike; repeated with its key, the same jobs."""
     fields = {name: options[name] for name in FIELDS if options.get(name) is not None}
     params = {name: value for name, value in options.items() if name not in FIELDS}
-    body = {"image_ids": [image.id for image in images], "params": params, **fields}
-    body["name"] = body.pop("batch", None)
+    if "batch" in fields:
+        fields["name"] = fields.pop("batch")
     headers = {"Idempotency-Key": key or uuid4().hex}
-    data: dict[str, Any] = (yield Request("POST", "/v1/batches", json=body, headers=headers)).json()
+    if isinstance(images, (str, Path)):
+        sent = {name: _as_text(value) for name, value in fields.items()}
+        sent["params"] = json.dumps(params)
+        files = _files(images, None)
+        request = Request("POST", "/v1/batches", fields=sent, files=files, headers=headers)
+    else:
+        body = {"image_ids": [image.id for image in images], "params": params, **fields}
+        request = Request("POST", "/v1/batches", json=body, headers=headers)
+    data: dict[str, Any] = (yield request).json()
     return data
 
 
@@ -168,10 +182,10 @@ def report(job_id: str) -> Exchange[dict[str, Any]]:
     return data
 
 
-def download(job_id: str, part: str, path: Path) -> Request:
+def download(job_id: str, part: str, path: Path, query: Mapping[str, Any]) -> Request:
     """A part in the format of a file's suffix."""
-    query = {} if "." in part or part == "report" else {"format": format_of(path)}
-    return Request("GET", f"/v1/jobs/{job_id}/{part}", query)
+    said = {} if "." in part or part == "report" else {"format": format_of(path)}
+    return Request("GET", f"/v1/jobs/{job_id}/{part}", {**said, **query})
 
 
 def format_of(path: Path) -> str:
@@ -181,6 +195,16 @@ def format_of(path: Path) -> str:
     except KeyError:
         expected = ", ".join(MEDIA_TYPES)
         raise ValueError(f"got {path.name!r}, expected a name that ends in {expected}") from None
+
+
+def has_ended(batch: Mapping[str, Any]) -> bool:
+    """Whether no job of a batch waits or runs."""
+    return batch["finished_at"] is not None
+
+
+def summary(name: str) -> Request:
+    """A batch's table."""
+    return Request("GET", f"/v1/batches/{quote(name, safe='')}/summary.csv")
 
 
 def succeeded(job: Job) -> Job:
@@ -229,7 +253,12 @@ def _files(source: Sources, name: str | None) -> tuple[tuple[str, Path | bytes],
     if isinstance(source, bytes):
         return ((name or "image", source),)
     paths = [source] if isinstance(source, (str, Path)) else list(source)
-    return tuple((name or Path(path).name, Path(path)) for path in paths)
+    return tuple((name or _sendable(Path(path).name), Path(path)) for path in paths)
+
+
+def _sendable(name: str) -> str:
+    """A file's name, with a mark for each byte that is not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _opened(content: Path | bytes, open_files: ExitStack) -> BinaryIO | bytes:

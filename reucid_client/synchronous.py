@@ -9,16 +9,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Callable
 
 import httpx
 
-from reucid_client import exchange
-from reucid_client.exchange import Array, Exchange, Request, Sources, T
+from reucid_client import exchange, live_messages
+from reucid_client.asynchronous import AsyncClient
+from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
+from reucid_client.live import LiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.progress import Progress, shown
 from reucid_client.retrying import Retrying
-from reucid_client.wire import TIMEOUT, headers_for, problem_of, whole_file
+from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,10 @@ class Client:
         timeout: httpx.Timeout = TIMEOUT,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
+        self._stated = url, key, timeout
         headers = headers_for(key or os.environ.get("REUCID_API_KEY"))
         self._http = httpx.Client(
-            base_url=url, headers=headers, timeout=timeout, transport=transport
+            base_url=checked(url), headers=headers, timeout=timeout, transport=transport
         )
         self._retrying = retrying or Retrying()
 
@@ -102,6 +105,20 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def ready(self) -> bool:
+        """Whether the server takes jobs and has a worker for them, asked once.
+
+        Raises
+        ------
+        UnreachableError
+            When there is no answer, at once: `retrying` is not for this question.
+        """
+        try:
+            answer = self._http.get("/readyz", timeout=GLANCE)
+        except httpx.TransportError as error:
+            raise problem_of(None, error, self._http.base_url) from error
+        return answer.status_code == 200 and answer.json()["status"] == "ok"
 
     # --- the whole way ---
 
@@ -226,10 +243,11 @@ class Client:
     # --- many at once ---
 
     def submit_batch(
-        self, images: Sequence[Image], *, key: str | None = None, **options: Any
+        self, images: Images, *, key: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Denoise uploaded images alike, all or none; options as of `Client.denoise`.
+        """Denoise uploaded images, or a zip of files, alike; options as of `Client.denoise`.
 
+        All are accepted or none. In a zip an EMI file goes with the SER files beside it.
         Returns the batch: `name`, `total`, `counts` by state, `progress`, `links`.
         """
         return self._do(exchange.submit_batch(images, options, key))
@@ -238,9 +256,65 @@ class Client:
         """Where the jobs that share this name stand."""
         return self._do(exchange.batch(name))
 
+    def wait_batch(
+        self, name: str, *, tell: Callable[[Mapping[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """The batch once all its jobs have ended; `tell` is called with it at every look."""
+        while True:
+            batch = self.batch(name)
+            if tell is not None:
+                tell(batch)
+            if exchange.has_ended(batch):
+                return batch
+            time.sleep(exchange.BETWEEN)
+
+    def download_summary(self, name: str, path: str | Path) -> Path:
+        """Write what came of each job of a batch into a CSV file."""
+        path = Path(path)
+        self._sent(exchange.summary(name), path)
+        return path
+
     def cancel_batch(self, name: str) -> dict[str, Any]:
         """Stop all jobs of a batch that wait or run."""
         return self._do(exchange.batch(name, "cancel"))
+
+    # --- live ---
+
+    def live(
+        self, shape: Sequence[int], dtype: str = "uint16", *, link: str = "auto", **options: Any
+    ) -> LiveSession:
+        """Open a live session: frames in while they are scanned, results out.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Of a frame.
+        dtype : str
+            Of its pixels: uint8, uint16, int16, uint32 or float32.
+        link : {"auto", "websocket", "requests"}
+            How it is connected; `auto` uses requests where `websockets` is not installed.
+        **options
+            `mode`, `memory_frames`, `keep_frames`, `history`, `deadline_ms`, `pixel_size`, `unit`,
+            `external_id`, `sample_id`, `labels`, `metadata`; others are parameters of the
+            denoising, as `method="paper"`.
+        """
+        options = {"dtype": dtype, **options}
+        link = checked_link(link)
+        data = self._do(live_messages.open_session(shape, options))
+        return LiveSession(self._of_another_thread, data, link=link)
+
+    def live_session(self, session_id: str, *, after: int = 0, link: str = "auto") -> LiveSession:
+        """A session that is open already, to look at or to go on with.
+
+        With `after`, the number of the last result that is known, those that the server still
+        holds come first.
+        """
+        data = self._do(live_messages.show_session(session_id))
+        return LiveSession(self._of_another_thread, data, after=after, link=link)
+
+    def _of_another_thread(self) -> AsyncClient:
+        url, key, timeout = self._stated
+        return AsyncClient(url, key, retrying=self._retrying, timeout=timeout)
 
     # --- what they yield ---
 
@@ -252,10 +326,13 @@ class Client:
         """The classification report."""
         return self._do(exchange.report(job_id))
 
-    def download(self, job_id: str, path: str | Path, part: str = "result") -> Path:
-        """Write a part of a job into a file, whole or not at all."""
+    def download(self, job_id: str, path: str | Path, part: str = "result", **query: Any) -> Path:
+        """Write a part of a job into a file, whole or not at all.
+
+        `query` are parameters of the part: `frame=0` of a picture, `input=False` of `bundle.zip`.
+        """
         path = Path(path)
-        self._sent(exchange.download(job_id, part, path), path)
+        self._sent(exchange.download(job_id, part, path, query), path)
         return path
 
     # --- sending ---

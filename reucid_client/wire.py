@@ -10,9 +10,32 @@ from uuid import uuid4
 
 import httpx
 
-from reucid_client.errors import ProblemError, ReucidClientError, UnreachableError
+from reucid_client.errors import (
+    AddressError,
+    ProblemError,
+    ReucidClientError,
+    UnreachableError,
+)
 
 TIMEOUT = httpx.Timeout(10.0, read=60.0, write=300.0)
+GLANCE = httpx.Timeout(2.0)  # of a question that is asked once
+
+
+def checked(url: str) -> httpx.URL:
+    """A server's address.
+
+    Raises
+    ------
+    AddressError
+    """
+    expected = "expected one such as http://localhost:8000"
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise AddressError(f"got the address {url!r}: {error}; {expected}") from error
+    if address.scheme not in ("http", "https") or not address.host:
+        raise AddressError(f"got the address {url!r}, {expected}")
+    return address
 
 
 def headers_for(key: str | None) -> dict[str, str]:

@@ -189,7 +189,7 @@ def find_departures(
     strength = _pattern_strength(residual, variance, patterns)
     shaped = strength > scipy.special.chdtri(len(patterns), FALSE_ALARM_PATTERN)
     sure = np.zeros(residual.shape, dtype=bool)
-    mark(sure, np.nonzero(spot > _bound(FALSE_ALARM_SPOT)), columns.reach)
+    mark(sure, np.nonzero(spot > bound(FALSE_ALARM_SPOT)), columns.reach)
     mark(sure, np.nonzero(shaped), GROW)
     where = columns.at(lattice)
     return Found(sure, where, spot[where])
@@ -217,7 +217,7 @@ def least_deviation(deviations: FloatArray) -> float:
     few = by_noise <= FALSE_COLUMNS * np.arange(1, len(highest_first) + 1)
     if not few.any():
         return np.inf
-    return max(_bound(FALSE_ALARM_COLUMN), float(highest_first[np.flatnonzero(few)[-1]]))
+    return max(bound(FALSE_ALARM_COLUMN), float(highest_first[np.flatnonzero(few)[-1]]))
 
 
 def spot_deviation(
@@ -254,7 +254,8 @@ def _passed(factors: Float64, length: int, sigma: float) -> float:
     return float(np.average(factors**2, weights=weight))
 
 
-def _bound(false_alarm: float) -> float:
+def bound(false_alarm: float) -> float:
+    """Standard errors that noise exceeds with this probability, above or below."""
     return float(-scipy.special.ndtri(false_alarm / 2))
 
 

@@ -6,7 +6,7 @@ point-spread function as well. An image too large for that is transformed in ban
 Everything is float64. Derivation: docs/algorithm.md.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +97,7 @@ class Prepared:
     height : int
         Rows of a band that fits into the memory.
     transform : Transform
-        Of the last image; of a single one, all that its decomposition needs.
+        All that the decomposition needs.
     """
 
     plan: Plan
@@ -105,17 +105,12 @@ class Prepared:
     transform: Transform
 
 
-def prepare(
-    images: Iterable[FloatArray], shape: tuple[int, ...], params: DenoiseParams, clock: Clock
-) -> Prepared:
-    """Transform an image, or one after another of several, and find their patch size.
+def prepare(image: FloatArray, params: DenoiseParams, clock: Clock) -> Prepared:
+    """Transform an image, and find its patch size.
 
     Parameters
     ----------
-    images : iterable of ndarray, shape (m, n), float32 or float64
-        At least one. Of several, the autocorrelations add up.
-    shape : (int, int)
-        (m, n).
+    image : ndarray, shape (m, n), float32 or float64
     params : DenoiseParams
     clock : Clock
 
@@ -124,22 +119,35 @@ def prepare(
     ParameterError, MemoryBudgetError
         As `denoise_exact`.
     """
-    budget = params.memory_budget or available_memory()
-    lags = lags_needed(shape, params)
-    height = band_height(shape, params.stated_patch_size or MIN_PATCH_SIZE, lags, budget)
-    correlation: FloatArray = np.zeros(())
-    transform: Transform | None = None
-    for image in images:
-        transform = None  # before the next takes its place
-        transform = Transform.of(image, lags=lags, height=height, threads=params.threads)
-        correlation = correlation + transform.correlation
-    if transform is None:
-        raise ValueError("got no image, expected at least one")
+    lags, height = first_look(image.shape, params)
+    transform = Transform.of(image, lags=lags, height=height, threads=params.threads)
     clock.lap("transform")
-    plan = plan_exact(correlation, shape, params)
-    height = min(height, band_height(shape, plan.p, 2 * (plan.p - 1), budget))
+    plan, height = planned(transform.correlation, image.shape, params)
     clock.lap("psf")
     return Prepared(plan, height, transform)
+
+
+def first_look(shape: tuple[int, ...], params: DenoiseParams) -> tuple[int, int]:
+    """Longest lag in px of the autocorrelation that finds the patch size, and rows of a band."""
+    lags = lags_needed(shape, params)
+    budget = params.memory_budget or available_memory()
+    return lags, band_height(shape, params.stated_patch_size or MIN_PATCH_SIZE, lags, budget)
+
+
+def planned(
+    correlation: FloatArray, shape: tuple[int, ...], params: DenoiseParams
+) -> tuple[Plan, int]:
+    """The plan by the autocorrelation of all images, and rows of a band that fits into the memory.
+
+    Raises
+    ------
+    ParameterError, MemoryBudgetError
+        As `denoise_exact`.
+    """
+    plan = plan_exact(correlation, shape, params)
+    budget = params.memory_budget or available_memory()
+    height = band_height(shape, plan.p, 2 * (plan.p - 1), budget)
+    return plan, min(first_look(shape, params)[1], height)
 
 
 def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
@@ -158,7 +166,7 @@ def denoise_exact(noisy: FloatArray, task: Task) -> Outcome:
         When a narrow band of the image, or the Gram matrix of such patches, exceeds the memory.
     """
     clock, params = task.clock, task.params
-    prepared = prepare([noisy], noisy.shape, params, clock)
+    prepared = prepare(noisy, params, clock)
     plan, transform = prepared.plan, prepared.transform
     decomposition = decompose_all(transform, plan.p, plan.components)
     clock.lap("decompose")
@@ -215,30 +223,50 @@ def gram_of_patches(transform: Transform, p: int) -> Float64:
     return G
 
 
-def decompose_frames(transforms: Iterable[Transform], p: int, components: int) -> Decomposition:
-    """Leading eigenpatches of all patches of several images: their Gram matrices add up.
+@dataclass(frozen=True)
+class Sums:
+    """What adds up over images.
+
+    Parameters
+    ----------
+    arrays : list of ndarray, float64
+        Gram matrices, shape (p*p, p*p), or autocorrelations.
+    numbers : list of int
+        Patches that each Gram matrix is of.
+    """
+
+    arrays: list[Float64]
+    numbers: list[int]
+
+    @classmethod
+    def together(cls, parts: Sequence["Sums"]) -> "Sums":
+        """Those of all images, from those of some each, in this order."""
+        arrays = zip(*(part.arrays for part in parts), strict=True)
+        numbers = zip(*(part.numbers for part in parts), strict=True)
+        return cls(
+            [sum(each[1:], start=each[0]) for each in arrays], [sum(each) for each in numbers]
+        )
+
+
+def grams_of(transforms: Iterable[Transform], sizes: Sequence[int]) -> Sums:
+    """Gram matrices of all patches of several images, in one pass over them.
 
     Parameters
     ----------
     transforms : iterable of Transform
         At least one; each is used once and may then be forgotten.
-    p : int
-        Patch size in px.
-    components : int
-
-    Returns
-    -------
-    Decomposition
-        float64; of one image, that of `decompose_all`.
+    sizes : sequence of int
+        Patch sizes in px, a matrix for each.
     """
-    G = np.zeros((p * p, p * p))
-    n_patches = 0
+    matrices = [np.zeros((p * p, p * p)) for p in sizes]
+    numbers = [0] * len(sizes)
     for transform in transforms:
-        G += gram_of_patches(transform, p)
-        rows, columns = origin_grid(transform.image.shape, p)
-        n_patches += rows * columns
+        for k, p in enumerate(sizes):
+            matrices[k] += gram_of_patches(transform, p)
+            rows, columns = origin_grid(transform.image.shape, p)
+            numbers[k] += rows * columns
         del transform  # before the next takes its place
-    return Decomposition.of_gram_matrix(G, components, n_patches=n_patches)
+    return Sums(matrices, numbers)
 
 
 def reconstruct(

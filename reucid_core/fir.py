@@ -7,6 +7,7 @@ filter of its own, along the row only; the corners are small images. All in the 
 eigenpatches. Derivation: docs/algorithm.md.
 """
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from reucid_core.terrain import full_terrain
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
 
+MOST_DENSE = 24  # q up to which the operator of a corner is held: 5 MB in single precision
+SHAPES = 8  # of images, for which a held projection has its response
 SEGMENT = 4  # times q: of a row, transformed at a time; from 3 to 6 equally fast (measured)
 
 
@@ -38,75 +41,181 @@ def project_and_fuse(
     ----------
     image : ndarray, shape (m, n), float32 or float64
     E : ndarray, shape (k, p, p), float32 or float64
-        Orthonormal, or so weighted that each is scaled by the root of its weight. Their type is the
-        precision: in single precision the result is good to 1e-6 of the largest magnitude.
-    spectrum : ndarray, shape (M, N // 2 + 1), complex128, optional
-        The ``rfft2`` of the image less `offset`, with zeros behind it up to
-        `correlation.fast_shape`, if it is at hand.
-    offset : float
-        What the spectrum leaves out.
-    height : int, optional
-        Rows of a band that is filtered at a time; all by default.
-    threads : int, optional
-        Threads of the FFT.
+        As of `Projection`.
+    spectrum, offset, height, threads
+        As of `Projection.fuse`.
 
     Returns
     -------
     ndarray, shape (m, n), in the type of the image
         Cost O(mn log mn + p^2 (m + n) + k p^3).
     """
-    m, n = image.shape
-    p = E.shape[-1]
-    q = p - 1
-    if min(m, n) < 4 * q:
-        fused = _by_eigenpatch(image.astype(E.dtype, copy=False), E) / full_terrain((m, n), p)
-        return fused.astype(image.dtype, copy=False)
-    out = np.empty(image.shape, image.dtype)
-    h = _filter(E) / E.dtype.type(p**2)
-    if spectrum is None:
-        _filter_bands(image, h, out, height or m, threads)
-    else:
-        _filter_whole(spectrum, h, out, offset, threads)
-    _fill_sides(image, E, out)
-    _fill_corners(image, E, out)
-    return out
+    return Projection(E).fuse(
+        image, spectrum=spectrum, offset=offset, height=height, threads=threads
+    )
 
 
-def _filter_whole(
-    spectrum: Spectrum, h: FloatArray, out: FloatArray, offset: float, threads: int | None
-) -> None:
-    """Fill what is q pixels inside of the edges with the filtered image."""
-    q = len(h) // 2
-    inside = slice(q, -q)
-    n = out.shape[1]
-    M, N = fast_shape(out.shape)
-    filtered = spectrum * _response(h, (M, N), threads)
-    lines = scipy.fft.ifft(filtered, axis=0, overwrite_x=True, workers=threads)[q : len(out) - q]
-    field = scipy.fft.irfft(lines, n=N, axis=1, overwrite_x=True, workers=threads)
-    np.add(field[:, q : n - q], offset * h.sum(), out=out[inside, inside], casting="same_kind")
+class Projection:
+    """The projection on eigenpatches, for one image after another.
 
+    Parameters
+    ----------
+    E : ndarray, shape (k, p, p), float32 or float64
+        Orthonormal, or so weighted that each is scaled by the root of its weight. Their type is the
+        precision: in single precision the result is good to 1e-6 of the largest magnitude.
+    held : bool
+        Hold what is computed of them for images of the last few shapes.
+    """
 
-def _filter_bands(
-    image: FloatArray, h: FloatArray, out: FloatArray, height: int, threads: int | None
-) -> None:
-    """The same band by band, each transformed with q more rows on both sides."""
-    m, n = image.shape
-    q = len(h) // 2
-    height = min(height, m - 2 * q)
-    shape = fast_shape((height + 2 * q, n))
-    response = _response(h, shape, threads)
-    gain = float(h.sum(dtype=np.float64))
-    for start in range(q, m - q, height):
-        stop = min(start + height, m - q)
-        lines = image[start - q : stop + q]
-        offset = lines.mean(dtype=np.float64)  # set apart, as in `exact.Transform`
-        deviation = (lines - offset).astype(h.dtype, copy=False)
-        spectrum = scipy.fft.rfft2(deviation, s=shape, workers=threads)
-        spectrum *= response
-        band = scipy.fft.irfft2(spectrum, s=shape, workers=threads, overwrite_x=True)
-        band += h.dtype.type(offset * gain)
-        out[start:stop, q:-q] = band[q : q + stop - start, q : n - q]
-        del deviation, spectrum, band  # before the next takes its place
+    def __init__(self, E: FloatArray, *, held: bool = False) -> None:
+        self._E, self._held = E, held
+        self._responses: dict[tuple[int, int], FloatArray] = {}
+
+    def fuse(
+        self,
+        image: FloatArray,
+        *,
+        spectrum: Spectrum | None = None,
+        offset: float = 0.0,
+        height: int | None = None,
+        threads: int | None = None,
+    ) -> FloatArray:
+        """All patches of an image, projected, fused and divided by the terrain.
+
+        Parameters
+        ----------
+        image : ndarray, shape (m, n), float32 or float64
+            Or several of one shape, (c, m, n), which takes less time than one after the other.
+        spectrum : ndarray, shape (M, N // 2 + 1), complex, optional
+            The ``rfft2`` of one image less `offset`, with zeros behind it up to
+            `correlation.fast_shape`, if it is at hand.
+        offset : float
+            What the spectrum leaves out.
+        height : int, optional
+            Rows of a band that is filtered at a time; all by default.
+        threads : int, optional
+            Threads of the FFT.
+
+        Returns
+        -------
+        ndarray, shape (m, n) or (c, m, n), in the type of the image
+        """
+        m, n = image.shape[-2:]
+        E, p = self._E, self._E.shape[-1]
+        q = p - 1
+        if min(m, n) < (2 * q + 1 if self._held else 4 * q):
+            fused = _by_eigenpatch(image.astype(E.dtype, copy=False), E) / full_terrain((m, n), p)
+            return fused.astype(image.dtype, copy=False)
+        out = np.empty(image.shape, image.dtype)
+        if spectrum is not None:
+            self._filter_whole(spectrum, out, offset, threads)
+        else:
+            for each, into in zip(image.reshape(-1, m, n), out.reshape(-1, m, n), strict=True):
+                self._filter_bands(each, into, height or m, threads)
+        self._fill_sides(image.reshape(-1, m, n), out.reshape(-1, m, n))
+        self._fill_corners(image.reshape(-1, m, n), out.reshape(-1, m, n))
+        return out
+
+    def _filter_whole(
+        self, spectrum: Spectrum, out: FloatArray, offset: float, threads: int | None
+    ) -> None:
+        """Fill what is q pixels inside of the edges with the filtered image."""
+        q = len(self._h) // 2
+        inside = slice(q, -q)
+        n = out.shape[1]
+        M, N = fast_shape(out.shape)
+        filtered = spectrum * self._response((M, N), threads)
+        lines = scipy.fft.ifft(filtered, axis=0, overwrite_x=True, workers=threads)
+        lines = lines[q : len(out) - q]
+        field = scipy.fft.irfft(lines, n=N, axis=1, overwrite_x=True, workers=threads)
+        level = offset * self._h.sum()
+        np.add(field[:, q : n - q], level, out=out[inside, inside], casting="same_kind")
+
+    def _filter_bands(
+        self, image: FloatArray, out: FloatArray, height: int, threads: int | None
+    ) -> None:
+        """The same band by band, each transformed with q more rows on both sides."""
+        m, n = image.shape
+        h = self._h
+        q = len(h) // 2
+        height = min(height, m - 2 * q)
+        shape = fast_shape((height + 2 * q, n))
+        response = self._response(shape, threads)
+        gain = float(h.sum(dtype=np.float64))
+        for start in range(q, m - q, height):
+            stop = min(start + height, m - q)
+            lines = image[start - q : stop + q]
+            offset = lines.mean(dtype=np.float64)  # set apart, as in `exact.Transform`
+            deviation = (lines - offset).astype(h.dtype, copy=False)
+            spectrum = scipy.fft.rfft2(deviation, s=shape, workers=threads)
+            spectrum *= response
+            band = scipy.fft.irfft2(spectrum, s=shape, workers=threads, overwrite_x=True)
+            band += h.dtype.type(offset * gain)
+            out[start:stop, q:-q] = band[q : q + stop - start, q : n - q]
+            del deviation, spectrum, band  # before the next takes its place
+
+    def _response(self, shape: tuple[int, int], threads: int | None) -> FloatArray:
+        if not self._held:
+            return _response(self._h, shape, threads)
+        if shape not in self._responses:
+            if len(self._responses) >= SHAPES:
+                del self._responses[next(iter(self._responses))]
+            self._responses[shape] = _response(self._h, shape, threads)
+        return self._responses[shape]
+
+    def _fill_sides(self, images: FloatArray, out: FloatArray) -> None:
+        """Fill the first and last q rows and columns but for the corners, under a ramp."""
+        E, p = self._E, self._E.shape[-1]
+        q = p - 1
+        ramp = np.arange(1, p, dtype=E.dtype)
+        for turn in range(4):
+            side, source = (np.rot90(each, turn, axes=(1, 2)) for each in (out, images))
+            strips = source[:, : 2 * q].astype(E.dtype)
+            band = _top_band(strips, self._rows_filters[turn], _segment(q))
+            side[:, :q, q:-q] = band / (p * ramp[:, None])
+
+    def _fill_corners(self, images: FloatArray, out: FloatArray) -> None:
+        """Fill the four corners, each from the 2q x 2q pixels around it."""
+        E, q = self._E, self._E.shape[-1] - 1
+        ramp = np.arange(1, q + 1, dtype=E.dtype)
+        if not self._held or q > MOST_DENSE:
+            for image, into in zip(images, out, strict=True):
+                _fill_corners(image, E, into)
+            return
+        for turn in range(4):
+            corner, source = (np.rot90(each, turn, axes=(1, 2)) for each in (out, images))
+            near = source[:, : 2 * q, : 2 * q].astype(E.dtype).reshape(len(images), -1)
+            canvases = (near @ self._corner_operators[turn]).reshape(-1, q, q)
+            corner[:, :q, :q] = canvases / np.outer(ramp, ramp)
+
+    @cached_property
+    def _h(self) -> FloatArray:
+        p = self._E.shape[-1]
+        h: FloatArray = _filter(self._E) / self._E.dtype.type(p**2)
+        return h
+
+    @cached_property
+    def _rows_filters(self) -> list[Spectrum]:
+        """Of the first q rows of the image turned 0 to 3 times, as of `_top_band`."""
+        length = _segment(self._E.shape[-1] - 1)
+        found: list[Spectrum] = []
+        for turn in range(2):
+            products = _row_products(np.rot90(self._E, turn, axes=(1, 2)), length)
+            found += [_rows_filters(products)]
+            # Patches turned by half: the same pairs of rows, from the other end.
+            found += [_rows_filters(products[:, ::-1, ::-1].transpose(0, 2, 1))]
+        return [found[number] for number in (0, 2, 1, 3)]
+
+    @cached_property
+    def _corner_operators(self) -> list[FloatArray]:
+        """From the pixels around a corner to its canvas, shape (4q*q, q*q), for each turn."""
+        found = [_corner_operator(np.rot90(self._E, turn, axes=(1, 2))) for turn in range(2)]
+        for turn in range(2):  # turned by half, most eigenpatches are themselves or their opposite
+            E = np.rot90(self._E, turn, axes=(1, 2)).reshape(len(self._E), -1)
+            same = np.array_equal(np.abs(E), np.abs(E[:, ::-1]))
+            turned = np.rot90(self._E, turn + 2, axes=(1, 2))
+            found.append(found[turn] if same else _corner_operator(turned))
+        return found
 
 
 def _filter(E: FloatArray) -> FloatArray:
@@ -131,20 +240,8 @@ def _response(h: FloatArray, shape: tuple[int, int], threads: int | None) -> Flo
     return response
 
 
-def _fill_sides(image: FloatArray, E: FloatArray, out: FloatArray) -> None:
-    """Fill the first and last q rows and columns but for the corners, under a ramp of terrain."""
-    p = E.shape[-1]
-    q = p - 1
-    ramp = np.arange(1, p, dtype=E.dtype)
-    length = scipy.fft.next_fast_len(SEGMENT * q, real=True)
-    for turn in range(2):
-        products = _row_products(np.rot90(E, turn, axes=(1, 2)), length)
-        for opposite in range(2):
-            side, source = (np.rot90(each, turn + 2 * opposite) for each in (out, image))
-            if opposite:  # patches turned by half: the same pairs of rows, from the other end
-                products = products[:, ::-1, ::-1].transpose(0, 2, 1)
-            strip = source[: 2 * q].astype(E.dtype)
-            side[:q, q:-q] = _top_band(strip, products, length) / (p * ramp[:, None])
+def _segment(q: int) -> int:
+    return scipy.fft.next_fast_len(SEGMENT * q, real=True)
 
 
 def _row_products(E: FloatArray, length: int) -> Spectrum:
@@ -154,25 +251,21 @@ def _row_products(E: FloatArray, length: int) -> Spectrum:
     return products
 
 
-def _top_band(strip: FloatArray, products: Spectrum, length: int) -> FloatArray:
-    """First q rows of the canvas, without their first and last q columns.
+def _rows_filters(products: Spectrum) -> Spectrum:
+    """Filters along the row that make the first q rows of the canvas of the first 2q of the image.
 
     Row r is the sum over the rows j of the image of a filter along the row,
     ``h[r, j] = h[r - 1, j - 1] + sum over k of correlation along the columns(e_k[r], e_k[j])``:
-    one more patch reaches it than its predecessor. The rows are filtered in segments that overlap
-    by the filter's 2q + 1 taps (overlap-save).
+    one more patch reaches it than its predecessor.
 
     Parameters
     ----------
-    strip : ndarray, shape (2q, n)
     products : ndarray, shape (f, p, p)
         Of the rows of the eigenpatches, at the frequencies of a segment.
-    length : int
-        Of a segment, in px.
 
     Returns
     -------
-    ndarray, shape (q, n - 2q)
+    ndarray, shape (f, q, 2q)
     """
     frequencies, p = products.shape[:2]
     q = p - 1
@@ -181,17 +274,60 @@ def _top_band(strip: FloatArray, products: Spectrum, length: int) -> FloatArray:
         filters[:, r, :p] = products[:, r]
         if r:
             filters[:, r, 1:] += filters[:, r - 1, :-1]
+    return filters
 
-    columns = strip.shape[1] - 2 * q
+
+def _top_band(strips: FloatArray, filters: Spectrum, length: int) -> FloatArray:
+    """First q rows of canvases, without their first and last q columns.
+
+    The rows are filtered in segments that overlap by a filter's 2q + 1 taps (overlap-save).
+
+    Parameters
+    ----------
+    strips : ndarray, shape (c, 2q, n)
+    filters : ndarray, shape (f, q, 2q)
+    length : int
+        Of a segment, in px.
+
+    Returns
+    -------
+    ndarray, shape (c, q, n - 2q)
+    """
+    c, q = len(strips), filters.shape[1]
+    columns = strips.shape[2] - 2 * q
     step = length - 2 * q
     count = -(-columns // step)
-    padded = np.zeros((2 * q, (count - 1) * step + length), strip.dtype)
-    padded[:, : strip.shape[1]] = strip
-    segments = sliding_window_view(padded, length, axis=1)[:, ::step]  # (2q, count, length)
-    spectra = np.ascontiguousarray(scipy.fft.rfft(segments, axis=2).transpose(2, 0, 1))
-    filtered = (filters @ spectra).transpose(1, 2, 0)  # (q, count, f)
-    band: FloatArray = scipy.fft.irfft(filtered, n=length, axis=2)[:, :, q : q + step]
-    return band.reshape(q, -1)[:, :columns]
+    padded = np.zeros((c, 2 * q, (count - 1) * step + length), strips.dtype)
+    padded[:, :, : strips.shape[2]] = strips
+    segments = sliding_window_view(padded, length, axis=2)[:, :, ::step]  # (c, 2q, count, length)
+    spectra = scipy.fft.rfft(segments, axis=3).transpose(3, 1, 0, 2)  # (f, 2q, c, count)
+    filtered = filters @ spectra.reshape(len(filters), 2 * q, -1)
+    filtered = filtered.reshape(-1, q, c, count).transpose(2, 1, 3, 0)  # (c, q, count, f)
+    band: FloatArray = scipy.fft.irfft(filtered, n=length, axis=3)[..., q : q + step]
+    return band.reshape(c, q, -1)[:, :, :columns]
+
+
+def _corner_operator(E: FloatArray) -> FloatArray:
+    """From the first 2q x 2q pixels of an image to the first q x q of the canvas.
+
+    As in `_rows_filters`, along both axes: a pixel has the patches of the one up and left of it,
+    and those that begin in its own row or column's first.
+
+    Returns
+    -------
+    ndarray, shape (4q*q, q*q)
+    """
+    p = E.shape[-1]
+    q = p - 1
+    flat = E.reshape(len(E), -1)
+    G = (flat.T @ flat).reshape(p, p, p, p)
+    operator = np.zeros((q, q, 2 * q, 2 * q), E.dtype)
+    operator[:, :, :p, :p] = G[:q, :q]
+    for row in range(1, q):
+        operator[row, :, 1:] += operator[row - 1, :, :-1]
+    for column in range(1, q):
+        operator[:, column, :, 1:] += operator[:, column - 1, :, :-1]
+    return operator.reshape(q * q, 4 * q * q).T
 
 
 def _fill_corners(image: FloatArray, E: FloatArray, out: FloatArray) -> None:

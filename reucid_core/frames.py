@@ -5,29 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify
 from reucid_core.errors import ParameterError
-from reucid_core.exact import Float64, Transform, decompose_frames, prepare
-from reucid_core.fir import project_and_fuse
-from reucid_core.grids import Frames
-from reucid_core.image import as_working_image
+from reucid_core.joint import find_shared
 from reucid_core.noise_floor import noise_floor
-from reucid_core.outcome import OnStack, Outcome, Task
+from reucid_core.outcome import OnStack
 from reucid_core.params import DenoiseParams
-from reucid_core.patch_size_rules import resolved
-from reucid_core.pipeline import Result, assessed, denoise, report_of
-from reucid_core.plan import Plan, choose_way
-from reucid_core.report import StackReport
-from reucid_core.scales import find_scales
-from reucid_core.threads import limited
-from reucid_core.two_scale import denoise_frame
+from reucid_core.pipeline import Result, denoise
 
 Frame = NDArray[Any]
-JOINT = "the eigenpatches of all frames together"
 
 
 def denoise_frames(
@@ -69,7 +57,7 @@ def denoise_frames(
     params = params or DenoiseParams()
     if joint:
         check_joint(params)
-        yield from _jointly(frames, params, classify)
+        yield from find_shared(frames, params, classify).denoise(frames, classify)
     else:
         yield from _each(frames, params, classify, on_stack)
 
@@ -109,76 +97,3 @@ def _each(
         else:
             params_left = params
         yield denoise(frame, params_left, classify=classify, on_stack=on_stack)
-
-
-def _jointly(
-    frames: Sequence[Frame] | NDArray[Any], params: DenoiseParams, classify: Classify
-) -> Iterator[Result]:
-    chosen = choose_way(params, classify)
-    way = replace(chosen, engine="exact", engine_reason=JOINT)
-    with limited(params.threads):
-        known, rule = resolved(replace(params, method=way.method), frames[0])
-    task = Task(known, classify, None, Clock(), patch_size_rule=rule)
-    outcomes = _at_two_scales if way.method == "two-scale" else _at_one_scale
-    for frame, outcome in zip(frames, outcomes(frames, task), strict=True):
-        yield Result(
-            noisy=frame,
-            image=outcome.image,
-            partial_coverage=None,
-            eigenpatches=tuple(outcome.eigenpatches),
-            report=report_of(frame, outcome.image, way, outcome, task),
-        )
-        task.clock.restart()  # what all share is in the first frame's report
-
-
-def _at_two_scales(frames: Sequence[Frame] | NDArray[Any], task: Task) -> Iterator[Outcome]:
-    clean = Frames(frames, task.params)
-    with limited(task.params.threads):
-        scales = find_scales(clean, task)
-    for number in range(len(clean)):
-        with limited(task.params.threads):
-            outcome = denoise_frame(clean, number, scales, task)
-        yield outcome
-
-
-def _at_one_scale(frames: Sequence[Frame] | NDArray[Any], task: Task) -> Iterator[Outcome]:
-    params = task.params
-    with limited(params.threads):
-        plan, height, eigenpatches, verdict = _decide(frames, task)
-    useful = eigenpatches[verdict.kept]
-    for frame in frames:
-        with limited(params.threads):
-            noisy = as_working_image(frame, params.precision)
-            image = project_and_fuse(noisy, useful, height=height, threads=params.threads)
-        task.clock.lap("fuse")
-        yield assessed(Outcome(plan, image, None, [eigenpatches], [verdict]), noisy)
-
-
-def _decide(
-    frames: Sequence[Frame] | NDArray[Any], task: Task
-) -> tuple[Plan, int, Float64, StackReport]:
-    """One patch size, height of the bands, decomposition and verdict for all frames."""
-    params = task.params
-    images = (as_working_image(frame, params.precision) for frame in frames)
-    prepared = prepare(images, frames[0].shape, params, task.clock)
-    plan, height = prepared.plan, prepared.height
-    del prepared  # and with it the last frame's transform
-    transforms = _transforms(frames, params, plan.p - 1, height)
-    decomposition = decompose_frames(transforms, plan.p, plan.components)
-    task.clock.lap("decompose")
-    verdict = task.judge(decomposition, stack=1)
-    task.clock.lap("classify")
-    return plan, height, decomposition.eigenpatches.astype(np.float64), verdict
-
-
-def _transforms(
-    frames: Sequence[Frame] | NDArray[Any], params: DenoiseParams, lags: int, height: int
-) -> Iterator[Transform]:
-    """One at a time: all of them would be many times the frames' own size."""
-    for frame in frames:
-        yield Transform.of(
-            as_working_image(frame, params.precision),
-            lags=lags,
-            height=height,
-            threads=params.threads,
-        )

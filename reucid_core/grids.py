@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.exact import Transform
+from reucid_core.exact import Sums, Transform, grams_of
 from reucid_core.image import as_working_image
 from reucid_core.outliers import outliers_of, without
 from reucid_core.params import DenoiseParams
@@ -187,6 +187,10 @@ class WhitenedFrames:
         for number in range(len(self)):
             for _, transform in self[number].parts(spacing):
                 yield transform
+
+    def grams(self, spacing: int, sizes: Sequence[int]) -> Sums:
+        """Gram matrices of all patches of all frames, one for each patch size."""
+        return grams_of(self.transforms(spacing), sizes)
 
     def sample(self) -> list[Grids]:
         """All frames if they are few and small; else some of them, or parts of one."""

@@ -1,6 +1,6 @@
 """The lattice of whitened frames: a decomposition of large patches, and the filter made of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from reucid_core.correlation import fast_shape
 from reucid_core.eigenpatches import Decomposition, FloatArray
-from reucid_core.exact import Transform, gram_of_patches
+from reucid_core.exact import Sums, grams_of
 from reucid_core.fir import project_and_fuse
 from reucid_core.grids import Grids, WhitenedFrames
 from reucid_core.krylov import eigenpairs_above, leading_pair
 from reucid_core.noise import NoiseModel
 from reucid_core.outcome import Task
-from reucid_core.patches import origin_grid
 from reucid_core.psf import PatchSize
 from reucid_core.report import StackReport
 from reucid_core.terrain import full_terrain
 from reucid_core.whitening import Whitening, half_band
 
 Float64 = NDArray[np.float64]
+SumGrams = Callable[[int, Sequence[int]], Sums]  # of a grid's spacing and patch sizes
 
 OFFERED = 1.5  # noises: eigenpatches below it are noise, whoever judges
 COARSE, FINE = 21, 41  # patch sizes in px of their grid
@@ -102,7 +102,9 @@ def _at(power: Float64, spacing: int, side: int) -> tuple[Float64, NDArray[np.in
     return power[inside], np.rint(frequencies[inside] * side).astype(np.intp) % side
 
 
-def find_lattice(whitened: WhitenedFrames, psf: PatchSize, task: Task) -> tuple[Lattice, PatchSize]:
+def find_lattice(
+    whitened: WhitenedFrames, psf: PatchSize, task: Task, grams: SumGrams
+) -> tuple[Lattice, PatchSize]:
     """The lattice of all frames, at the patch size of least error in a sample of them.
 
     Parameters
@@ -111,14 +113,16 @@ def find_lattice(whitened: WhitenedFrames, psf: PatchSize, task: Task) -> tuple[
     psf : PatchSize
         Of the probe, or as stated.
     task : Task
+    grams : callable
+        As `WhitenedFrames.grams`.
     """
     if psf.origin == "given":
-        return _decompose(whitened.transforms(1), psf.size, 1, task), psf
+        return _decompose(grams(1, [psf.size]), psf.size, 1, task), psf
     sample = whitened.sample()
     chosen = _least_error(sample, _candidates(sample, psf.size), task)
     if sum(grids.image.size for grids in sample) < whitened.pixels:
         p, spacing = chosen.patch_size, chosen.spacing
-        chosen = _decompose(whitened.transforms(spacing), p, spacing, task)
+        chosen = _decompose(grams(spacing, [p]), p, spacing, task)
     return chosen, replace(psf, size=chosen.patch_size, origin="least error")
 
 
@@ -129,7 +133,7 @@ def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task
     n_pixels = sum(grids.image.size for grids in sample)
     for p, spacing in sizes:
         transforms = (part[1] for grids in sample for part in grids.parts(spacing))
-        lattice = _decompose(transforms, p, spacing, task)
+        lattice = _decompose(grams_of(transforms, [p]), p, spacing, task)
         if len(sizes) == 1:
             return lattice
         error = sum(_squared_residual(grids, lattice) for grids in sample) / n_pixels
@@ -155,22 +159,9 @@ def lags_needed(psf_size: int) -> tuple[int, int]:
     return max(psf_size, FINE) - 1, COARSE - 1
 
 
-def standing_out(
-    transforms: Iterable[Transform], sizes: Sequence[int], variance: float
-) -> list[Decomposition]:
-    """The eigenpatches of all images together that stand out of noise of this variance.
-
-    One decomposition for each patch size, in one pass over the images.
-    """
-    matrices = [np.zeros((p * p, p * p)) for p in sizes]
-    numbers = [0] * len(sizes)
-    for transform in transforms:
-        for k, p in enumerate(sizes):
-            matrices[k] += gram_of_patches(transform, p)
-            rows, columns = origin_grid(transform.image.shape, p)
-            numbers[k] += rows * columns
-        del transform  # before the next takes its place
-    return [_above_noise(G, n, variance) for G, n in zip(matrices, numbers, strict=True)]
+def standing_out(sums: Sums, variance: float) -> list[Decomposition]:
+    """The eigenpatches that stand out of noise of this variance, of each Gram matrix."""
+    return [_above_noise(G, n, variance) for G, n in zip(sums.arrays, sums.numbers, strict=True)]
 
 
 def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) -> FloatArray:
@@ -230,8 +221,8 @@ def _fits_half_band(grids: Grids) -> bool:
     return float(2 * share * (peaks - 1).sum() / whitened.size) < STRAY_POWER
 
 
-def _decompose(transforms: Iterable[Transform], p: int, spacing: int, task: Task) -> Lattice:
-    (decomposition,) = standing_out(transforms, [p], _variance(spacing))
+def _decompose(sums: Sums, p: int, spacing: int, task: Task) -> Lattice:
+    (decomposition,) = standing_out(sums, _variance(spacing))
     return _judged(decomposition, p, spacing, task)
 
 

@@ -1,20 +1,17 @@
 """Live frames at the scale of the probe: one patch size, found in all frames that count."""
 
-from dataclasses import replace
-
 import numpy as np
 
-from reucid_core.clock import Clock
 from reucid_core.eigenpatches import Classify, Decomposition, FloatArray
 from reucid_core.exact import Transform, reconstruct
 from reucid_core.features import noise_level
 from reucid_core.fir import project_and_fuse
-from reucid_core.live_memory import Kept, Memory, Patches
+from reucid_core.live_memory import Kept, Patches
 from reucid_core.live_scene import LAGS, Lags
+from reucid_core.live_state import LiveState
 from reucid_core.live_terms import (
     Decision,
     Mask,
-    check_live,
     constant,
     longest_run,
     near,
@@ -22,7 +19,6 @@ from reucid_core.live_terms import (
 )
 from reucid_core.outcome import Outcome, Task
 from reucid_core.params import DenoiseParams
-from reucid_core.patch_size_rules import resolved
 from reucid_core.plan import Plan, lags_needed, plan_exact
 from reucid_core.running_gram import RunningGram
 
@@ -32,57 +28,33 @@ AGAIN = 3  # frames in a row that want another patch size than that of many befo
 PART = 4  # of the rows: so far reach the lags at which a part of a frame is compared
 
 
-class LiveScale:
-    """The state between rows: memory of the frames before, Gram matrix of this, and a decision.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Of a frame, (m, n).
-    params : DenoiseParams
-    forgetting : float
-        As of `live_memory.Memory`.
-    classify : callable
-    """
+class LiveScale(LiveState):
+    """With a Gram matrix that grows with the rows of the frame, and a decision on all patches."""
 
     method = "paper"
 
     def __init__(
         self, shape: tuple[int, int], params: DenoiseParams, forgetting: float, classify: Classify
     ) -> None:
-        check_live(params, shape)
-        self._shape = shape
-        self._asked = replace(params, method="paper")
-        # Until a rule for the patch size has seen a whole frame.
-        self._params = replace(
-            self._asked, patch_size=params.stated_patch_size, patch_size_from=None
-        )
-        self._rule: str | None = None
-        self._classify = classify
-        self._memory = Memory(forgetting)
-        self._image: FloatArray = np.empty((0, 0))
+        super().__init__(shape, params, forgetting, classify)
         self._gram: RunningGram | None = None
         self._transform: Transform | None = None  # of the whole frame, once it is
         self._plan: Plan | None = None
         self._wanted = 0  # frames in a row that wanted another patch size
-        self._looked_at = 0  # rows of the run that was decided on
-        self.decision: Decision | None = None
-        self.scene_changed = False
+        self._decision: Decision | None = None
 
     @property
-    def memory_weight(self) -> float:
-        """Of the frames before, in whole frames."""
-        return self._memory.frames
+    def decision(self) -> Decision | None:
+        """What the frame is filtered by; None while there are too few rows."""
+        return self._decision
 
     def begin(self, image: FloatArray) -> None:
         """A frame begins whose rows will be written into an image, shape (m, n)."""
-        self._image = image
+        super().begin(image)
         self._gram = None if self._plan is None else self._running(image, self._plan.p)
         self._transform = None
-        self._looked_at = 0
-        self.scene_changed = False
         if self._memory.frames == 0.0:
-            self._plan = self._gram = self.decision = None
+            self._plan = self._gram = self._decision = None
 
     def discount(self, first: int, stop: int) -> None:
         """Rows are about to be written again."""
@@ -106,20 +78,13 @@ class LiveScale:
         self._memory.add(patches, Kept(self._image, scanned.copy()), correlation)
 
     def show(self, scanned: Mask, stale: Mask, out: FloatArray) -> None:
-        """Bring the image shown so far, shape (m, n), up to date.
-
-        Parameters
-        ----------
-        scanned, stale : ndarray of bool, shape (m,)
-            Rows that are there, and those of them that came since.
-        out : ndarray, shape (m, n)
-        """
+        """Bring the image shown so far, shape (m, n), up to date."""
         if scanned.all():
             self._settle()
             assert self._transform is not None  # noqa: S101  (just made)
-            assert self.decision is not None  # noqa: S101
+            assert self._decision is not None  # noqa: S101
             out[:] = reconstruct(
-                self._transform, self.decision.useful, threads=self._params.threads
+                self._transform, self._decision.useful, threads=self._params.threads
             )
             return
         if self._decide_early(scanned):
@@ -129,21 +94,18 @@ class LiveScale:
     def outcome(self, shown: FloatArray) -> tuple[Outcome, Task]:
         """Of the whole frame that has been shown."""
         assert self._plan is not None  # noqa: S101  (it has been shown)
-        assert self.decision is not None  # noqa: S101
-        decision = self.decision
+        assert self._decision is not None  # noqa: S101
+        decision = self._decision
         task = self._task()
         return (
             Outcome(self._plan, shown, None, [decision.eigenpatches], [decision.verdict]),
             task,
         )
 
-    def _task(self) -> Task:
-        return Task(self._params, self._classify, None, Clock(), patch_size_rule=self._rule)
-
     def _settle(self) -> None:
         """Decide by the whole frame and the memory."""
         if self._memory.correlation is None:
-            self._params, self._rule = resolved(self._asked, self._image)
+            self._ask_rule()
         transform = self._transformed(self._image)
         correlation = transform.correlation
         if self._memory.correlation is not None:
@@ -238,7 +200,7 @@ class LiveScale:
         assert self._gram is not None  # noqa: S101
         G, n_patches = self._memory.together((self._gram.matrix, self._gram.n_patches))
         found = Decomposition.of_gram_matrix(G, self._plan.components, n_patches=round(n_patches))
-        self.decision = Decision(
+        self._decision = Decision(
             self._plan.p,
             1,
             found.eigenpatches.astype(np.float64),
@@ -249,9 +211,9 @@ class LiveScale:
     def _filter(self, scanned: Mask, stale: Mask, out: FloatArray) -> None:
         """Bring those rows up to date that new ones have a say in."""
         out[stale] = self._image[stale]
-        if self.decision is None:
+        if self._decision is None:
             return
-        q = self.decision.patch_size - 1
+        q = self._decision.patch_size - 1
         for run in runs_of_rows(scanned):
             if run.stop - run.start <= q:
                 continue  # no patch fits: the raw values stay
@@ -261,7 +223,7 @@ class LiveScale:
                 start = run.start + max(0, rows.start - more)
                 stop = min(run.stop, run.start + rows.stop + more)
                 fused = project_and_fuse(
-                    self._image[start:stop], self.decision.useful, threads=self._params.threads
+                    self._image[start:stop], self._decision.useful, threads=self._params.threads
                 )
                 first, last = run.start + rows.start, run.start + rows.stop
                 out[first:last] = fused[first - start : last - start]

@@ -7,30 +7,27 @@ first frame tells less: when several are there, noise and patch size are chosen 
 that stack.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core.clock import Clock
 from reucid_core.departures import mask_of
 from reucid_core.eigenpatches import Classify, FloatArray
-from reucid_core.exact import Transform, gram_of_patches
 from reucid_core.fir import project_and_fuse
 from reucid_core.grids import Frames, WhitenedFrames
 from reucid_core.lattice import lattice_of
-from reucid_core.live_memory import KEPT_FRAMES, Kept, Memory, Patches
+from reucid_core.live_known import Known
+from reucid_core.live_memory import KEPT_FRAMES, Kept, Patches
 from reucid_core.live_scene import Lags, Residual
-from reucid_core.live_terms import Decision, check_live, constant, longest_run, near, runs_of_rows
+from reucid_core.live_state import LiveState
+from reucid_core.live_terms import Decision, constant, longest_run, near, runs_of_rows
 from reucid_core.outcome import Outcome, Task
+from reucid_core.outliers import put_back
 from reucid_core.params import DenoiseParams
-from reucid_core.patch_size_rules import resolved
-from reucid_core.patches import origin_grid
 from reucid_core.recovery import PATTERN
 from reucid_core.scales import Scales, find_scales
 from reucid_core.two_scale import denoise_frame
-from reucid_core.whitening import Whitening
 
 Mask = NDArray[np.bool_]
 
@@ -41,48 +38,23 @@ ENOUGH = 2**18  # pixels, from which noise and patch size are chosen well
 PART = 4  # of a frame at least that can tell whether the scene has changed
 
 
-class LiveScales:
-    """The state between frames: noise, lattice and details, and the patches of all frames.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Of a frame, (m, n).
-    params : DenoiseParams
-    forgetting : float
-        As of `live_memory.Memory`.
-    classify : callable
-    """
+class LiveScales(LiveState):
+    """With noise, lattice and details of the frames before, and the patches of all of them."""
 
     method = "two-scale"
 
     def __init__(
         self, shape: tuple[int, int], params: DenoiseParams, forgetting: float, classify: Classify
     ) -> None:
-        check_live(params, shape)
-        self._shape = shape
-        self._asked = replace(params, method="two-scale")
-        self._params = replace(
-            self._asked, patch_size=params.stated_patch_size, patch_size_from=None
-        )  # until a rule for the patch size has seen a whole frame
-        self._rule: str | None = None
-        self._classify = classify
-        self._memory = Memory(forgetting)
-        self._image: FloatArray = np.empty((0, 0))
+        super().__init__(shape, params, forgetting, classify)
         self._scales: Scales | Outcome | None = None
+        self._known: Known | None = None  # the filters of those
         self._settled = False  # noise and patch size, on a sample of frames
         self._patches: Patches | None = None  # of the frame, once it is whole
         self._departs = np.zeros((0, 0), dtype=bool)  # where the frame is not its lattice
         self._expected: Residual | None = None  # what the last frame's lattice has left
         self._since = 0.0  # patches that have come since the lattice was found
         self._decided_here = False
-        self._looked_at = 0  # rows of a frame without memory
-        self.scene_changed = False
-
-    @property
-    def memory_weight(self) -> float:
-        """Of the frames before, in whole frames."""
-        return self._memory.frames
 
     @property
     def decision(self) -> Decision | None:
@@ -105,13 +77,12 @@ class LiveScales:
 
     def begin(self, image: FloatArray) -> None:
         """A frame begins whose rows will be written into an image, shape (m, n)."""
-        self._image = image
+        super().begin(image)
         self._departs = np.zeros(image.shape, dtype=bool)
         self._patches = None
-        self._looked_at = 0
-        self._decided_here = self.scene_changed = False
+        self._decided_here = False
         if self._memory.frames == 0.0:
-            self._scales = self._expected = None
+            self._hold(None)
 
     def discount(self, _first: int, _stop: int) -> None:
         """Rows are about to be written again."""
@@ -136,16 +107,9 @@ class LiveScales:
         self._settle_on_sample()
 
     def show(self, scanned: Mask, stale: Mask, out: FloatArray) -> None:
-        """Bring the image shown so far, shape (m, n), up to date.
-
-        Parameters
-        ----------
-        scanned, stale : ndarray of bool, shape (m,)
-            Rows that are there, and those of them that came since.
-        out : ndarray, shape (m, n)
-        """
+        """Bring the image shown so far, shape (m, n), up to date."""
         if scanned.all():
-            out[:] = self._settle().image
+            out[:] = self._settle()
             return
         out[stale] = self._image[stale]
         if self._decide_early(scanned):
@@ -166,53 +130,52 @@ class LiveScales:
             scales = self._for(frames, scales)
         return denoise_frame(frames, 0, scales, task), task
 
-    def _task(self) -> Task:
-        return Task(self._params, self._classify, None, Clock(), patch_size_rule=self._rule)
-
-    def _settle(self) -> Outcome:
-        """Denoise the whole frame by what all have shown; by itself where there is nothing else."""
-        if isinstance(self._scales, Scales) and self._memory.frames > 0.0:
-            outcome = self._by_all(self._scales)
-            if outcome is not None:
-                return outcome
+    def _settle(self) -> FloatArray:
+        """The whole frame by what all have shown; by itself where there is nothing else."""
+        if self._known is not None and self._memory.frames > 0.0:
+            image = self._by_all(self._known)
+            if image is not None:
+                return image
             self._drop_memory()
         return self._by_itself()
 
-    def _by_itself(self) -> Outcome:
-        self._params, self._rule = resolved(self._asked, self._image)
+    def _by_itself(self) -> FloatArray:
+        self._ask_rule()
         frames, task = Frames([self._image], self._params), self._task()
         scales = find_scales(frames, task)
         outcome = denoise_frame(frames, 0, scales, task, assessed=False)
-        self._scales, self._patches = scales, None
+        self._hold(scales)
+        self._patches = None
         self._decided_here, self._settled = True, False
-        self._expected = None
         if isinstance(scales, Scales):
-            self._expected = self._residual(outcome, scales.whitening)
-        return outcome
+            assert outcome.recovery is not None  # noqa: S101  (nothing stops a live frame)
+            self._departs = mask_of(outcome.recovery.runs, self._shape)
+            residual = scales.whitening.whiten(self._image - outcome.image)
+            self._expected = Residual.of(residual, self._departs)
+        return outcome.image
 
-    def _by_all(self, scales: Scales) -> Outcome | None:
+    def _by_all(self, known: Known) -> FloatArray | None:
         """By what all frames have shown; None where this one shows something else."""
-        frames, task = Frames([self._image], self._params), self._task()
-        scales = self._for(frames, scales)
-        lattice = scales.lattice
-        p, spacing = lattice.patch_size, lattice.spacing
-        self._patches = _sum(scales.whitened.transforms(spacing), p)
-        if self._patches[1] and self._memory.matrix is not None:
+        frames = Frames([self._image], self._params)
+        found = known.coefficients(frames[0])
+        self._patches = known.patches(found)
+        if self._memory.matrix is not None:
             before = Lags.of_patches(self._memory.matrix, self._memory.n_patches)
             if Lags.of_patches(*self._patches).unlike(before):
                 return None
         G, n_patches = self._memory.together(self._patches)
         self._decided_here = self._since + self._patches[1] >= ADDED * n_patches
         if self._decided_here:
-            lattice = lattice_of(G, round(n_patches), p, spacing, task)
-            plan = replace(scales.plan, components=len(lattice.weights))
-            scales = replace(scales, lattice=lattice, plan=plan)
-        outcome = denoise_frame(frames, 0, scales, task, assessed=False)
-        residual = self._residual(outcome, scales.whitening)
+            p, spacing = known.lattice.patch_size, known.lattice.spacing
+            known = known.of(lattice_of(G, round(n_patches), p, spacing, self._task()))
+        seen = known.denoise(found)
+        residual = Residual.of(seen.residual, seen.departs)
         if self._expected is not None and residual.unlike(self._expected):
             return None
-        self._scales, self._expected = scales, residual
-        return outcome
+        self._known, self._scales = known, known.scales
+        self._departs, self._expected = seen.departs, residual
+        put_back(seen.image, self._image, frames.outliers(0))
+        return seen.image
 
     def _settle_on_sample(self) -> None:
         """Choose noise and patch size once more, as soon as a sample of frames is there."""
@@ -226,15 +189,20 @@ class LiveScales:
         scales = find_scales(Frames(whole, self._params), self._task())
         self._settled = True
         if isinstance(scales, Scales):
-            self._scales, self._expected = scales, None
+            self._hold(scales)
             self._memory.remake(self._patches_of)
-            self._scales = self._for(Frames([self._image], self._params), scales)
 
     def _drop_memory(self) -> None:
         self._memory.clear()
-        self._scales = self._expected = None
+        self._hold(None)
         self._looked_at = 0
         self.scene_changed = True
+
+    def _hold(self, scales: Scales | Outcome | None) -> None:
+        """Filter by these from now on."""
+        self._scales, self._known, self._expected = scales, None, None
+        if isinstance(scales, Scales):
+            self._known = Known(scales, self._image.dtype, self._params.threads)
 
     def _for(self, frames: Frames, scales: Scales) -> Scales:
         """What is held, for other frames, of any height."""
@@ -246,23 +214,18 @@ class LiveScales:
 
     def _patches_of(self, kept: Kept) -> Patches:
         """Of a frame, as far as it is there."""
-        scales = self._scales
-        assert isinstance(scales, Scales)  # noqa: S101  (callers have looked)
-        p, spacing = scales.lattice.patch_size, scales.lattice.spacing
+        known = self._known
+        assert known is not None  # noqa: S101  (callers have looked)
+        p, spacing = known.lattice.patch_size, known.lattice.spacing
         G, n_patches = np.zeros((p**2, p**2)), 0
         for run in runs_of_rows(kept.scanned):
             if run.stop - run.start < p * spacing + 1:
                 continue
             frames = Frames([kept.image[run]], self._params)
-            found = _sum(self._for(frames, scales).whitened.transforms(spacing), p)
+            found = known.patches(known.coefficients(frames[0]))
             G += found[0]
             n_patches += found[1]
         return G, n_patches
-
-    def _residual(self, outcome: Outcome, whitening: Whitening) -> Residual:
-        assert outcome.recovery is not None  # noqa: S101  (nothing stops a live frame)
-        self._departs = mask_of(outcome.recovery.runs, self._shape)
-        return Residual.of(whitening.whiten(self._image - outcome.image), self._departs)
 
     def _decide_early(self, scanned: Mask) -> bool:
         """Without memory, look at the longest run of rows whenever it has doubled."""
@@ -274,7 +237,7 @@ class LiveScales:
         if rows < max(fewest, GROWN * self._looked_at):
             return False
         self._looked_at = rows
-        self._scales = find_scales(Frames([self._image[longest]], self._params), self._task())
+        self._hold(find_scales(Frames([self._image[longest]], self._params), self._task()))
         return True
 
     def _departs_early(self, scanned: Mask) -> bool:
@@ -285,10 +248,10 @@ class LiveScales:
 
     def _filter(self, scanned: Mask, stale: Mask, out: FloatArray) -> None:
         """Bring those rows up to date that new ones have a say in."""
-        scales = self._scales
-        if not isinstance(scales, Scales):
+        known = self._known
+        if known is None:
             return  # no noise can be told, or not yet: the raw values stay
-        p, spacing = scales.lattice.patch_size, scales.lattice.spacing
+        p, spacing = known.lattice.patch_size, known.lattice.spacing
         reach = (p - 1) * spacing
         for run in runs_of_rows(scanned):
             large = run.stop - run.start > p * spacing
@@ -300,33 +263,23 @@ class LiveScales:
                 filtered = self._window if large else self._narrow
                 inside = slice(first - start, last - start)
                 out[first:last], self._departs[first:last] = (
-                    each[inside] for each in filtered(part, scales)
+                    each[inside] for each in filtered(part, known)
                 )
 
-    def _window(self, part: FloatArray, scales: Scales) -> tuple[FloatArray, Mask]:
+    def _window(self, part: FloatArray, known: Known) -> tuple[FloatArray, Mask]:
         """Some rows, denoised by what is held, and where they depart from the lattice."""
         frames = Frames([part], self._params)
-        found = denoise_frame(frames, 0, self._for(frames, scales), self._task(), assessed=False)
-        assert found.recovery is not None  # noqa: S101  (nothing stops a live frame)
-        return found.image, mask_of(found.recovery.runs, frames.shape)
+        found = known.coefficients(frames[0])
+        seen = known.denoise(found)
+        put_back(seen.image, part, frames.outliers(0))
+        return seen.image, seen.departs
 
-    def _narrow(self, part: FloatArray, scales: Scales) -> tuple[FloatArray, Mask]:
+    def _narrow(self, part: FloatArray, known: Known) -> tuple[FloatArray, Mask]:
         """Fewer rows than a patch of the lattice has: at the probe's scale alone."""
         nowhere = np.zeros(part.shape, dtype=bool)
-        useful = scales.details.useful.astype(part.dtype)
+        useful = known.scales.details.useful.astype(part.dtype)
         if min(part.shape) < useful.shape[-1]:
             return part, nowhere
-        whitening = scales.whitening.of_height(len(part))
+        whitening = known.scales.whitening.of_height(len(part))
         fused = project_and_fuse(whitening.whiten(part), useful, threads=self._params.threads)
         return whitening.colour(fused, out=fused), nowhere
-
-
-def _sum(transforms: Iterator[Transform], p: int) -> Patches:
-    G, n_patches = np.zeros((p**2, p**2)), 0
-    for transform in transforms:
-        G += gram_of_patches(transform, p)
-        m, n = transform.image.shape
-        rows, columns = origin_grid((m, n), p)
-        n_patches += rows * columns
-        del transform  # before the next takes its place
-    return G, n_patches

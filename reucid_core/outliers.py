@@ -24,7 +24,7 @@ MOST = 0.002  # share of the pixels of a level; more are no outliers
 FEW = 3  # that may be outliers in any case
 STEP = 4  # px between those that quantiles are taken of
 BAND, LEAST_ROWS = 2**20, 64  # pixels and rows of an image that are looked at together
-MEASURED = 2**18  # pixels whose deviation from their neighbours' mean is measured
+MEASURED = 2**16  # pixels whose deviation from their neighbours' mean is measured
 NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
@@ -77,11 +77,14 @@ def find_outliers(image: FloatArray) -> NDArray[np.bool_]:
         None where more than a few of a level of intensity would be: then it is what the image is.
     """
     highest, lowest, mean = _around(image)
+    span = highest - lowest
     height = np.maximum(image - highest, lowest - image)
     found = np.zeros(image.shape, dtype=bool)
     edges = np.quantile(mean[::STEP, ::STEP], np.linspace(0, 1, LEVELS + 1)[1:-1])
     # Few pixels stand alone; how far others deviate is measured in a sample.
-    y, x = np.nonzero(height > ALONE * (height + highest - lowest))
+    span += height
+    span *= ALONE
+    y, x = np.divmod(np.flatnonzero(height > span), image.shape[1])
     high, level = height[y, x], np.searchsorted(edges, mean[y, x])
     some = (slice(None, None, _step(image)),)
     deviation = np.abs(image[some] - mean[some])
@@ -128,15 +131,22 @@ def put_back(image: FloatArray, noisy: FloatArray, found: OutlierReport) -> None
 
 def _around(image: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Largest, smallest and mean of every pixel's eight neighbours; the edges are mirrored."""
-    m, n = image.shape
     padded = np.pad(image, 1, mode="reflect")
-    first, *others = (padded[1 + y : 1 + y + m, 1 + x : 1 + x + n] for y, x in NEIGHBOURS)
-    highest, lowest, total = first.copy(), first.copy(), first.copy()
-    for neighbour in others:
-        np.maximum(highest, neighbour, out=highest)
-        np.minimum(lowest, neighbour, out=lowest)
-        total += neighbour
-    return highest, lowest, total / len(NEIGHBOURS)
+    left, middle, right = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    beside = np.maximum(left, right), np.minimum(left, right), left + right  # in its own row
+    three = (
+        np.maximum(beside[0], middle),
+        np.minimum(beside[1], middle),
+        beside[2] + middle,
+    )
+    highest = np.maximum(three[0][:-2], three[0][2:])
+    np.maximum(highest, beside[0][1:-1], out=highest)
+    lowest = np.minimum(three[1][:-2], three[1][2:])
+    np.minimum(lowest, beside[1][1:-1], out=lowest)
+    mean = three[2][:-2] + three[2][2:]
+    mean += beside[2][1:-1]
+    mean /= len(NEIGHBOURS)
+    return highest, lowest, mean
 
 
 def _step(image: FloatArray) -> int:

@@ -77,11 +77,8 @@ def _find(image: FloatArray) -> Mask:
     for value in _repeated(image):
         same = image == value
         drawn = np.zeros(image.shape, dtype=bool)
-        for line in (
-            np.ones((1, LONG), dtype=bool),
-            np.ones((LONG, 1), dtype=bool),
-        ):  # without what sticks out by chance
-            for box, inside in _rectangles(scipy.ndimage.binary_opening(same, line)):
+        for lines in (_lines(same), _lines(same.T).T):  # without what sticks out by chance
+            for box, inside in _rectangles(lines):
                 if _is_drawn(image, same, box, inside, value):
                     drawn[box] |= inside
         if drawn.any():
@@ -142,8 +139,8 @@ def _smoothly_filled(image: Float64, unknown: Mask) -> Float64:
 
 def _repeated(image: FloatArray) -> list[float]:
     """Values that many neighbours in a row or column share, the most frequent first."""
-    rows = _in_runs(image[:, 1:] == image[:, :-1])
-    columns = _in_runs((image[1:] == image[:-1]).T)
+    rows = _in_runs(image[:, 1:] == image[:, :-1], LONG - 1)
+    columns = _in_runs((image[1:] == image[:-1]).T, LONG - 1)
     starts = np.concatenate(
         [image[:, : rows.shape[1]][rows], image.T[:, : columns.shape[1]][columns]]
     )
@@ -153,18 +150,30 @@ def _repeated(image: FloatArray) -> list[float]:
     return [float(value) for value in values[np.argsort(-counts, kind="stable")][:VALUES]]
 
 
-def _in_runs(equal: Mask) -> Mask:
-    """Where runs of `LONG` equal pixels begin, by whether a pixel equals its successor."""
-    length, run = 1, equal
-    while length < LONG - 1:
-        step = min(length, LONG - 1 - length)
+def _in_runs(mask: Mask, least: int) -> Mask:
+    """Where runs of so many pixels in a row begin."""
+    length, run = 1, mask
+    while length < least:
+        step = min(length, least - length)
         run = run[:, : max(0, run.shape[1] - step)] & run[:, step:]
         length += step
     return run
 
 
+def _lines(same: Mask) -> Mask:
+    """The runs of at least `LONG` pixels in a row: the opening by a line, shape (m, n)."""
+    starts = _in_runs(same, LONG)
+    lines = np.zeros_like(same)
+    if starts.any():
+        for shift in range(LONG):
+            lines[:, shift : shift + starts.shape[1]] |= starts
+    return lines
+
+
 def _rectangles(same: Mask) -> Iterator[tuple[Box, Mask]]:
     """Bounding boxes of all components that are rectangles, and what they cover of them."""
+    if not same.any():
+        return
     labels, _ = scipy.ndimage.label(same)
     areas = np.bincount(labels.ravel())
     for number, (rows, columns) in enumerate(scipy.ndimage.find_objects(labels), start=1):

@@ -4,7 +4,7 @@ It looks like the rest of the image at that scale, so both the patterns that are
 eigenpatches that recover are those of the image, not of the residual.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +20,7 @@ from reucid_core.departures import (
     mark,
 )
 from reucid_core.eigenpatches import FloatArray
-from reucid_core.exact import Transform
-from reucid_core.lattice import standing_out
+from reucid_core.lattice import SumGrams, standing_out
 from reucid_core.outcome import Task
 from reucid_core.patches import gather, origins_of, scatter_add
 from reucid_core.report import StackReport
@@ -73,14 +72,13 @@ class Details:
         return self.verdict.n_kept / self.patch_size**2
 
 
-def find_details(
-    transforms: Iterable[Transform], side: int, diameter: int | None, task: Task
-) -> Details:
+def find_details(grams: SumGrams, side: int, diameter: int | None, task: Task) -> Details:
     """Decompose whitened images at the probe's scale.
 
     Parameters
     ----------
-    transforms : iterable of Transform
+    grams : callable
+        As `reucid_core.grids.WhitenedFrames.grams`.
     side : int
         The shorter one of an image, in px.
     diameter : int or None
@@ -88,7 +86,7 @@ def find_details(
     task : Task
     """
     sizes = [min(size, side - 1 + side % 2) for size in (PATTERN, RECOVERY)]
-    patterns, decomposition = standing_out(transforms, sizes, 1.0)
+    patterns, decomposition = standing_out(grams(1, sizes), 1.0)
     clear = int(np.count_nonzero(patterns.singular_values**2 > 2.0 * patterns.n_patches))
     return Details(
         patterns.eigenpatches[: min(PATTERNS, max(1, clear))],

@@ -3,22 +3,29 @@
 A single image is one frame.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
 
 from reucid_core.correlation import fast_middle
 from reucid_core.eigenpatches import FloatArray
 from reucid_core.errors import MemoryBudgetError
-from reucid_core.exact import Transform
+from reucid_core.exact import Sums, Transform, grams_of
 from reucid_core.grids import SAMPLE, TILE, Frames, WhitenedFrames
 from reucid_core.lattice import Lattice, find_lattice, lags_needed, standing_out
 from reucid_core.memory import available_memory
 from reucid_core.noise import NoiseModel, estimate_noise
 from reucid_core.outcome import Outcome, Task
+from reucid_core.params import DenoiseParams
 from reucid_core.plan import Plan
 from reucid_core.psf import PatchSize, check_patch_size, find_patch_size
 from reucid_core.recovery import Details, find_details
 from reucid_core.whitening import Whitening
 from reucid_core.workload import MIB
+
+AddUp = Callable[["WhitenedGrams"], Sums]
 
 NOISE = 2**23  # pixels of several frames in which their noise is measured
 FIXED = 64 * MIB  # Gram matrix and eigenpatches of the largest patches
@@ -41,6 +48,8 @@ class Scales:
     plan : Plan
     height : int or None
         Rows of a band, where a frame is worked on in bands.
+    lags : (int, int)
+        As in `reucid_core.grids.Grids`.
     """
 
     noise: NoiseModel
@@ -50,15 +59,49 @@ class Scales:
     details: Details
     plan: Plan
     height: int | None
+    lags: tuple[int, int]
 
 
-def find_scales(frames: Frames, task: Task) -> Scales | Outcome:
+@dataclass(frozen=True)
+class WhitenedGrams:
+    """What is to be added up over whitened frames: Gram matrices of all their patches.
+
+    Parameters
+    ----------
+    noise : NoiseModel
+        That is whitened.
+    lags : (int, int)
+    height : int or None
+        As in `reucid_core.grids.Grids`.
+    spacing : {1, 2}
+    sizes : tuple of int
+        Patch sizes in px.
+    """
+
+    noise: NoiseModel
+    lags: tuple[int, int]
+    height: int | None
+    spacing: int
+    sizes: tuple[int, ...]
+
+    def over(self, frames: Sequence[NDArray[Any]] | NDArray[Any], params: DenoiseParams) -> Sums:
+        """The sums over some frames, shape (frames, m, n)."""
+        whitening = Whitening.of(self.noise, threads=params.threads)
+        whitened = WhitenedFrames(
+            Frames(frames, params), whitening, lags=self.lags, height=self.height
+        )
+        return whitened.grams(self.spacing, self.sizes)
+
+
+def find_scales(frames: Frames, task: Task, add_up: AddUp | None = None) -> Scales | Outcome:
     """Measure the noise, find the lattice in the whitened frames, and decompose their details.
 
     Parameters
     ----------
     frames : Frames
     task : Task
+    add_up : callable, optional
+        Adds up Gram matrices over all frames in another way than here.
 
     Returns
     -------
@@ -85,13 +128,20 @@ def find_scales(frames: Frames, task: Task) -> Scales | Outcome:
     if noise.kind == "none":
         return _as_it_is(frames, noise, psf, task)
     whitening = Whitening.of(noise, threads=params.threads)
-    whitened = WhitenedFrames(frames, whitening, lags=lags_needed(psf.size), height=height)
-    lattice, patch_size = find_lattice(whitened, psf, task)
+    lags = lags_needed(psf.size)
+    whitened = WhitenedFrames(frames, whitening, lags=lags, height=height)
+
+    def grams(spacing: int, sizes: Sequence[int]) -> Sums:
+        if add_up is None:
+            return whitened.grams(spacing, sizes)
+        return add_up(WhitenedGrams(noise, lags, height, spacing, tuple(sizes)))
+
+    lattice, patch_size = find_lattice(whitened, psf, task, grams)
     clock.lap("lattice")
-    details = find_details(whitened.transforms(1), min(frames.shape), psf.radius, task)
+    details = find_details(grams, min(frames.shape), psf.radius, task)
     clock.lap("details")
     plan = Plan(patch_size, 1, "engine", len(lattice.weights))
-    return Scales(noise, whitening, whitened, lattice, details, plan, height)
+    return Scales(noise, whitening, whitened, lattice, details, plan, height, lags)
 
 
 def band_height(shape: tuple[int, ...], itemsize: int, budget: int) -> int | None:
@@ -143,7 +193,7 @@ def _as_it_is(frames: Frames, noise: NoiseModel, size: PatchSize, task: Task) ->
     transforms = (
         Transform.of(image, lags=size.size - 1, threads=task.params.threads) for image in images
     )
-    (whole,) = standing_out(transforms, [size.size], 0.0)
+    (whole,) = standing_out(grams_of(transforms, [size.size]), 0.0)
     first = replace(
         whole, eigenpatches=whole.eigenpatches[:1], singular_values=whole.singular_values[:1]
     )

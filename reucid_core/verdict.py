@@ -1,6 +1,7 @@
 """The classifier's verdict on the eigenpatches of a stack."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Classify, Decomposition
 from reucid_core.errors import ReucidError
@@ -49,9 +50,7 @@ def judge(
         raise ReucidError(
             f"the classifier gave {utilities!r}, expected {expected[0]} finite utilities"
         )
-    kept = utilities >= threshold
-    if select == "leading":
-        kept = np.arange(len(kept)) < np.count_nonzero(kept)
+    kept = selected(utilities >= threshold, select)
     nothing_useful = not kept.any()
     kept[0] |= nothing_useful
     return StackReport(
@@ -65,3 +64,10 @@ def judge(
         kept=kept.tolist(),
         nothing_useful=nothing_useful,
     )
+
+
+def selected(reached: NDArray[np.bool_], select: Select) -> NDArray[np.bool_]:
+    """Which eigenpatches are kept, shape (k,), of those that reach the threshold."""
+    if select == "leading":
+        return np.arange(len(reached)) < np.count_nonzero(reached)
+    return reached.copy()

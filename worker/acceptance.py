@@ -1,6 +1,7 @@
 """From a received file to an image: decoded in a child, stored, entered into the ledger."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
@@ -13,9 +14,11 @@ from worker.decoding.parent import decode
 from worker.decoding.reducing import reduce_signals
 from worker.decoding.terms import Limits
 from worker.faultpoints import reached
+from worker.formats.series import series_numbers
 from worker.ledger.database import is_full
 from worker.ledger.images import Images
-from worker.store import ORIGINAL, Store
+from worker.settings import MIB
+from worker.store import ORIGINAL, Store, companion_name
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,50 @@ class ReceivedFile:
     @property
     def path(self) -> Path:
         return self.folder / ORIGINAL
+
+
+def assemble(
+    folder: Path, first: tuple[str, Path], others: Sequence[tuple[str, Path]] = ()
+) -> ReceivedFile:
+    """Make files an upload, moved into its folder under the names that the store has for them.
+
+    Of several, given by name and place, `first` is the one that the others belong to; they are
+    told apart by the numbers in their names, and hashed as one.
+    """
+    moved = [path.rename(folder / f"sent-{n}") for n, (_, path) in enumerate((first, *others))]
+    numbers = series_numbers([name for name, _ in others])
+    companions = sorted(
+        path.rename(folder / companion_name(number))
+        for number, path in zip(numbers, moved[1:], strict=True)
+    )
+    files = (moved[0].rename(folder / ORIGINAL), *companions)
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            while chunk := file.read(MIB):
+                digest.update(chunk)
+    size = sum(path.stat().st_size for path in files)
+    return ReceivedFile(folder, first[0], digest.hexdigest(), size, tuple(companions))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A file that may be entered.
+
+    Parameters
+    ----------
+    file : ReceivedFile
+    info : FileInfo
+    stored : int
+        Bytes that all its files take.
+    known : ImageRecord or None
+        Of the same file, as its owner sent it before; expired or damaged since.
+    """
+
+    file: ReceivedFile
+    info: FileInfo
+    stored: int
+    known: ImageRecord | None
 
 
 @dataclass(frozen=True)
@@ -59,8 +106,26 @@ class Acceptance:
     ) -> tuple[ImageRecord, bool]:
         """Decode a file and enter it; the bool says if it is new to its owner.
 
-        Nothing is entered when `check`, which looks at the contents, or `check_space`, which is
-        told the bytes that all its files take, raises.
+        Raises
+        ------
+        FormatError
+            When it is not an image that can be denoised.
+        """
+        decoded = self.decode(file, owner=owner, check=check, check_space=check_space)
+        return self.enter(decoded, owner=owner)
+
+    def decode(
+        self,
+        file: ReceivedFile,
+        *,
+        owner: str,
+        check: Callable[[FileInfo], None],
+        check_space: Callable[[int], None],
+    ) -> Decoded | ImageRecord:
+        """Decode a file, unless its image is there already. Nothing is entered.
+
+        `check` looks at the contents, `check_space` is told the bytes that all its files take; they
+        raise where the image is not to be accepted.
 
         Raises
         ------
@@ -71,24 +136,23 @@ class Acceptance:
         if known is not None:
             check(known.contents)
             if self.store.is_intact(known) and self.images.use(known.id):
-                return known, False
+                return known
         info = decode(file.path, file.folder, self.limits, file.companions)
         check(info)
         reduce_signals(file.folder, info)
         info = self.store.with_reduced(file.folder, self.store.with_digests(file.folder, info))
         stored = self.store.size_of_upload(file.folder)
         check_space(stored)
-        return self._enter(file, owner, info, stored, known)
+        return Decoded(file, info, stored, known)
 
-    def _enter(
-        self,
-        file: ReceivedFile,
-        owner: str,
-        info: FileInfo,
-        stored: int,
-        known: ImageRecord | None,
-    ) -> tuple[ImageRecord, bool]:
-        """Store first: what the ledger knows is there."""
+    def enter(self, decoded: Decoded | ImageRecord, *, owner: str) -> tuple[ImageRecord, bool]:
+        """Enter what was decoded; the bool says if it is new to its owner.
+
+        Store first: what the ledger knows is there.
+        """
+        if isinstance(decoded, ImageRecord):
+            return decoded, False
+        file, info, stored, known = decoded.file, decoded.info, decoded.stored, decoded.known
         if known is None:
             image_id = folder = uuid4().hex
         else:  # expired or damaged: it gets files again, beside what is left of the old ones

@@ -11,6 +11,7 @@ from typing import Any, Literal
 QUEUE = "reucid"
 JOB_FUNCTION = "worker.processes.job.run"
 WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
+PART_FUNCTION = "worker.processes.helping.run"
 LIVE_QUEUE = "reucid-live"
 LIVE_FUNCTION = "worker.processes.live_job.run"
 LIVE_CHANNEL = "reucid:live"  # Redis pub/sub; the payload is the id of a session with news
@@ -38,6 +39,22 @@ class Stage(StrEnum):
     LOADING = "loading"
     DENOISING = "denoising"
     SAVING = "saving"
+
+
+class Work(StrEnum):
+    """What is done with the frames of a part."""
+
+    FIRST_SUMS = "sums-1"  # what joint frames share is added up over them, twice
+    SECOND_SUMS = "sums-2"
+    FRAMES = "frames"  # they are denoised
+
+
+class PartState(StrEnum):
+    """Where a part stands."""
+
+    OPEN = "open"
+    RUNNING = "running"
+    DONE = "done"
 
 
 class Priority(StrEnum):
@@ -229,6 +246,32 @@ class JobRecord:
 
     def artifact(self, name: str) -> Artifact | None:
         """What the ledger vouches for under this name, of a job that succeeded."""
+        return next((held for held in self.artifacts if held.name == name), None)
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """Frames of a job's stack that one worker works on, as the ledger holds them.
+
+    Its files are in the store under its own id and attempt, as those of a job.
+    """
+
+    id: str
+    job_id: str
+    work: Work
+    number: int  # from 0, in the order of the frames
+    first: int  # frame, from 0
+    stop: int  # frame after the last one
+    state: PartState
+    attempt: int
+    age: float  # s since the job was spread
+    worker: str | None = None  # that does it, or has done it
+    frames_done: int = 0
+    artifacts: tuple[Artifact, ...] = ()  # of one that is done
+    seconds: float | None = None  # that it took
+
+    def artifact(self, name: str) -> Artifact | None:
+        """What the ledger vouches for under this name, of a part that is done."""
         return next((held for held in self.artifacts if held.name == name), None)
 
 

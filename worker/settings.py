@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     decode_timeout_s: float = Field(
         default=30.0, gt=0, description="Time limit of decoding a file."
     )
+    part_pixels: int = Field(
+        default=2**20,
+        ge=9,
+        description="A stack with more pixels is denoised in parts of at most so many, at least "
+        "one frame each, by all workers that have no job of their own.",
+    )
     job_timeout_s: int = Field(default=3600, ge=1, description="Time limit of one attempt.")
     lease_s: float = Field(
         default=15.0,

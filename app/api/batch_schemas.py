@@ -40,10 +40,9 @@ ImageIds = Annotated[
 ]
 
 
-class BatchSpec(Strict):
-    """Images that are denoised alike."""
+class BatchFields(Strict):
+    """How images are denoised alike, and what their jobs are called."""
 
-    image_ids: ImageIds
     params: Params = Params()
     name: BatchName | None = Field(
         None,
@@ -57,6 +56,16 @@ class BatchSpec(Strict):
     sample_id: SampleId = None
     labels: Labels = Field({}, examples=[{"instrument": "STEM 2"}])
     metadata: Metadata = Field({}, max_length=64, examples=[{"beam_energy_kV": 300}])
+
+
+class BatchSpec(BatchFields):
+    """Images that are denoised alike."""
+
+    image_ids: ImageIds
+
+
+class BatchForm(BatchFields):
+    """The fields beside `file` in a multipart submission; `params` and objects are JSON."""
 
 
 class Batch(BaseModel):

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.api.batch_schemas import BatchSpec
 from app.api.event_schemas import PAYLOADS
 from app.api.examples import EXAMPLES
 from app.api.schemas import JobSpec
@@ -75,9 +76,10 @@ def _tags(document: dict[str, Any]) -> list[str]:
 
 def _schemas() -> dict[str, Any]:
     """Of what no route declares by a type."""
-    models: list[type[BaseModel]] = [JobSpec, ProblemBody, *PAYLOADS.values()]
+    sent: list[type[BaseModel]] = [BatchSpec, JobSpec]
+    models: list[type[BaseModel]] = [*sent, ProblemBody, *PAYLOADS.values()]
     _, definitions = models_json_schema(
-        [(model, "validation" if model is JobSpec else "serialization") for model in models],
+        [(model, "validation" if model in sent else "serialization") for model in models],
         ref_template=REF,
     )
     schemas: dict[str, Any] = definitions["$defs"]

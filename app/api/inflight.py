@@ -10,14 +10,26 @@ import contextlib
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Annotated
 
 import structlog
+from fastapi import Header
 from fastapi.concurrency import run_in_threadpool
 from redis import Redis
 from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 
 from app.http.problems import Problem
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Repeating a submission with its key makes no second job: it gets the answer "
+        "to the first one, or 409 while that is being received.",
+    ),
+]
 
 LEASE = 3.0  # s a key stays taken after its process was last heard of
 RENEWAL = 1.0  # s

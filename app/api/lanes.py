@@ -6,7 +6,6 @@ wait, keeping neither thread nor memory for their bodies; more than that are ref
 request gives its place back when its answer begins, or when it begins to wait for something else.
 """
 
-import asyncio
 import hashlib
 from collections import Counter, OrderedDict
 from contextvars import ContextVar
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.rates import RateLimiter
 from app.http.bodies import is_streamed
 from app.http.problems import Limit, Problem
+from app.http.refusals import Refusals
 from app.http.turns import CrowdedError, Place, Turns
 
 MOST_WAITING = 256  # of one lane, requests and uploads each
@@ -51,6 +51,7 @@ class Lanes:
         self.requests = Turns(places=24, of_one=4, most_waiting=MOST_WAITING)
         self.uploads = Turns(places=64, of_one=8, most_waiting=MOST_WAITING)
         self.downloads = Turns(places=64, of_one=8, most_waiting=2**20)
+        self.refusals = Refusals(a_second=50, longest=10, most_held=4096)
         self.refused: Counter[str] = Counter()
         self._known: OrderedDict[bytes, Lane] = OrderedDict()
 
@@ -91,10 +92,11 @@ class LanesMiddleware:
             return
         lane = self._lanes.of(scope)
         try:
-            await _wait_while_closed(scope["app"].state.services.rates, lane)
+            _refuse_while_closed(scope["app"].state.services.rates, lane)
             place = await self._enter(scope, lane)
         except Problem as problem:
             self._lanes.refused[problem.code] += 1
+            await self._lanes.refusals.turn(lane.name)
             await problem.response()(scope, receive, send)
             return
         _place.set(place)
@@ -140,12 +142,11 @@ class _Answer:
             self._download.leave()
 
 
-async def _wait_while_closed(rates: RateLimiter, lane: Lane) -> None:
-    """Refuse a key that has had its requests, late: who asks on and on is slowed down by that."""
+def _refuse_while_closed(rates: RateLimiter, lane: Lane) -> None:
+    """Refuse a key that has had its requests."""
     closed = rates.closed(lane.key_id) if lane.key_id else None
     if closed is not None:
-        await asyncio.sleep(closed.seconds)
-        raise closed.problem
+        raise closed.with_traceback(None)  # the same one again and again
 
 
 def _is_upload(scope: Scope) -> bool:

@@ -104,6 +104,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         logs.configure(as_json=settings.log_json, level=settings.log_level)
         redis_url = settings.redis_url or "redis://127.0.0.1:6379"
         forkserver.preload("app.api.painting")
+        forkserver.preload("worker.image_zips")
         await run_in_threadpool(warm_up)
         database, store = await run_in_threadpool(open_deployment, settings)
         member = await run_in_threadpool(admit, database, "api")

@@ -1,7 +1,8 @@
 """Figures for Prometheus.
 
 What jobs do is read from the ledger when it is asked for, so that every API process says the same.
-What HTTP does is counted by each process, and labelled with it.
+What came of live frames is counted where they are, in the queue's server. What HTTP does is counted
+by each process, and labelled with it.
 """
 
 import os
@@ -16,6 +17,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.services import Services
@@ -23,6 +25,7 @@ from app.http.access import registry
 from worker.contract import WORKER_SILENCE, Priority, State
 from worker.ledger.tally import Histograms, tally
 from worker.ledger.workers import Workers
+from worker.live.transport import Totals
 
 KINDS = {
     "wait": ("reucid_job_wait_seconds", "From entering the queue to being started.", "priority"),
@@ -52,6 +55,8 @@ class _Jobs(Collector):
         yield from self._of_the_process()
         answers = self._services.queue_answers()
         yield _gauge("reucid_queue_up", "Whether the queue answers.", answers)
+        if answers:
+            yield from self._of_live_frames()
         try:
             figures = list(self._of_the_ledger())
         except SQLAlchemyError:
@@ -87,6 +92,23 @@ class _Jobs(Collector):
             refused.add_metric([str(os.getpid()), code], count)
         yield refused
 
+    def _of_live_frames(self) -> Iterator[Metric]:
+        """What the queue's server has counted, of all sessions."""
+        try:
+            totals = Totals.of(self._services.redis)
+        except (RedisError, OSError):
+            return
+        frames = CounterMetricFamily(
+            "reucid_live_frames", "Live frames, and what came of them.", labels=["outcome"]
+        )
+        for outcome, number in totals.frames.items():
+            frames.add_metric([outcome], number)
+        yield frames
+        text = "Of results, since the last row in them was received."
+        ages = HistogramMetricFamily("reucid_live_age_seconds", text)
+        ages.add_metric([], list(totals.ages), totals.age_sum)
+        yield ages
+
     def _of_the_ledger(self) -> Iterator[Metric]:
         database, jobs = self._services.database, self._services.jobs
         counts = jobs.counts()
@@ -104,6 +126,8 @@ class _Jobs(Collector):
             "Of the jobs queued now.",
             jobs.longest_wait(),
         )
+        sessions = self._services.sessions
+        yield _gauge("reucid_live_sessions", "Live sessions that are open.", sessions.open_now())
         alive = Workers(database).alive(within_s=WORKER_SILENCE)
         yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
         unfinished = sum(n for (found, _), n in counts.items() if not State(found).terminal)

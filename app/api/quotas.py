@@ -33,6 +33,11 @@ def check_size(services: Services, request: Request) -> int:
     return size
 
 
+def is_repetition(services: Services, owner: str, key: str | None) -> bool:
+    """Whether a submission's key was used before: it takes no more than that has taken."""
+    return key is not None and services.jobs.has_key(owner, key)
+
+
 def check_space(services: Services, owner: str, more: int) -> None:
     """Refuse what would fill the disk or the owner's share of it."""
     check_free(services, more)
@@ -43,6 +48,15 @@ def check_space(services: Services, owner: str, more: int) -> None:
     used = services.jobs.used(owner) + renditions + more
     if used > quota:
         raise _quota_exceeded(owner, used, quota)
+
+
+def check_space_for(services: Services, owner: str, key: str | None) -> None:
+    """The same before a submission with this key, unless it repeats another."""
+    try:
+        check_space(services, owner, 0)
+    except Problem:
+        if not is_repetition(services, owner, key):
+            raise
 
 
 def _quota_exceeded(owner: str, used: int, quota: int) -> Problem:
@@ -83,6 +97,15 @@ class Space:
             raise _quota_exceeded(self._owner, error.would_be, error.quota) from None
         self._promised = size
 
+    def promise_to(self, size: int, key: str | None) -> None:
+        """Have so many bytes for a submission with this key, unless it repeats another."""
+        try:
+            self.promise(size)
+        except Problem:
+            if not is_repetition(self._services, self._owner, key):
+                raise
+            self._reservation = None
+
     def grow(self, size: int) -> None:
         """Have more where a body turns out to be longer than it said, or than it did not say."""
         check_free(self._services)
@@ -92,10 +115,6 @@ class Space:
             self.promise(2 * size)  # seldom, as each promise is a write
         except Problem:
             self.promise(size)
-
-    def waive(self) -> None:
-        """Ask for no promise: what is sent was sent before."""
-        self._reservation = None
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from dataclasses import dataclass
 
 import structlog
 from limits import parse
@@ -19,19 +18,6 @@ CLOSED = 1.0  # s for which a key that was refused is refused without being coun
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Closed:
-    """A key that has had its requests for now."""
-
-    until: float  # of the monotonic clock
-    problem: Problem
-
-    @property
-    def seconds(self) -> float:
-        """For how long it is refused without being counted."""
-        return max(0.0, self.until - time.monotonic())
-
-
 class RateLimiter:
     """Counts each key's requests in Redis, over all API processes; without Redis, allows them."""
 
@@ -40,15 +26,15 @@ class RateLimiter:
         storage = RedisStorage("redis://", connection_pool=redis.connection_pool)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
         self._blind_until = 0.0
-        self._closed: dict[str, Closed] = {}
+        self._closed: dict[str, tuple[float, Problem]] = {}  # until when, and what is said
 
-    def closed(self, key_id: str) -> Closed | None:
-        """Whether a key is refused for the moment, whatever it asks for."""
-        closed = self._closed.get(key_id)
-        if closed is not None and not closed.seconds:
+    def closed(self, key_id: str) -> Problem | None:
+        """What a key is told that has had its requests for now, whatever it asks for."""
+        until, problem = self._closed.get(key_id, (0.0, None))
+        if problem is not None and until < time.monotonic():
             self._closed.pop(key_id, None)
             return None
-        return closed
+        return problem
 
     def check(self, key_id: str) -> None:
         """Count a request, or refuse it with 429."""
@@ -70,5 +56,5 @@ class RateLimiter:
             headers={"Retry-After": str(max(1, math.ceil(wait)))},
             limit=Limit(name="rate_limit", value=f"{amount}/{unit}", got=f">{amount}/{unit}"),
         )
-        self._closed[key_id] = Closed(time.monotonic() + min(CLOSED, max(0.0, wait)), problem)
+        self._closed[key_id] = (time.monotonic() + min(CLOSED, max(0.0, wait)), problem)
         raise problem

@@ -13,6 +13,7 @@ from app.api.services import Services
 from app.http.problems import Problem
 from worker.contract import JobRecord, State
 from worker.denoising.reports import frame_reports
+from worker.formats.text import cell
 from worker.ledger.refusals import LedgerError
 
 COLUMNS = (
@@ -32,7 +33,6 @@ COLUMNS = (
     "verdict",
     "error",
 )
-FORMULA = tuple("=+-@\t\r")  # with which a spreadsheet takes a cell for one
 
 
 def summary(services: Services, jobs: list[JobRecord]) -> Iterator[str]:
@@ -45,18 +45,18 @@ def summary(services: Services, jobs: list[JobRecord]) -> Iterator[str]:
 def _row(services: Services, job: JobRecord) -> dict[str, str]:
     request = job.request
     row = {
-        "file": _text(job.image_name),
+        "file": cell(job.image_name),
         "job": job.id,
         "image": request.image_id,
-        "external_id": _text(request.external_id or ""),
-        "sample_id": _text(request.sample_id or ""),
+        "external_id": cell(request.external_id or ""),
+        "sample_id": cell(request.sample_id or ""),
         "state": str(job.state),
         "created_at": _moment(job.created_at),
         "started_at": _moment(job.started_at),
         "finished_at": _moment(job.finished_at),
     }
     if job.failure is not None:
-        return row | {"error": _text(f"{job.failure.code}: {job.failure.detail}")}
+        return row | {"error": cell(f"{job.failure.code}: {job.failure.detail}")}
     if job.state is not State.SUCCEEDED:
         return row
     try:
@@ -64,7 +64,7 @@ def _row(services: Services, job: JobRecord) -> dict[str, str]:
         report = read_report(services, whole)
     except (Problem, LedgerError, OSError) as error:
         problem = to_problem(error)
-        return row | {"error": _text(f"{problem.code}: {problem.detail}")}
+        return row | {"error": cell(f"{problem.code}: {problem.detail}")}
     return row | _told(report)
 
 
@@ -79,14 +79,8 @@ def _told(report: Mapping[str, Any]) -> dict[str, str]:
         "patch_size": "-".join(str(size) for size in dict.fromkeys((sizes[0], sizes[-1]))),
         "noise_removed": f"{sum(removed) / len(removed):.3f}" if removed else "",
         "suspicious": "yes" if verdict.suspicious else "no",
-        "verdict": _text(" ".join(verdict.sentences)),
+        "verdict": cell(" ".join(verdict.sentences)),
     }
-
-
-def _text(told: str) -> str:
-    """On one line, and no formula to a spreadsheet."""
-    line = " ".join(told.split())
-    return f"'{line}" if line.startswith(FORMULA) else line
 
 
 def _moment(seconds: float | None) -> str:

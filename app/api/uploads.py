@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,15 +15,15 @@ from fastapi.concurrency import run_in_threadpool
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from app.api.batch_schemas import BatchForm
 from app.api.deps import Services
 from app.api.quotas import FORM_LINES, Space, too_large
 from app.api.schemas import JobForm
 from app.http.digests import checked_stream
 from app.http.problems import FieldError, Problem, invalid
-from worker.acceptance import Acceptance, ReceivedFile
+from worker.acceptance import Acceptance, ReceivedFile, assemble
 from worker.contract import FileInfo, ImageRecord
 from worker.decoding.terms import Limits
-from worker.formats.series import series_numbers
 from worker.settings import MIB
 from worker.store import ORIGINAL, companion_name
 
@@ -33,7 +33,9 @@ MOST_FILES = 16  # an EMI file and its SER files
 LONGEST_NAME = 255
 MOST_PARTS = MOST_FIELDS + MOST_FILES
 NAMELESS = "image"
-TEXTS = frozenset(JobForm.model_fields)  # a client may send these from files, too
+TEXTS = frozenset(JobForm.model_fields) | frozenset(
+    BatchForm.model_fields
+)  # a client may send these from files, too
 PIECE = MIB // 4  # bytes of a body that are written at a time; kept of every slow one
 EMI_MAGIC = b"JK\x00\x02"
 
@@ -52,8 +54,11 @@ class Form:
         """
         if len(self.files) <= 1:
             return self.files[0].received() if self.files else None
-        first, *others = sorted(self.files, key=lambda each: (not each.is_emi, each.name))
-        return _together(first, others)
+        for each in self.files:
+            each.close()
+        ordered = sorted(self.files, key=lambda each: (not each.is_emi, each.name))
+        first, *others = [(each.name, each.path) for each in ordered]
+        return assemble(ordered[0].path.parent, first, others)
 
 
 def media_type(request: Request) -> str:
@@ -135,6 +140,13 @@ async def read_json(request: Request) -> bytes:
     return body
 
 
+def acceptance(services: Services) -> Acceptance:
+    """Where received files go."""
+    settings = services.settings
+    limits = Limits(settings.max_pixels, settings.decode_timeout_s)
+    return Acceptance(services.images, services.store, limits)
+
+
 async def accept(
     services: Services,
     file: ReceivedFile | None,
@@ -149,10 +161,8 @@ async def accept(
     """
     if file is None:
         raise invalid([FieldError(field="file", message="got no file, expected one image file")])
-    settings = services.settings
-    limits = Limits(settings.max_pixels, settings.decode_timeout_s)
     enter = partial(
-        Acceptance(services.images, services.store, limits).accept,
+        acceptance(services).accept,
         file,
         owner=owner,
         check=check,
@@ -215,27 +225,6 @@ class _Sink:
     def received(self) -> ReceivedFile:
         self.close()
         return ReceivedFile(self.path.parent, self.name, self._digest.hexdigest(), self.size)
-
-
-def _together(first: _Sink, others: Sequence[_Sink]) -> ReceivedFile:
-    """Several files as one image, under the names the store has for them."""
-    folder = first.path.parent
-    for each in (first, *others):
-        each.close()
-        each.path = each.path.rename(folder / f"sent-{each.path.name}")
-    first.path = first.path.rename(folder / ORIGINAL)
-    digest = hashlib.sha256()
-    numbers = series_numbers([each.name for each in others])
-    companions = sorted(
-        each.path.rename(folder / companion_name(number))
-        for number, each in zip(numbers, others, strict=True)
-    )
-    for path in (first.path, *companions):
-        with path.open("rb") as file:
-            while chunk := file.read(MIB):
-                digest.update(chunk)
-    size = first.size + sum(each.size for each in others)
-    return ReceivedFile(folder, first.name, digest.hexdigest(), size, tuple(companions))
 
 
 class _FormReader:

@@ -44,15 +44,14 @@ def bundle(
 
     With the key in REUCID_API_KEY if the server wants one.
     """
-    from app.commands.client import Client
-    from worker.settings import Settings
+    from app.commands.remote import connected
 
     check_outputs([], [], [output], overwrite=overwrite)
-    with Client(server, Settings().key) as client:
+    with connected(server) as client:
         if output.suffix == ".eln":
-            typer.echo(client.fetch(job, "bundle.eln", output))
+            typer.echo(client.download(job, output, "bundle.eln"))
         else:
-            typer.echo(client.fetch(job, "bundle.zip", output, input=with_input))
+            typer.echo(client.download(job, output, "bundle.zip", input=with_input))
 
 
 def verify(

@@ -1,9 +1,12 @@
 """What the command line says of an error, in one line, and its exit status."""
 
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from reucid_client import ReucidClientError
 
 OUR_FAULT, BAD_INPUT = 1, 2
 # Typer exports only some of its exceptions, and not all versions take them from click.
@@ -35,9 +38,9 @@ def _of_the_work(error: Exception) -> tuple[str, int] | None:
     from pydantic import ValidationError
 
     from reucid_core.errors import ModelError, ParameterError, ReucidError
-    from worker.bundles.archive import ArchiveError
     from worker.decoding.terms import DecoderError
     from worker.formats import FormatError
+    from worker.zips import ArchiveError
 
     if isinstance(error, ValidationError):  # of the environment or of what `serve` was told
         first = error.errors()[0]
@@ -53,10 +56,10 @@ def _of_the_work(error: Exception) -> tuple[str, int] | None:
 
 
 def _of_a_server(error: Exception) -> tuple[str, int] | None:
-    from app.commands.client import ClientError
+    import reucid_client
 
-    if isinstance(error, ClientError):
-        return str(error), OUR_FAULT if error.ours else BAD_INPUT
+    if isinstance(error, reucid_client.ReucidClientError):
+        return _of_a_client(error)
     from sqlalchemy.exc import ArgumentError
 
     from worker.ledger.database import UnusableLedgerError
@@ -70,3 +73,21 @@ def _of_a_server(error: Exception) -> tuple[str, int] | None:
     if isinstance(error, ArgumentError):  # which says nothing of what it was given
         return f"REUCID_DATABASE_URL: {error}", BAD_INPUT
     return None
+
+
+def _of_a_client(error: "ReucidClientError") -> tuple[str, int]:
+    from app.commands.remote import BatchError, is_users_fault
+    from reucid_client import JobError, ProblemError, UnreachableError
+
+    match error:
+        case UnreachableError():
+            return f"{error}; is `reucid serve` running there?", OUR_FAULT
+        case ProblemError():
+            ours = error.status >= 500
+        case JobError():
+            ours = not is_users_fault(error)
+        case BatchError():
+            ours = error.ours
+        case _:
+            ours = False
+    return str(error), OUR_FAULT if ours else BAD_INPUT

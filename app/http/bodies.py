@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.settings import MIB, Settings
 
-STREAMED = ("/images", "/jobs")  # where the route reads the body, and limits it
+STREAMED = ("/images", "/jobs", "/batches")  # where the route reads the body, and limits it
 FRAME = re.compile(r".*/sessions/[^/]+/frames/[^/]+")  # so does this one
 LARGEST = MIB  # bytes of any other body
 

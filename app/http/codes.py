@@ -196,6 +196,12 @@ CODES: Mapping[str, Code] = {
     "unexpected_file": Code(
         (422,), "The files do not belong together.", "Send one image, or an .emi with its .ser."
     ),
+    "invalid_archive": Code(
+        (422,),
+        "The zip of images is none, or holds what does not belong into one: names outside of it, "
+        "links, encrypted files, one name or one file twice.",
+        "Pack the images anew, each once; `detail` names the entry.",
+    ),
     "no_image": Code((422,), "The file holds no image.", "Send one that does: spectra are not."),
     "not_an_image": Code(
         (422,), "The signal is a spectrum, a spectrum map or a profile.", "Choose an image."

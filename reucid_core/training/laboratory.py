@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from reucid_core.classifier import WEIGHTS, Architecture, load_classifier
+from reucid_core.classifier import PAPER_TWO_HIDDEN, WEIGHTS, Architecture, load_classifier
 from reucid_core.errors import ModelError
 from reucid_core.params import ScanNoise
 from reucid_core.training.judging.contenders import TRAINING_SHARE
@@ -198,6 +198,7 @@ def evaluate(
     options = {
         name: options_of(name, seed=simulated.seed, epochs=epochs) for name in ("paper", "tuned")
     }
+    options["paper, 2,830"] = replace(options["paper"], architecture=PAPER_TWO_HIDDEN)
     rivals, missing = available()
     for name, module in missing.items():
         say(f"without {name}: {module} is not installed (extra `bench`)")

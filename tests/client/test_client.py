@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,15 @@ import pytest
 import tifffile
 
 import reucid_client
-from reucid_client import AsyncClient, Client, Job, JobError, ProblemError, UnreachableError
+from reucid_client import (
+    AddressError,
+    AsyncClient,
+    Client,
+    Job,
+    JobError,
+    ProblemError,
+    UnreachableError,
+)
 from tests.client.conftest import IMPATIENT
 from tests.support.inprocess import Api, npy
 
@@ -75,6 +85,26 @@ def test_images_are_denoised_together(client: Client) -> None:
     assert client.cancel_batch("pair #1")["counts"]["succeeded"] == 2
 
 
+def test_a_zip_is_denoised_file_by_file(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "series.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for seed in (36, 37):
+            archive.writestr(f"scan/{seed}.npy", npy(seed))
+    batch = client.submit_batch(path, batch="zipped", **PARAMS, labels={"a": "1"}, key="zip")
+    assert client.submit_batch(path, batch="zipped", **PARAMS, labels={"a": "1"}, key="zip")
+    assert (batch["name"], batch["total"]) == ("zipped", 2)
+    looks: list[float] = []
+    ended = client.wait_batch("zipped", tell=lambda batch: looks.append(batch["progress"]))
+    assert ended["counts"]["succeeded"] == 2
+    assert looks[-1] == 1
+    table = client.download_summary("zipped", tmp_path / "summary.csv").read_text()
+    assert ["36.npy" in table, "37.npy" in table, len(table.splitlines())] == [True, True, 3]
+    path.write_bytes(b"no zip")
+    with pytest.raises(ProblemError) as refused:
+        client.submit_batch(path)
+    assert refused.value.code == "invalid_archive"
+
+
 def test_what_a_job_is_called_is_changed(client: Client) -> None:
     job = client.submit(image(33), **PARAMS, labels={"a": "1"})
     changed = client.describe(job.id, labels={"a": None, "b": "2"}, sample_id="S1")
@@ -134,6 +164,13 @@ def test_all_of_it_with_await(api: Api, key: str, tmp_path: Path) -> None:
             np.testing.assert_allclose(result.image + result.residual, noisy, rtol=1e-5)
             assert [event.type async for event in client.events(result.job.id)][-1] == "succeeded"
             assert (await result.save(tmp_path / "result.npy")).is_file()
+            assert await client.ready() is False
+            uploaded = await client.upload(noisy)
+            batch = await client.submit_batch([uploaded], **PARAMS)
+            ended = await client.wait_batch(batch["name"])
+            assert ended["counts"]["succeeded"] == 1
+            table = await client.download_summary(batch["name"], tmp_path / "summary.csv")
+            assert "succeeded" in table.read_text()
             assert [job.id async for job in client.jobs(external_id="async")] == [result.job.id]
             with pytest.raises(ProblemError):
                 await client.job("0" * 32)
@@ -181,6 +218,31 @@ def test_a_server_that_stays_away_is_unreachable(api: Api) -> None:
         pytest.raises(UnreachableError, match="cannot reach"),
     ):
         client.job("0" * 32)
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "http://[::1", "ftp://localhost", ""])
+def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
+    with pytest.raises(AddressError, match="http://localhost:8000"):
+        Client(address)
+    with pytest.raises(AddressError, match="http://localhost:8000"):
+        AsyncClient(address)
+
+
+def test_whether_a_server_is_ready_is_asked_once(client: Client) -> None:
+    assert client.ready() is False  # no worker, no queue: its jobs wait
+    answers = [httpx.Response(200, json={"status": "ok"}), httpx.Response(503, json={})]
+    transport = httpx.MockTransport(lambda _: answers.pop(0))
+    with Client("http://server", transport=transport) as made:
+        assert [made.ready(), made.ready()] == [True, False]
+    away = Client("http://server", transport=Flaky(["before"]))
+    with away, pytest.raises(UnreachableError):
+        away.ready()
+
+
+def test_a_name_that_is_not_utf_8_is_sent_with_marks(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"gr\xfcn.npy")
+    path.write_bytes(npy(38))
+    assert client.upload(path).name == "gr\ufffdn.npy"
 
 
 def test_a_body_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:

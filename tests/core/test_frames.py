@@ -15,7 +15,7 @@ from reucid_core import (
     denoise,
     denoise_frames,
 )
-from reucid_core.exact import Transform, decompose_frames
+from reucid_core.exact import Transform, grams_of
 from reucid_core.grids import SAMPLE
 from reucid_core.metrics import psnr
 from reucid_core.replay import patch_energy, replay
@@ -50,7 +50,8 @@ def test_joint_eigenpatches_are_those_of_all_patches(frames: NDArray[np.uint16])
     windows = np.lib.stride_tricks.sliding_window_view(frames.astype(float), (5, 5), axis=(1, 2))
     patches = windows.reshape(-1, 25)
     transforms = (Transform.of(frame.astype(float)) for frame in frames)
-    found = decompose_frames(transforms, 5, 9)
+    sums = grams_of(transforms, [5])
+    found = Decomposition.of_gram_matrix(sums.arrays[0], 9, n_patches=sums.numbers[0])
     _, singular_values, vectors = np.linalg.svd(patches, full_matrices=False)
     np.testing.assert_allclose(found.singular_values, singular_values[:9], rtol=1e-9)
     overlap = np.abs(np.einsum("kp,kp->k", found.eigenpatches.reshape(9, -1), vectors[:9]))

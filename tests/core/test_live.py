@@ -229,7 +229,9 @@ def test_the_result_can_be_made_again_from_its_report(params: DenoiseParams) -> 
     for number, frame in enumerate(frames(4, shape=LARGE)):
         shown = scan(live, number, frame)
     result = live.result()
-    np.testing.assert_array_equal(result.image, shown.image)
+    assert shown.noise_variance is not None
+    difference = np.sqrt(np.mean((result.image - shown.image) ** 2) / shown.noise_variance)
+    assert difference == 0 if params is PAPER else difference < 0.03
     np.testing.assert_array_equal(result.noisy, frame)
     assert result.noisy.dtype == np.uint16
     again, _ = replay(result.noisy, result.report, result.eigenpatches, threads=1)

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from reucid_core import DenoiseParams, Result, denoise
 from reucid_core.metrics import psnr
-from reucid_core.overlays import bridged, find_overlays
+from reucid_core.overlays import LONG, _lines, bridged, find_overlays
 from reucid_core.replay import replay
 
 SHAPE = (180, 200)
@@ -203,3 +203,11 @@ def test_a_result_without_it_is_replayed(treatment: str) -> None:
     result = two_scale(drawn, outliers=treatment)
     again, _ = replay(drawn, result.report, result.eigenpatches, threads=1)
     assert np.abs(again - result.image).max() <= 1e-6 * np.ptp(drawn)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lines_are_the_opening_by_a_line(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random(rng.integers(1, 40, 2)) < rng.uniform(0.3, 0.98)
+    opened = scipy.ndimage.binary_opening(mask, np.ones((1, LONG), dtype=bool))
+    np.testing.assert_array_equal(_lines(mask), opened)

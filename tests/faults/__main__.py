@@ -28,8 +28,9 @@ import numpy as np
 from tests.faults import scenarios
 from tests.faults.cases import Case, cases
 from tests.faults.checker import check
+from tests.faults.deliveries import check_told, told_by
 from tests.faults.history import Client, History
-from tests.faults.rig import Rig
+from tests.faults.rig import DELIVERING, Rig
 from tests.support.postgres import Cluster, NoPostgresError
 from tests.support.waiting import until
 from worker.contract import Event, EventType
@@ -65,7 +66,7 @@ def main() -> None:
     report.say("options", vars(options) | {"output": str(options.output)})
     known = cases(64)
     with _folder() as folder, _database(options.database) as environment:
-        rig = Rig(folder / "main", environment, workers=options.workers)
+        rig = Rig(folder / "main", environment | DELIVERING, workers=options.workers)
         rig.start()
         history = History()
         try:
@@ -126,7 +127,7 @@ def _storm(
 ) -> None:
     """The many jobs and the many kills."""
     begun, over = time.time(), threading.Event()
-    with ThreadPoolExecutor(1) as pool:
+    with told_by(rig) as told, ThreadPoolExecutor(1) as pool:
         showing = pool.submit(_show, history, rig, over)
         scenarios.storm(
             rig,
@@ -140,7 +141,16 @@ def _storm(
         )
         over.set()
         showing.result()
-    seconds = time.time() - begun
+        seconds = time.time() - begun
+        until(lambda: all(_ended(rig, each.job_id) for each in history.accepted), "all have ended")
+        records = [rig.jobs.get(each.job_id) for each in history.accepted]
+        untold = check_told(told, records)
+        report.say(
+            "storm: seconds until the last end was told", round(time.time() - begun - seconds)
+        )
+    report.say("storm: webhooks", told.figures)
+    report.say("storm: webhooks, broken promises", len(untold))
+    report.broken += [f"storm: {line}" for line in untold]
     report.say("storm: accepted jobs", len(history.accepted))
     report.say("storm: killed processes", rig.killed)
     if len(history.accepted) < options.jobs or rig.killed < options.kills:
@@ -148,8 +158,6 @@ def _storm(
         report.say("storm: cut off by the clock before", f"{wanted}; a larger --minutes helps")
     report.say("storm: jobs per second, faults included", round(len(history.accepted) / seconds, 2))
     report.say("storm: faults", dict(Counter(kill.role for kill in rig.kills)))
-    until(lambda: all(_ended(rig, each.job_id) for each in history.accepted), "all have ended")
-    records = [rig.jobs.get(each.job_id) for each in history.accepted]
     report.say("storm: ended", dict(Counter(str(job.state) for job in records)))
     codes = Counter(job.failure.code for job in records if job.failure)
     report.say("storm: failures", dict(codes))

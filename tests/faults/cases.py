@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, denoise
+from reucid_core import DenoiseParams, denoise, denoise_frames
 from reucid_core.classifier import load_classifier
 
 SIZE = 32  # px
@@ -38,6 +38,17 @@ def cases(count: int, model: Path | None = None) -> list[Case]:
         result = denoise(pixels, DenoiseParams(**params, threads=1), classify=classify)
         digest = hashlib.sha256(npy(result.image)).hexdigest()
         made.append(Case(npy(pixels), json.dumps(params), digest))
+    return made
+
+
+def stacks(count: int, frames: int) -> list[Case]:
+    """Different stacks, the same every time; of the noise-floor rule, so without a model."""
+    made = []
+    for n in range(count):
+        pixels = np.stack([lattice(100 * n + frame) for frame in range(frames)])
+        results = denoise_frames(pixels, DenoiseParams(threads=1))
+        images = np.stack([each.image for each in results])
+        made.append(Case(npy(pixels), "{}", hashlib.sha256(npy(images)).hexdigest()))
     return made
 
 

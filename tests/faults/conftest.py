@@ -8,7 +8,7 @@ import pytest
 from tests.faults.cases import Case, cases
 from tests.faults.checker import check
 from tests.faults.history import History
-from tests.faults.rig import Rig
+from tests.faults.rig import DELIVERING, Rig
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def make_rig(
 
 @pytest.fixture(scope="module")
 def rig(make_rig: Callable[..., Rig]) -> Rig:
-    return make_rig()
+    return make_rig(DELIVERING)
 
 
 @pytest.fixture(scope="module")

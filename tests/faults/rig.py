@@ -22,6 +22,7 @@ from worker.store.opening import open_store
 
 MOST_JOBS = 1_000_000
 LEASE = 8.0  # s, the shortest that is allowed
+DELIVERING = {"REUCID_WEBHOOK_PRIVATE": "true"}  # to this machine
 ROLES = ("api", "dispatcher", "worker", "horse", "valkey", "supervisor")
 
 

@@ -33,6 +33,17 @@ POINTS = {
     "worker.settling": "worker",
 }
 
+# The same of a stack that is spread: by whoever does its parts.
+SPREAD_POINTS = {
+    "help.forked": "horse",
+    "help.claimed": "horse",
+    "part.written": "horse",
+    "part.sealed": "horse",
+    "part.committed": "horse",
+    "job.written": "horse",
+    "job.sealed": "horse",
+}
+
 # How often each kind of fault is drawn.
 WEIGHTS = {
     "horse": 6,

@@ -14,6 +14,7 @@ import pytest
 from tests.faults import scenarios
 from tests.faults.cases import Case
 from tests.faults.checker import check
+from tests.faults.deliveries import check_told, told_by
 from tests.faults.history import Client, History, Submission
 from tests.faults.rig import Rig
 from tests.support.postgres import Cluster
@@ -46,10 +47,14 @@ def test_nothing_is_lost_or_doubled_in_a_storm(
     rig: Rig, history: History, known: list[Case]
 ) -> None:
     accepted, killed = len(history.accepted), rig.killed
-    scenarios.storm(rig, history, known, clients=3, jobs=9, kills=3, seed=2)
-    assert len(history.accepted) - accepted >= 9
-    assert rig.killed - killed >= 3
-    assert check(history, rig.database, rig.store) == []
+    with told_by(rig) as told:
+        scenarios.storm(rig, history, known, clients=3, jobs=9, kills=3, seed=2)
+        assert len(history.accepted) - accepted >= 9
+        assert rig.killed - killed >= 3
+        assert check(history, rig.database, rig.store) == []
+        jobs = [rig.jobs.get(each.job_id) for each in history.accepted[accepted:]]
+        assert check_told(told, jobs) == []
+    assert told.refused >= len(jobs)
 
 
 def test_a_worker_that_comes_back_from_the_dead_changes_nothing(

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.bundles.archive import CHUNK, ArchiveError, Unpacked
 from worker.bundles.provenance import RECORD, RESULTS, Run, record
 from worker.bundles.unpacking import Terms, unpack_apart
 from worker.contract import Artifact
@@ -23,6 +22,7 @@ from worker.formats import suffix_of
 from worker.formats.file_limits import MOST_FRAMES
 from worker.formats.series import numbered
 from worker.store import sha256_of
+from worker.zips import CHUNK, ArchiveError, Unpacked
 
 MEDIA_TYPE = "application/zip"
 CHECKSUMS = "SHA256SUMS"

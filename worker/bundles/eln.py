@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.bundles.archive import CHUNK
 from worker.bundles.bundle import REGULAR_FILE, UNIX, digests
 from worker.bundles.provenance import ACTION, RECORD, Entity, Run, record
 from worker.denoising.reports import frame_reports
 from worker.formats.metadata import microscope, operator
+from worker.zips import CHUNK
 
 MEDIA_TYPE = "application/vnd.eln+zip"
 VERSION = "1.0"  # of the record's own, in the descriptor

@@ -1,6 +1,6 @@
 """The contents of a bundle that nobody vouches for, each read when a check first needs it.
 
-The zip is unpacked by `worker.bundles.archive`, images are decoded in the child process of
+The zip is unpacked by `worker.zips`, images are decoded in the child process of
 `worker.decoding.parent`, and report and eigenpatches are checked against each other before use.
 """
 
@@ -19,7 +19,6 @@ from reucid_core.eigenpatches import FloatArray
 from reucid_core.report import StackReport
 from worker.bundles import bundle, provenance
 from worker.bundles.account import Account, account_of
-from worker.bundles.archive import ArchiveError, Unpacked
 from worker.bundles.unpacking import Terms, unpack_apart
 from worker.bundles.verdicts import Refuted, Unverifiable, refuting
 from worker.contract import FileInfo, ImageInfo
@@ -33,6 +32,7 @@ from worker.denoising.selection import Chosen
 from worker.formats import FormatError
 from worker.settings import MIB, Settings
 from worker.store import pixels_name
+from worker.zips import ArchiveError, Unpacked
 
 HEADER = MIB  # bytes: of an array, or the metadata of an image
 ORTHONORMALITY = 1e-3  # largest deviation of a scalar product of eigenpatches

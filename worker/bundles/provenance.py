@@ -218,12 +218,25 @@ def of_report(report: Mapping[str, Any]) -> list[Entity]:
         _property("frame", "all" if report["input"]["frame"] is None else report["input"]["frame"]),
         *(_resolved(name, reports, origin) for name, origin in RESOLVED.items()),
         *_people(told_of_people(report)),
+        *_parts(report.get("parts", ())),
     ]
 
 
 def _people(told: str) -> list[Entity]:
     """What people decided in place of the classifier; nothing where none did."""
     return [_property("eigenpatches judged by a person", told)] if told else []
+
+
+def _parts(parts: Sequence[Mapping[str, Any]]) -> list[Entity]:
+    """Which workers denoised which frames; nothing where one did all."""
+    if not parts:
+        return []
+    told = (
+        f"{part['frames']} frame(s) from {part['first_frame']} on by worker {part['worker']}, "
+        f"attempt {part['attempt']}"
+        for part in parts
+    )
+    return [_property("parts", len(parts), "; ".join(told))]
 
 
 def _software(name: str, version: str) -> Entity:

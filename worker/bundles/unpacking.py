@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.bundles.archive import ArchiveError, Unpacked, unpack_zip
-from worker.decoding.parent import run_apart
+from worker.decoding.parent import is_plain, run_apart
 from worker.decoding.sandbox import enter
 from worker.decoding.terms import ANSWER, DISK_FULL
+from worker.zips import ArchiveError, Unpacked, unpack_zip
 
 SECONDS = 300.0  # of one unpacking; 2 GiB take a tenth of it
 LONGEST_ANSWER = 2**22  # bytes
@@ -70,7 +70,7 @@ def unpack_apart(path: Path, folder: Path, terms: Terms) -> Unpacked:
     if "refusal" in answer:
         raise ArchiveError(str(answer["refusal"]).replace(path.resolve().name, path.name))
     files = {str(name): folder / str(int(n)) for name, n in answer["files"].items()}
-    strange = [name for name in files if terms.most_of(name) is None or not _is_plain(files[name])]
+    strange = [name for name in files if terms.most_of(name) is None or not is_plain(files[name])]
     if strange:
         raise ArchiveError(f"{path.name} could not be unpacked")
     return Unpacked(files, {str(name): str(why) for name, why in answer["damaged"].items()})
@@ -97,7 +97,3 @@ def _in_child(path: Path, folder: Path, terms: Terms) -> None:
             sys.exit(DISK_FULL)
         raise
     (folder / ANSWER).write_text(json.dumps(answer))
-
-
-def _is_plain(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink() and path.stat().st_nlink == 1

@@ -1,12 +1,12 @@
 """A file on this machine, decoded as the server would; without torch."""
 
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from worker.contract import FileInfo
 from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
+from worker.formats.series import owner_of_series
 from worker.settings import Settings
 
 
@@ -23,10 +23,12 @@ def decode_file(path: Path, folder: Path, settings: Settings) -> FileInfo:
 
 
 def companions_of(path: Path) -> list[Path]:
-    """The SER files that belong to an EMI file, by TIA's rule: NAME_1.ser beside NAME.emi."""
+    """The SER files beside an EMI file that belong to it."""
     path = path.resolve()
     if path.suffix.lower() != ".emi":
         return []
-    name = re.compile(re.escape(path.stem) + r"_(\d+)\.ser", re.IGNORECASE)
-    found = [(name.fullmatch(each.name), each) for each in path.parent.iterdir()]
-    return [each for _, each in sorted((int(m.group(1)), each) for m, each in found if m)]
+    found = [(owner_of_series(each.name), each) for each in path.parent.iterdir()]
+    mine = path.name.lower()
+    return [
+        each for _, each in sorted((own[1], each) for own, each in found if own and own[0] == mine)
+    ]

@@ -196,6 +196,12 @@ def _open_regular(path: Path) -> BinaryIO:
     return file
 
 
+def is_plain(path: Path) -> bool:
+    """Whether what a child has left is a file, and not a way to another."""
+    status = path.lstat()
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
+
+
 def _size(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size
 

@@ -3,7 +3,10 @@
 import json
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -107,26 +110,50 @@ class ResultFiles:
 
     def add(self, result: Result) -> None:
         """Append the next frame."""
-        if self._image is None:
-            self._image = _Npy(self._folder / RESULT, self._noisy.shape, result.image.dtype)
-        self._image.append(result.image)
-        if result.partial_coverage is not None or self._coverage is not None:
-            self._cover(result.coverage)
-        joint = self._params.selection.frames == "joint"
-        if not (joint and self._reports):  # else the same once more
-            for n, patches in enumerate(result.eigenpatches, start=1):
-                self._keep(eigenpatches_key(self.done, n), patches)
-        self._reports.append(result.report.to_dict())
+        coverage = None if result.partial_coverage is None else result.coverage
+        self._append(result.image, coverage, result.report.to_dict(), result.eigenpatches)
 
-    def finish(self, stopped_by: str | None = None) -> dict[str, Any]:
-        """Fill what was not done and write the report; returns it."""
+    def add_part(self, part: "PartFiles") -> None:
+        """Append the next frames, which were denoised by themselves."""
+        for n, report in enumerate(part.reports):
+            coverage = None if part.coverage is None else part.coverage[n]
+            self._append(part.images[n], coverage, report, part.eigenpatches(n))
+
+    def finish(
+        self, stopped_by: str | None = None, parts: Sequence[Mapping[str, Any]] = ()
+    ) -> dict[str, Any]:
+        """Fill what was not done and write the report; returns it.
+
+        `parts` tells who denoised which frames, where several workers did.
+        """
         assert self._image is not None, "no frame was finished"  # noqa: S101
         for frame in as_stack(self._noisy)[self.done :]:
             self._image.append(frame.astype(self._image.dtype))
             self._cover(np.zeros(frame.shape, np.int32))
         report = self._report(stopped_by)
+        if parts:
+            report["parts"] = list(parts)
         (self._folder / REPORT).write_text(json.dumps(report, indent=1, allow_nan=False))
         return report
+
+    def _append(
+        self,
+        image: NDArray[Any],
+        coverage: NDArray[np.int32] | None,
+        report: dict[str, Any],
+        eigenpatches: Iterable[NDArray[Any]],
+    ) -> None:
+        """Append a frame; without a coverage all its patches are in."""
+        if self._image is None:
+            self._image = _Npy(self._folder / RESULT, self._noisy.shape, image.dtype)
+        self._image.append(image)
+        if coverage is not None or self._coverage is not None:
+            self._cover(whole_coverage(report) if coverage is None else coverage)
+        joint = self._params.selection.frames == "joint"
+        if not (joint and self._reports):  # else the same once more
+            for n, patches in enumerate(eigenpatches, start=1):
+                self._keep(eigenpatches_key(self.done, n), patches)
+        self._reports.append(report)
 
     def _cover(self, coverage: NDArray[np.int32]) -> None:
         """Append to the coverage; before the first that says something, all frames are whole."""
@@ -170,6 +197,47 @@ class ResultFiles:
         """What the frames' reports say, and how many of them."""
         told = Counter(text for report in self._reports for text in report[name])
         return [f"{n} of {self.done} frames: {text}" for text, n in told.items()]
+
+
+@dataclass(frozen=True)
+class PartFiles:
+    """What `ResultFiles` has left of some frames of a stack.
+
+    Parameters
+    ----------
+    reports : list of dict
+        Of the frames that are done.
+    images : ndarray, shape (frames, m, n)
+    coverage : ndarray, shape (frames, m, n), int32, or None
+        None where all patches of all frames are in.
+    """
+
+    reports: list[dict[str, Any]]
+    stopped_by: str | None
+    images: NDArray[Any]
+    coverage: NDArray[np.int32] | None
+    _patches: Mapping[str, NDArray[Any]]
+
+    @classmethod
+    @contextmanager
+    def opened(cls, paths: Mapping[str, Path]) -> Iterator["PartFiles"]:
+        """Those at these paths, by the names of artifacts."""
+        report = json.loads(paths[REPORT].read_bytes())
+        reports = [dict(each) for each in report["frame_reports"]]
+        for each in reports:
+            del each["frame"]  # it counts from the first of these
+        images = np.load(paths[RESULT], mmap_mode="r")
+        coverage = np.load(paths[COVERAGE], mmap_mode="r") if COVERAGE in paths else None
+        with np.load(paths[EIGENPATCHES]) as patches:
+            yield cls(reports, report["stopped_by"], images, coverage, patches)
+
+    def eigenpatches(self, n: int) -> Iterator[NDArray[Any]]:
+        """Of each stack of patches of the n-th frame, shape (k, p, p)."""
+        for stack in count(1):
+            name = eigenpatches_key(n, stack)
+            if name not in self._patches:
+                return
+            yield self._patches[name]
 
 
 def _summed(seconds: list[dict[str, float]]) -> dict[str, float]:

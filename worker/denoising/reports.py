@@ -8,6 +8,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from worker.formats.text import cell
+
 COLUMNS = {
     "singular_value": "singular_values",
     "relative_singular_value": "relative_singular_values",
@@ -88,5 +90,5 @@ def to_csv(report: Mapping[str, Any]) -> str:
             rows = zip(*(stack[name] for name in COLUMNS.values()), judges, strict=True)
             for index, row in enumerate(rows, start=1):
                 place = [frame, stack["stack"], index]
-                writer.writerow([*place, *row, each.get("scan_noise"), each["model"]])
+                writer.writerow([*place, *row, each.get("scan_noise"), cell(each["model"])])
     return text.getvalue()

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from reucid_core import Progress, Result, denoise_frames
 from reucid_core.eigenpatches import Classify
+from reucid_core.joint import Shared
 from worker.contract import ImageInfo
 from worker.denoising.artifacts import ResultFiles
 from worker.denoising.params import JobParams
@@ -63,6 +64,8 @@ def denoise_signal(
     classify: Classify,
     on_step: Callable[[Step], None],
     goes_on: Callable[[], bool] = lambda: True,
+    shared: Shared | None = None,
+    first: bool = True,
 ) -> dict[str, Any]:
     """Denoise what was chosen of a file, and leave all artifacts in a folder; returns the report.
 
@@ -79,6 +82,10 @@ def denoise_signal(
         Called with each `Step`. What it raises ends the denoising.
     goes_on : callable
         Asked before each further stack or frame; when False, what is finished is the result.
+    shared : Shared, optional
+        What joint frames share, where others have found it.
+    first : bool
+        Whether the first of these frames is the first of all.
     """
     noisy = chosen.pixels_of(signal)
     is_stack = noisy.ndim == 3
@@ -88,14 +95,19 @@ def denoise_signal(
             on_step(_of_image(progress, chosen.info))
         return progress.stack == progress.stacks or goes_on()
 
-    with ResultFiles(folder, noisy, chosen, params) as files:
-        for result in denoise_frames(
+    results = (
+        shared.denoise(as_stack(noisy), classify, first=first)
+        if shared is not None
+        else denoise_frames(
             as_stack(noisy),
             params.denoising,
             classify=classify,
             joint=is_stack and params.selection.frames == "joint",
             on_stack=on_stack,
-        ):
+        )
+    )
+    with ResultFiles(folder, noisy, chosen, params) as files:
+        for result in results:
             files.add(result)
             if is_stack:
                 on_step(of_stack(files, result, chosen.info))

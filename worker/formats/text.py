@@ -3,6 +3,7 @@
 import os
 import re
 
+FORMULA = tuple("=+-@")  # with which a spreadsheet takes a cell for one
 STRAY = re.compile(r"&(?!(#[0-9]+|#x[0-9a-fA-F]+|[a-zA-Z]+);)")  # an ampersand that begins nothing
 
 
@@ -15,6 +16,12 @@ def plain(text: str, longest: int = 2048) -> str:
 def printable(name: str) -> str:
     """A file's name, with a mark for each byte that is not UTF-8; as a server shows what it got."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def cell(text: str) -> str:
+    """As a cell of CSV: on one line, and no formula to a spreadsheet, which would run it."""
+    line = " ".join(text.split())
+    return f"'{line}" if line.startswith(FORMULA) else line
 
 
 def decoded(text: bytes) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from worker.contract import Artifact, EventType, Failure, JobRecord, Stage, State
+from worker.contract import Artifact, EventType, Failure, JobRecord, PartState, Stage, State
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs, write_event
-from worker.ledger.tables import Now, artifacts, jobs
+from worker.ledger.tables import Now, artifacts, jobs, parts
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,14 @@ class Attempt:
             return True
         with self.database.writing() as connection:
             renewed = connection.execute(
-                update(jobs).where(*self._mine()).values(lease_until=Now() + lease_s)
+                update(jobs).where(*self.fence()).values(lease_until=Now() + lease_s)
             ).rowcount
+            if renewed:  # and with it that of the part that it is doing
+                connection.execute(
+                    update(parts)
+                    .where(*_done_by(self.job_id, self.worker))
+                    .values(lease_until=Now() + lease_s)
+                )
         return bool(renewed)
 
     def enter(self, stage: Stage) -> bool:
@@ -70,16 +76,26 @@ class Attempt:
             {"n": done, "stacks": stacks} | dict(data),
         )
 
+    def shown(self, n: int, stacks: int, data: Mapping[str, Any]) -> bool:
+        """Note an interim result of a job whose parts count what is done."""
+        return self._write({}, EventType.INTERIM, {"n": n, "stacks": stacks} | dict(data))
+
     def warn(self, message: str) -> bool:
         """Tell the client something it should know."""
         return self._write({}, EventType.WARNING, {"message": message})
+
+    def stands(self) -> bool:
+        """Whether this attempt is the one that counts."""
+        with self.database.reading() as connection:
+            found = connection.execute(select(jobs.c.id).where(*self.fence()))
+            return found.scalar_one_or_none() is not None
 
     def finish_requested(self) -> bool:
         """Whether the client wants no further stack."""
         with self.database.reading() as connection:
             return bool(
                 connection.execute(
-                    select(jobs.c.finish_requested).where(*self._mine())
+                    select(jobs.c.finish_requested).where(*self.fence())
                 ).scalar_one_or_none()
             )
 
@@ -92,7 +108,7 @@ class Attempt:
             "expires_at": Now() + expires_in_s,
         }
         with self.database.writing() as connection:
-            if not connection.execute(update(jobs).where(*self._mine()).values(values)).rowcount:
+            if not connection.execute(update(jobs).where(*self.fence()).values(values)).rowcount:
                 return False
             rows = [
                 {"job_id": self.job_id, "name": a.name, "sha256": a.sha256, "size": a.size}
@@ -117,7 +133,14 @@ class Attempt:
 
     def hand_back(self, reason: str = "the worker was stopped") -> bool:
         """Return the job to the queue, for another attempt, without counting this one as lost."""
-        return self._write(BACK_TO_QUEUE, EventType.QUEUED, {"reason": reason})
+        with self.database.writing() as connection:
+            changed = connection.execute(
+                update(jobs).where(*self.fence()).values(BACK_TO_QUEUE)
+            ).rowcount
+            if changed:
+                self._event(connection, EventType.QUEUED, {"reason": reason})
+                open_parts(connection, self.job_id, self.worker)
+        return bool(changed)
 
     def rehearse(self) -> None:
         """Try every write on a job that does not exist, which changes nothing.
@@ -135,7 +158,7 @@ class Attempt:
         with self.database.writing() as connection:
             # Every write is a sign of life, and never an empty UPDATE.
             changes = {"worker": self.worker} | dict(values)
-            if not connection.execute(update(jobs).where(*self._mine()).values(changes)).rowcount:
+            if not connection.execute(update(jobs).where(*self.fence()).values(changes)).rowcount:
                 return False
             self._event(connection, event, data)
         return True
@@ -145,7 +168,8 @@ class Attempt:
     ) -> None:
         write_event(connection, self.job_id, self.number, type_, data)
 
-    def _mine(self) -> tuple[Any, ...]:
+    def fence(self) -> tuple[Any, ...]:
+        """What is so of the job's row while this attempt is the one that counts."""
         return (
             jobs.c.id == self.job_id,
             jobs.c.attempt == self.number,
@@ -178,3 +202,28 @@ BACK_TO_QUEUE: dict[str, Any] = {
     "stacks_done": 0,
     "stacks": None,
 }
+
+# A part of a job that somebody else may take; see `worker.ledger.parts`.
+OPEN_AGAIN: dict[str, Any] = {
+    "state": PartState.OPEN,
+    "attempt": parts.c.attempt + 1,
+    "worker": None,
+    "lease_until": None,
+    "frames_done": 0,
+    "made": [],
+    "started_at": None,
+    "finished_at": None,
+}
+
+
+def open_parts(connection: Connection, job_id: str, worker: str) -> None:
+    """Open the part again that a job's own worker was doing: its attempt is over."""
+    connection.execute(update(parts).where(*_done_by(job_id, worker)).values(OPEN_AGAIN))
+
+
+def _done_by(job_id: str, worker: str) -> tuple[Any, ...]:
+    return (
+        parts.c.job_id == job_id,
+        parts.c.worker == worker,
+        parts.c.state == PartState.RUNNING,
+    )

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from worker.contract import EventType, Failure, State
-from worker.ledger.attempt import BACK_TO_QUEUE
+from worker.ledger.attempt import BACK_TO_QUEUE, open_parts
 from worker.ledger.database import Database
 from worker.ledger.fairness import next_ones
 from worker.ledger.jobs import write_event
@@ -114,4 +114,6 @@ class Backlog:
             if not connection.execute(update(jobs).where(*where).values(values)).rowcount:
                 return False
             write_event(connection, row.id, attempt, event, data)
+            if row.worker is not None:
+                open_parts(connection, row.id, row.worker)
         return True

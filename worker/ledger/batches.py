@@ -43,6 +43,11 @@ class BatchRecord:
         return sum(self.counts.values())
 
 
+def no_batch(name: str) -> NotFoundError:
+    """What is said where no job is of a batch."""
+    return NotFoundError(f"no job is of the batch {name!r}")
+
+
 class Batches:
     """All batches of a ledger."""
 
@@ -59,7 +64,7 @@ class Batches:
         """
         found = self._some([name], owner)
         if not found:
-            raise NotFoundError(f"no job is of the batch {name!r}")
+            raise no_batch(name)
         return found[0]
 
     def page(self, *, owner: str, before: int | None = None, limit: int = 50) -> list[BatchRecord]:

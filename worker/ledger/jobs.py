@@ -164,10 +164,10 @@ class Jobs:
         with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(query)]
 
-    def check_room(self, owner: str, room: Room) -> None:
-        """Refuse one more job where as many wait as may, before its file is received."""
+    def check_room(self, owner: str, room: Room, more: int = 1) -> None:
+        """Refuse so many more jobs than may wait, before their files are received or decoded."""
         with self._database.reading() as connection:
-            _check_room(connection, owner, room, more=1)
+            _check_room(connection, owner, room, more=more)
 
     def used(self, owner: str) -> int:
         """Bytes that the files of an owner's images and jobs take."""
@@ -303,6 +303,17 @@ class Jobs:
     def has_key(self, owner: str, key: str) -> bool:
         """Whether an owner's idempotency key was used."""
         return self._by_idempotency_key(owner, key) is not None
+
+    def repeated(self, owner: str, key: str | None, fingerprint: str) -> JobRecord | None:
+        """The job that an owner's key was used for before; None where it was not.
+
+        Raises
+        ------
+        IdempotencyMismatchError
+            When it was used for something else.
+        """
+        known = self._by_idempotency_key(owner, key)
+        return None if known is None else self._repeated(known, fingerprint)
 
     def _repeated(self, known: Any, fingerprint: str | None) -> JobRecord:
         """The job that a key was used for, if it was for the same."""

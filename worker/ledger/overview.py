@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from worker.contract import EventType, State
+from worker.contract import EventType, PartState, State
 from worker.ledger.database import Database
-from worker.ledger.tables import Now, artifacts, events, images, jobs, workers
+from worker.ledger.tables import Now, artifacts, events, images, jobs, parts, workers
 
 
 @dataclass
@@ -54,8 +54,14 @@ def shares(database: Database) -> list[OwnerShare]:
 def states(database: Database) -> list[WorkerState]:
     """Of every worker heard of within a day."""
     query = (
-        select(workers.c.name, Now() - workers.c.seen_at, jobs.c.id, Now() - jobs.c.started_at)
+        select(
+            workers.c.name,
+            Now() - workers.c.seen_at,
+            func.coalesce(jobs.c.id, parts.c.job_id),
+            Now() - func.coalesce(jobs.c.started_at, parts.c.started_at),
+        )
         .outerjoin(jobs, (jobs.c.worker == workers.c.name) & (jobs.c.state == State.RUNNING))
+        .outerjoin(parts, (parts.c.worker == workers.c.name) & (parts.c.state == PartState.RUNNING))
         .order_by(workers.c.name)
     )
     with database.reading() as connection:

@@ -14,7 +14,7 @@ from worker.ledger.database import Database
 from worker.ledger.images import folder_in
 from worker.ledger.jobs import ACTIVE
 from worker.ledger.outbox import tell
-from worker.ledger.tables import ID_LENGTH, Now, images, jobs, tombstones
+from worker.ledger.tables import ID_LENGTH, Now, images, jobs, parts, tombstones
 
 AT_ONCE = 100  # objects that one step looks for
 
@@ -116,12 +116,14 @@ class Retention:
             return {folder_in(row.info, row.id) for row in rows}.intersection(folders)
 
     def attempts_with_files(self, ids: Collection[str]) -> dict[str, int]:
-        """Which of these are jobs whose files are to stay, and their current attempts."""
-        query = select(jobs.c.id, jobs.c.attempt).where(
+        """Which of these are jobs or parts whose files are to stay, and their current attempts."""
+        of_jobs = select(jobs.c.id, jobs.c.attempt).where(
             jobs.c.id.in_(ids), jobs.c.purged.is_(False)
         )
+        of_parts = select(parts.c.id, parts.c.attempt).where(parts.c.id.in_(ids))
         with self._database.reading() as connection:
-            return {row.id: row.attempt for row in connection.execute(query)}
+            rows = [*connection.execute(of_jobs), *connection.execute(of_parts)]
+            return {row.id: row.attempt for row in rows}
 
     def _bury(self, table: Any, id_: str, *still: ColumnElement[bool]) -> None:
         with self._database.writing() as connection:

@@ -115,6 +115,11 @@ class Sessions:
         with self._database.reading() as connection:
             return [(row.serial, _record(row)) for row in connection.execute(query)]
 
+    def open_now(self) -> int:
+        """How many are open."""
+        with self._database.reading() as connection:
+            return connection.execute(select(func.count()).where(IS_OPEN)).scalar_one()
+
     def note_job(self, session_id: str, job_id: str) -> None:
         """A job was made of its frames."""
         with self._database.writing() as connection:

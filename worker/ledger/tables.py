@@ -107,6 +107,30 @@ labels = Table(
     Index("ix_labels_name", "name", "value"),
 )
 
+# Parts of a running job whose frames are spread over several workers; see worker.ledger.parts.
+parts = Table(
+    "parts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("job_id", ID, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("work", String(16), nullable=False),
+    Column("number", Integer, nullable=False),  # from 0, in the order of the frames
+    Column("first", Integer, nullable=False),  # frame, from 0
+    Column("stop", Integer, nullable=False),  # frame after the last one
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("lost", Integer, nullable=False, default=0),  # times that a helper did not end it
+    Column("worker", String(64)),
+    Column("lease_until", Float),
+    Column("frames_done", Integer, nullable=False, default=0),
+    Column("made", JSON, nullable=False),  # its files, as the ledger vouches for them
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    UniqueConstraint("job_id", "work", "number"),
+    Index("ix_parts_state", "state", "lease_until"),
+)
+
 artifacts = Table(
     "artifacts",
     metadata,

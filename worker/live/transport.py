@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -27,6 +28,8 @@ SCRIPTS = Path(__file__).parent / "scripts"
 PREFIX = "reucid:live:"
 WAITING = {Mode.LATEST: 2, Mode.LOSSLESS: 8}  # frames that wait for the worker at most
 REMEMBERED = 60  # s for which a session's end is known here
+AGES = (25, 50, 100, 150, 250, 500, 1000, 2500, 5000)  # ms, bounds of those that are counted
+TOTALS = f"{PREFIX}totals"  # as the scripts name it
 OVERHEAD = 4096  # bytes of a frame or result beside its pixels
 
 Outcome = Literal["taken", "repeated", "absent", "closed", "passed", "overlap", "full", "rate"]
@@ -89,10 +92,43 @@ class Standing:
         )
 
 
+OUTCOMES = ("received", "processed", "superseded", "dropped")
 COUNTS = (
-    *("received", "processed", "superseded", "dropped", "partial", "repeated"),
+    *(*OUTCOMES, "partial", "repeated"),
     *("newest", "shown", "sequence", "attempt", "current", "current_done"),
 )
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What came of the frames of all sessions since Valkey was started or wiped.
+
+    Parameters
+    ----------
+    frames : mapping
+        Numbers of frames received, processed, superseded and dropped.
+    ages : sequence of (str, float)
+        How many results had at most such an age: bounds in s, the last one infinite; cumulative.
+    age_sum : float
+        Of all results, in s.
+    """
+
+    frames: Mapping[str, int]
+    ages: Sequence[tuple[str, float]]
+    age_sum: float
+
+    @classmethod
+    def of(cls, redis: Redis) -> "Totals":
+        """As they are now."""
+        found = cast("dict[bytes, bytes]", redis.hgetall(TOTALS))
+        number = {name.decode(): int(value) for name, value in found.items()}
+        names = [(str(bound / 1000), f"age {bound}") for bound in AGES] + [("+Inf", "age more")]
+        below = accumulate(number.get(name, 0) for _, name in names)
+        return cls(
+            {name: number.get(name, 0) for name in OUTCOMES},
+            [(bound, float(n)) for (bound, _), n in zip(names, below, strict=True)],
+            number.get("ms", 0) / 1000,
+        )
 
 
 @dataclass(frozen=True)
@@ -279,6 +315,8 @@ class Transport:
             self.session.id,
             course or "",
             message.to_bytes(),
+            message.age_ms,
+            next((str(bound) for bound in AGES if message.age_ms <= bound), "more"),
         )
         if answer == b"absent":
             raise LostError

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
+from uuid import uuid4
 
 import structlog
 from redis import Redis
@@ -17,10 +18,11 @@ from rq import Queue
 from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
-from worker.contract import JOB_FUNCTION, QUEUE, WAKE_CHANNEL, WORKER_SILENCE
+from worker.contract import JOB_FUNCTION, PART_FUNCTION, QUEUE, WAKE_CHANNEL, WORKER_SILENCE
 from worker.faultpoints import reached
 from worker.ledger.backlog import Backlog, Waiting
 from worker.ledger.database import Database, ledger_may_be_away
+from worker.ledger.parts import Parts
 from worker.ledger.workers import Workers
 from worker.processes.heartbeat import beat
 from worker.processes.live_dispatch import LiveDispatcher
@@ -103,15 +105,37 @@ class Dispatcher:
             if self._is_on_its_way(job, in_queue):
                 continue
             self._enqueue(queue, job)
+        self._call_for_help(queue, in_queue)
         self._live.step()
+
+    def _call_for_help(self, queue: Queue, in_queue: set[str]) -> None:
+        """Tell as many workers as are idle of jobs that are spread.
+
+        The ledger need not know: a call that is lost is made again, one too many finds no part.
+        """
+        parts = Parts(self.database)
+        idle = self._alive() - parts.busy() - len(in_queue)
+        for part in parts.open_to_help(max(0, idle)):
+            queue.enqueue(
+                PART_FUNCTION,
+                args=(part.job_id, 0),  # as of an attempt: an older worker leaves it at that
+                job_id=f"{part.job_id}-help-{uuid4().hex[:8]}",
+                job_timeout=self.settings.job_timeout_s,
+                result_ttl=0,
+                failure_ttl=FAILURE_TTL,
+            )
+            log.info("called_for_help", job_id=part.job_id)
 
     def _wanted(self) -> int:
         """Jobs that the queue should hold: workers may be on other machines, and come and go."""
-        return PER_WORKER * max(1, Workers(self.database).alive(within_s=WORKER_SILENCE))
+        return PER_WORKER * max(1, self._alive())
+
+    def _alive(self) -> int:
+        return Workers(self.database).alive(within_s=WORKER_SILENCE)
 
     def _recover(self) -> None:
-        backlog = Backlog(self.database)
-        if backlog.shorten(self.settings.lease_s):
+        backlog, parts = Backlog(self.database), Parts(self.database)
+        if backlog.shorten(self.settings.lease_s) + parts.shorten(self.settings.lease_s):
             log.warning("leases_shortened", reason="the clock was set back")
         if self.clock.has_jumped(self.database.now(), self.settings.lease_s):
             log.warning("clock_jumped", reason="leases are given time to be renewed")
@@ -120,6 +144,8 @@ class Dispatcher:
         for job_id in backlog.recover(self.settings.max_attempts):
             log.warning("lease_lost", job_id=job_id)
             wake(self.redis, job_id)
+        if number := parts.recover():
+            log.warning("part_leases_lost", parts=number)
         self._live.recover()
 
     def _is_on_its_way(self, job: Waiting, in_queue: set[str]) -> bool:

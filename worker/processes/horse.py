@@ -26,13 +26,14 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from worker.contract import QUEUE, Failure
+from worker.contract import PART_FUNCTION, QUEUE, Failure
 from worker.faultpoints import reached
 from worker.kernel import die_with, give_way
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database, ledger_may_be_away
 from worker.ledger.members import Member, Members
+from worker.ledger.parts import Help
 from worker.ledger.workers import Workers
 from worker.processes.heartbeat import beat
 from worker.settings import Settings
@@ -66,16 +67,15 @@ class ReucidWorker(Worker):
         self._settings = settings
         self._member = member
         self._pid = os.getpid()
-        self._attempt: Attempt | None = None
+        self._attempt: Attempt | Help | None = None
         self._late_at = 0.0
         self._next_beat = 0.0
         self._stop_at_once = False
         self._stopping_since: float | None = None  # by a clock that nobody sets
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        job_id, number = job.args
         reached("worker.popped")
-        self._attempt = Attempt(self._database, job_id, number, worker=self.name)
+        self._attempt = self._asked_for(job)
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
         self._database.close()  # no connection may be open across the fork
         try:
@@ -83,6 +83,12 @@ class ReucidWorker(Worker):
         finally:
             self._settle(self._attempt)
             self._attempt = None
+
+    def _asked_for(self, job: Job) -> Attempt | Help:
+        if job.func_name == PART_FUNCTION:
+            return Help(self._database, job.args[0], worker=self.name)
+        job_id, number = job.args
+        return Attempt(self._database, job_id, number, worker=self.name)
 
     def watch(self, job: Job, queue: Queue) -> None:
         """Have a work horse do a job, until it ends."""
@@ -179,7 +185,7 @@ class ReucidWorker(Worker):
         """A Redis that hangs may not keep us from renewing the lease."""
         return self.dequeue_timeout + 2
 
-    def _must_end(self, attempt: Attempt) -> bool:
+    def _must_end(self, attempt: Attempt | Help) -> bool:
         """Renew the lease; whether the horse has to be killed instead."""
         if self._is_late:  # asked first: a hung horse may hold the ledger's lock
             return True
@@ -189,21 +195,26 @@ class ReucidWorker(Worker):
                 return True
         return self._stop_at_once or self._stopping_for() > self._settings.stop_grace_s
 
-    def _settle(self, attempt: Attempt) -> None:
-        """The horse has ended: if the job has not, it goes back to the queue."""
+    def _settle(self, attempt: Attempt | Help) -> None:
+        """The horse has ended: what it has not goes back to the queue."""
         reached("worker.settling")
         with ledger_may_be_away():  # then it goes back when the lease has run out
-            if self._is_late:
-                limit = self._settings.job_timeout_s
-                changed = attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
-            elif self._stop_requested:
-                changed = attempt.hand_back()
-            else:
-                most = self._settings.max_attempts
-                changed = Backlog(self._database).lose(attempt.job_id, self.name, most)
-            if changed:
+            if isinstance(attempt, Help):
+                if attempt.release(lost=not self._stop_requested):
+                    log.warning("helper_lost", job_id=attempt.job_id)
+            elif self._give_up(attempt):
                 log.warning("horse_lost", job_id=attempt.job_id, attempt=attempt.number)
         wake(self.connection, attempt.job_id)
+
+    def _give_up(self, attempt: Attempt) -> bool:
+        """Whether the job had not ended."""
+        if self._is_late:
+            limit = self._settings.job_timeout_s
+            return attempt.fail(Failure("timeout", f"the job took more than {limit} s"))
+        if self._stop_requested:
+            return attempt.hand_back()
+        most = self._settings.max_attempts
+        return Backlog(self._database).lose(attempt.job_id, self.name, most)
 
     @property
     def _is_late(self) -> bool:

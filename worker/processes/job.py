@@ -6,11 +6,10 @@ Runs in a work horse, a process forked from a worker that holds the default clas
 import errno
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import numpy as np
 import structlog
@@ -34,7 +33,7 @@ from worker.denoising.artifacts import (
 )
 from worker.denoising.model_choice import ModelChoice
 from worker.denoising.model_files import Models
-from worker.denoising.model_loading import chosen_classifier, judge_of
+from worker.denoising.model_loading import chosen_classifier
 from worker.denoising.params import JobParams
 from worker.denoising.reducing import reduce_result
 from worker.denoising.revising import Source, revise_signal
@@ -42,20 +41,18 @@ from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
 from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
-from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import ExpiredError, NotFoundError
+from worker.processes.material import Material
+from worker.processes.part import Maker, Overtaken
+from worker.processes.patience import patiently
+from worker.processes.spreading import Spread, ranges_of
 from worker.settings import DAY, Settings
 from worker.store import DamagedError, Store, StoreAwayError, interim_name, sha256_of
 from worker.store.opening import open_store
 from worker.wake import wake
 
-PATIENCE = 120.0  # s that a job waits for a store that does not answer, before it is handed back
-AGAIN = 2.0  # s between two attempts
-
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 
 class RevisionError(Exception):
@@ -64,10 +61,6 @@ class RevisionError(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
-
-
-class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the job now)
-    """The job was canceled or given to another worker while this one was at it."""
 
 
 @cache
@@ -139,12 +132,15 @@ class _Work:
         self._settings = settings
         self._store = store
         self._tell = tell
+        self._spread: Spread | None = None
 
     def do(self) -> None:
         """Bring the job to an end, whatever happens."""
         try:
             report, noisy = self._denoise()
             self._save(report, noisy)
+            if self._spread is not None:
+                self._remove(self._spread)
         except Overtaken:
             log.info("overtaken")
         except JobTimeoutException:
@@ -171,34 +167,38 @@ class _Work:
 
     def _denoise(self) -> tuple[dict[str, Any], NDArray[Any]]:
         """Write all artifacts; returns the report, and what was denoised."""
-        request = self._job.request
-        given = JobParams.from_json(request.params)
-        params = given.within(
-            memory_budget=self._settings.memory_budget, threads=self._settings.threads
-        )
-        judge = None if params.revision else judge_of(Models.of(self._settings), params)
-        image = Images(self._attempt.database).get(request.image_id, owner=request.owner)
-        chosen = params.selection.of(image.contents)
-        signal = _patiently(lambda: self._store.load_pixels(image, chosen.index))
-        folder = self._store.attempt(self._job.id, self._attempt.number)
+        material = Material.of(self._job, self._attempt.database, self._settings, self._store)
+        ranges = ranges_of(material, self._settings.part_pixels)
         self._enter(Stage.DENOISING)
-        if judge is None:
+        report = self._by_parts(material, ranges) if len(ranges) > 1 else self._at_once(material)
+        reached("job.written")
+        return report, material.chosen.pixels_of(material.signal)
+
+    def _by_parts(self, material: Material, ranges: list[tuple[int, int]]) -> dict[str, Any]:
+        """With the help of workers that have nothing else to do."""
+        maker = Maker(material, self._store, self._tell)
+        show = partial(self._publish, note=self._attempt.shown)
+        lease_s = self._settings.lease_s
+        self._spread = Spread(self._attempt, material, self._store, maker, lease_s, show)
+        return self._spread.denoise(ranges)
+
+    def _at_once(self, material: Material) -> dict[str, Any]:
+        folder = self._store.attempt(self._job.id, self._attempt.number)
+        signal, chosen, params = material.signal, material.chosen, material.params
+        if material.judge is None:
             with self._revised(params) as source:
-                report = revise_signal(
+                return revise_signal(
                     signal, chosen, params, folder, source=source, on_step=self._publish
                 )
-        else:
-            report = denoise_signal(
-                signal,
-                chosen,
-                params,
-                folder,
-                classify=judge,
-                on_step=self._publish,
-                goes_on=lambda: not self._attempt.finish_requested(),
-            )
-        reached("job.written")
-        return report, chosen.pixels_of(signal)
+        return denoise_signal(
+            signal,
+            chosen,
+            params,
+            folder,
+            classify=material.judge,
+            on_step=self._publish,
+            goes_on=lambda: not self._attempt.finish_requested(),
+        )
 
     @contextmanager
     def _revised(self, params: JobParams) -> Iterator[Source]:
@@ -207,7 +207,7 @@ class _Work:
         try:
             job = Jobs(self._attempt.database).get(of or "", owner=self._job.request.owner)
             held = {each.name: each.sha256 for each in job.artifacts if each.name in ARTIFACTS}
-            paths = {name: _patiently(partial(self._store.artifact, job, name)) for name in held}
+            paths = {name: patiently(partial(self._store.artifact, job, name)) for name in held}
             if any(sha256_of(path) != held[name] for name, path in paths.items()):
                 raise RevisionError("damaged_artifact", f"a file of job {of} is damaged")
             report = json.loads(paths[REPORT].read_bytes())
@@ -221,17 +221,19 @@ class _Work:
         with eigenpatches:
             yield Source(report, result, eigenpatches, coverage)
 
-    def _publish(self, step: Step) -> None:
-        """Publish an interim result."""
+    def _publish(
+        self, step: Step, note: Callable[[int, int, Mapping[str, Any]], bool] | None = None
+    ) -> None:
+        """Publish an interim result; `note` writes it down, by default with the progress."""
         if step.what != "frames" and step.n == step.of and (step.what == "scales" or step.n == 1):
             return  # the result itself follows at once
         job_id, number, name = self._job.id, self._attempt.number, interim_name(step.n)
         np.save(self._store.attempt(job_id, number) / name, step.image)
-        made = _patiently(lambda: self._store.publish(job_id, number, name))
+        made = patiently(lambda: self._store.publish(job_id, number, name))
         told: dict[str, Any] = {"sha256": made.sha256, "size": made.size, "kept": step.kept}
         if step.what == "frames":
             told["frame"] = step.n - 1
-        if not self._attempt.stack_done(step.n, step.of, told):
+        if not (note or self._attempt.stack_done)(step.n, step.of, told):
             raise Overtaken
         self._tell()
 
@@ -241,13 +243,20 @@ class _Work:
             self._attempt.warn(warning)
         job_id, number = self._job.id, self._attempt.number
         levels = reduce_result(self._store.attempt(job_id, number), noisy)
-        made = _patiently(lambda: self._store.seal(job_id, number, (*names(report), *levels)))
+        made = patiently(lambda: self._store.seal(job_id, number, (*names(report), *levels)))
         reached("job.sealed")
         expires_in_s = self._settings.result_days * DAY
         if not self._attempt.commit(made, expires_in_s=expires_in_s):
             raise Overtaken
         reached("job.committed")
         log.info("succeeded", seconds=round(sum(report["seconds"].values()), 3))
+
+    def _remove(self, spread: Spread) -> None:
+        """What the result was made of; what cannot be removed now is swept later."""
+        try:
+            spread.remove_parts()
+        except (OSError, SQLAlchemyError) as error:
+            log.warning("parts_left", reason=str(error)[:200])
 
     def _enter(self, stage: Stage) -> None:
         if not self._attempt.enter(stage):
@@ -268,16 +277,3 @@ class _Work:
 
     def _fail(self, code: str, detail: str) -> None:
         self._attempt.fail(Failure(code, detail))
-
-
-def _patiently(do: Callable[[], T]) -> T:
-    """What the store gives, asked again and again while it does not answer, for a while."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return do()
-        except StoreAwayError as error:
-            if time.monotonic() > end:
-                raise
-            log.warning("store_away", reason=str(error))
-            time.sleep(AGAIN)

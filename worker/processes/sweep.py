@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.ledger.database import Database
+from worker.ledger.parts import Parts
 from worker.ledger.retention import AT_ONCE, Retention
 from worker.ledger.sessions import Sessions
 from worker.ledger.webhooks import KEPT_DAYS, Webhooks
@@ -54,15 +55,22 @@ class Sweeper:
     def sweep(self, stop: Event | None = None) -> None:
         """Remove all that is to go now; what fails is left to the next sweep."""
         stop = stop or Event()
-        for part in (self._trash, self._results, self._inputs, self._records, self._folders):
+        for clear in (
+            self._trash,
+            self._parts,
+            self._results,
+            self._inputs,
+            self._records,
+            self._folders,
+        ):
             try:
-                for _ in part():
+                for _ in clear():
                     if stop.wait(PAUSE):
                         return
             except (SQLAlchemyError, OSError) as error:
                 log.warning(
                     "sweep_broken_off",
-                    part=part.__name__.strip("_"),
+                    part=clear.__name__.strip("_"),
                     error=type(error).__name__,
                     detail=str(error)[:200],
                 )
@@ -71,6 +79,15 @@ class Sweeper:
         for folder in self.store.trash():
             self.store.discard(folder)
             yield
+
+    def _parts(self) -> Steps:
+        """Of jobs that have ended otherwise than by success, whose worker removes them."""
+        parts = Parts(self.database)
+        while remains := parts.remains(AT_ONCE):
+            for part_id in remains:
+                self.store.remove_job(part_id)
+                parts.forget(part_id)
+                yield
 
     def _results(self) -> Steps:
         retention, remains_s = Retention(self.database), self.settings.result_days * DAY

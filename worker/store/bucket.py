@@ -27,7 +27,7 @@ from worker.store.address import Bucket
 from worker.store.cache import Cache
 from worker.store.errors import DamagedError
 from worker.store.files import age, made, sha256_of
-from worker.store.interface import Store, in_attempt
+from worker.store.interface import Made, Store, in_attempt
 from worker.store.names import (
     COMPANION,
     ID,
@@ -168,7 +168,7 @@ class BucketStore(Store):
             self._cache.take(each.sha256, folder / each.name)
         return kept
 
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         held = job.artifact(name)
         if held is None:
             raise ValueError(f"got a job without {name}")

@@ -24,7 +24,7 @@ from worker.pyramid.layout import beside
 from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
 from worker.store.files import made, sha256_of, sync
-from worker.store.interface import Store, in_attempt, sync_all
+from worker.store.interface import Made, Store, in_attempt, sync_all
 from worker.store.names import (
     IDENTITY,
     ORIGINAL,
@@ -130,7 +130,7 @@ class FolderStore(Store):
             for name in names
         ]
 
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         return self.root / in_attempt(job.id, job.attempt) / name
 
     def interim(self, job: JobRecord, n: int, sha256: str) -> Path:  # noqa: ARG002  (of a cache)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
@@ -19,6 +19,21 @@ from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
 from worker.store.files import age, age_of_file, sha256_of, size_of_files, sync
 from worker.store.names import ID, checked, pixels_name
+
+
+class Made(Protocol):
+    """A job, or a part of one, whose files the ledger vouches for."""
+
+    @property
+    def id(self) -> str:
+        """Of its folder."""
+
+    @property
+    def attempt(self) -> int:
+        """That has made them."""
+
+    def artifact(self, name: str) -> Artifact | None:
+        """What the ledger vouches for under this name."""
 
 
 class Store(ABC):
@@ -170,7 +185,7 @@ class Store(ABC):
         """Keep an attempt's files and say what they are."""
 
     @abstractmethod
-    def artifact(self, job: JobRecord, name: str) -> Path:
+    def artifact(self, job: Made, name: str) -> Path:
         """A file of the attempt that succeeded."""
 
     @abstractmethod

@@ -29,7 +29,7 @@ from app.http.problems import Problem, invalid_fields
 from worker.contract import Mode, Scope
 from worker.live.messages import Message, MessageError
 
-NORMAL, REFUSED, FAULT = 1000, 1008, 1011  # RFC 6455, section 7.4.1
+NORMAL, GONE, REFUSED, FAULT = 1000, 1006, 1008, 1011  # RFC 6455, section 7.4.1
 LOOK_EVERY = 0.5  # s between looks at the key
 FULL_WAIT = 0.02  # s before rows are offered again to a lossless session that is full
 HELLO = 10.0  # s that a client has to say who it is
@@ -90,14 +90,14 @@ async def _serve(
         except Problem as problem:
             if problem.status != 401:
                 raise
-            await websocket.accept()
+            await _accept(websocket)
             first = await _hello(websocket)
             admitted = await _admit(request, services, session_id, first.key)
         else:
-            await websocket.accept()
+            await _accept(websocket)
     else:
         admitted = await _admit(request, services, session_id, key)
-        await websocket.accept()
+        await _accept(websocket)
     place.enter_context(services.wakes.waiting.place(admitted.caller.key_id))
     admitted.check_open()
     await _Stream(websocket, services, admitted).run()
@@ -271,6 +271,13 @@ async def _admit(
     request: Request, services: Services, session_id: str, key: str | None
 ) -> Admitted:
     return await admit(request, services, checked(session_id), key, Scope.READ)
+
+
+async def _accept(websocket: WebSocket) -> None:
+    try:
+        await websocket.accept()
+    except OSError as gone:  # before it was answered
+        raise WebSocketDisconnect(GONE) from gone
 
 
 async def _hello(websocket: WebSocket) -> Hello:

@@ -13,6 +13,7 @@ from app.api.deps import PATTERN, Services, ServicesDep
 from app.api.schemas import ShortText
 from app.api.wishes import FileFormat
 from app.http.problems import FieldError, Limit, Problem, Responses, invalid, problems
+from worker.ledger.batches import no_batch
 
 router = APIRouter(prefix="/jobs", tags=["results"])
 
@@ -61,7 +62,7 @@ def _of_batch(services: Services, caller: Caller, batch: str | None) -> list[str
         raise invalid([FieldError(field="query.batch", message=message)])
     found = services.jobs.page(owner=caller.sees, batch=batch, limit=MOST_JOBS + 1)
     if not found:
-        raise Problem(404, "not_found", f"no job is of the batch {batch!r}")
+        raise no_batch(batch)
     if len(found) > MOST_JOBS:
         raise Problem(
             422,

@@ -2,24 +2,30 @@
 
 import hashlib
 import json
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
 from uuid import uuid4
 
 import structlog
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from app.api.archives import MOST_JOBS
 from app.api.auth import Caller, ReaderDep, SubmitterDep
-from app.api.batch_schemas import Batch, BatchList, BatchSpec, batch_links
+from app.api.batch_schemas import Batch, BatchFields, BatchForm, BatchList, BatchSpec, batch_links
 from app.api.errors import to_problem
-from app.api.quotas import check_space, room
+from app.api.image_zips import accept_all
+from app.api.inflight import IdempotencyKey
+from app.api.quotas import check_size, check_space, is_repetition, room
+from app.api.routes.images import DIGEST, FILE
 from app.api.schemas import PART_OF_ADDRESS
 from app.api.services import Services, ServicesDep
+from app.api.submissions import of_form, validated
 from app.api.summaries import summary
-from app.http.paging import Cursor, decode, encode, fitting, link
-from app.http.problems import Problem, Responses, problems
+from app.api.uploads import incoming, media_type, read_json, receive_form, unsupported
+from app.http.paging import PagingDep
+from app.http.problems import FieldError, Problem, Responses, invalid, problems
 from app.http.requestid import request_id
 from reucid_core.errors import ReucidError
 from worker.contract import JobRequest
@@ -37,49 +43,78 @@ ENDED: Responses = {200: {"model": Batch, "description": "All jobs had ended bef
 TABLE: Responses = {
     200: {"description": "A line a job", "content": {"text/csv": {"schema": {"type": "string"}}}}
 }
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=200,
-        description="Repeating a submission with its key makes no second job of any image.",
-    ),
-]
+TEXT: dict[str, Any] = {"type": "string"}
+SUBMISSION: dict[str, Any] = {
+    "parameters": [DIGEST],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/BatchSpec"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": FILE | {"description": "A zip of images."},
+                        "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
+                        "name": TEXT,
+                        "priority": {"$ref": "#/components/schemas/Priority"},
+                        "external_id": TEXT,
+                        "sample_id": TEXT,
+                        "labels": {"type": "object", "additionalProperties": TEXT},
+                        "metadata": {"type": "object", "additionalProperties": True},
+                    },
+                }
+            },
+        },
+    },
+}
 
 
-@router.post("", status_code=202, responses=problems(400, 404, 409, 410, 413, 422, 500, 507))
+@router.post(
+    "",
+    status_code=202,
+    response_model=Batch,
+    openapi_extra=SUBMISSION,
+    responses=problems(400, 404, 408, 409, 410, 413, 415, 422, 500, 507),
+)
 async def submit(
-    spec: BatchSpec,
+    request: Request,
     response: Response,
     services: ServicesDep,
     caller: SubmitterDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Batch:
-    """Denoise uploaded images alike: a job for each, all accepted or none."""
+    """Denoise images alike, all accepted or none: uploaded ones, by their ids, or those of a zip.
+
+    A zip is a multipart form with `file`. Each of its files is an image, but for the SER files
+    beside an EMI file, which go with that; folders may be in it. The first file that is refused
+    is named in `detail`, it and others in `errors`.
+    """
     async with services.in_flight.taken(caller.owner, idempotency_key):
-        name = await run_in_threadpool(_submit, services, caller, spec, idempotency_key)
+        match media_type(request):
+            case "application/json":
+                name = await _submit_images(request, services, caller, idempotency_key)
+            case "multipart/form-data":
+                name = await _submit_zip(request, services, caller, idempotency_key)
+            case other:
+                raise unsupported(other, "application/json or multipart/form-data")
     root = services.settings.root_path
     response.headers["Location"] = batch_links(name, root)["self"]
     return await run_in_threadpool(show, name, services, caller)
 
 
 @router.get("", responses=problems(422, 500))
-def index(
-    request: Request,
-    response: Response,
-    services: ServicesDep,
-    caller: ReaderDep,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> BatchList:
+def index(paging: PagingDep, services: ServicesDep, caller: ReaderDep) -> BatchList:
     """Own batches, that with the newest job first."""
-    before = None if cursor is None else decode(cursor, int)[0]
-    records = services.batches.page(owner=caller.owner, before=before, limit=limit + 1)
+    (before,) = paging.after(int) or (None,)
     root = services.settings.root_path
-    page = fitting(Batch.of(record, root) for record in records[:limit])
-    after = encode(records[len(page) - 1].latest) if len(records) > len(page) else None
-    if after is not None:
-        response.headers["Link"] = link(request, root, after)
+    page, after = paging.cut(
+        services.batches.page(owner=caller.owner, before=before, limit=paging.wanted),
+        lambda record: Batch.of(record, root),
+        lambda record: (record.latest,),
+        root,
+    )
     return BatchList(batches=page, next=after)
 
 
@@ -116,35 +151,82 @@ def table(batch: Name, services: ServicesDep, caller: ReaderDep) -> StreamingRes
     return StreamingResponse(summary(services, found[::-1]), media_type="text/csv", headers=headers)
 
 
-def _submit(services: Services, caller: Caller, spec: BatchSpec, key: str | None) -> str:
-    """Enter all jobs of a batch; its name."""
+async def _submit_images(
+    request: Request, services: Services, caller: Caller, key: str | None
+) -> str:
+    """A batch of uploaded images; its name."""
+    spec = validated(BatchSpec, await read_json(request))
+    return await run_in_threadpool(_of_images, services, caller, spec, key)
+
+
+def _of_images(services: Services, caller: Caller, spec: BatchSpec, key: str | None) -> str:
     params = spec.params.of_job()
     services.models.expect(params.choice.model)
-    stated = spec.model_dump(mode="json", exclude_defaults=True)
-    identity = json.dumps([caller.owner, stated], sort_keys=True)
-    fingerprint = hashlib.sha256(identity.encode()).hexdigest()
-    repeated = key is not None and services.jobs.has_key(caller.owner, key)
-    if not repeated:  # what repeats a submission takes no more than that has taken
+    if not is_repetition(services, caller.owner, key):
         check_space(services, caller.owner, 0)
         for number, image_id in enumerate(spec.image_ids):
             _check(services, caller, params, number, image_id)
-    fields = spec.model_dump(mode="json", exclude={"image_ids", "name", "priority"})
-    name = spec.name or uuid4().hex
+    entry = Entry(key, _fingerprint(caller, spec, spec.image_ids))
+    return _enter(services, caller, spec, spec.image_ids, entry)
+
+
+async def _submit_zip(request: Request, services: Services, caller: Caller, key: str | None) -> str:
+    """A batch of the images in a zip; its name."""
+    size = check_size(services, request)
+    async with incoming(services, caller.owner) as sent:
+        await run_in_threadpool(sent.space.promise_to, size, key)
+        form = await receive_form(request, sent, services)
+        fields = of_form(BatchForm, form.fields)
+        params = fields.params.of_job()
+        await run_in_threadpool(services.models.expect, params.choice.model)
+        if len(form.files) != 1:
+            message = f"got {len(form.files)} files, expected one: a zip of images"
+            raise invalid([FieldError(field="file", message=message)])
+        file = form.files[0].received()
+        entry = Entry(key, _fingerprint(caller, fields, [file.sha256]))
+        first = await run_in_threadpool(services.jobs.repeated, caller.owner, *entry)
+        if first is not None:
+            return first.request.batch or first.id
+        images = await accept_all(services, file, sent, owner=caller.owner, check=params.check)
+    ids = [image.id for image in images]
+    return await run_in_threadpool(_enter, services, caller, fields, ids, entry)
+
+
+class Entry(NamedTuple):
+    """What tells a submission from others."""
+
+    key: str | None
+    fingerprint: str
+
+
+def _fingerprint(caller: Caller, fields: BatchFields, images: Sequence[str]) -> str:
+    """The same for the same wishes of the same images, by ids or by the digest of a zip."""
+    stated = fields.model_dump(mode="json", exclude_defaults=True, exclude={"image_ids"})
+    identity = json.dumps([caller.owner, *images, stated], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _enter(
+    services: Services, caller: Caller, fields: BatchFields, image_ids: Sequence[str], entry: Entry
+) -> str:
+    """Enter all jobs of a batch; its name."""
+    shared = fields.model_dump(mode="json", exclude={"image_ids", "name", "priority"})
+    name = fields.name or uuid4().hex
     requests = [
         JobRequest(
             owner=caller.owner,
             image_id=image_id,
-            priority=spec.priority,
+            priority=fields.priority,
             batch=name,
             request_id=request_id(),
-            **fields,
+            **shared,
         )
-        for image_id in spec.image_ids
+        for image_id in image_ids
     ]
     ids, new = services.jobs.submit_all(
         requests,
-        idempotency_key=key,
-        fingerprint=fingerprint if key is not None else None,
+        idempotency_key=entry.key,
+        fingerprint=entry.fingerprint if entry.key is not None else None,
         room=room(services),
     )
     first = services.jobs.get(ids[0], owner=caller.owner)

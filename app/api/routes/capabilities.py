@@ -11,6 +11,7 @@ from app.api.auth import CallerDep, ReaderDep
 from app.api.deps import ServicesDep
 from app.api.drawing import MOST_WAITING
 from app.api.examples import example
+from app.api.image_zips import most_unpacked
 from app.api.raw.answers import MOST_PIXELS
 from app.api.schemas import JobForm, Params
 from app.api.uploads import LONGEST_FIELD, MOST_FIELDS, MOST_FILES
@@ -116,6 +117,8 @@ def limits(settings: Settings) -> dict[str, float | str]:
         "max_drawings": MOST_WAITING,
         "max_raw_pixels": MOST_PIXELS,
         "max_archived_jobs": MOST_JOBS,
+        "max_batch": MOST_JOBS,
+        "max_unpacked": most_unpacked(settings),
         "max_requests_waiting": lanes.MOST_WAITING,
         "max_labels": labels["maxProperties"],
     }

@@ -24,7 +24,7 @@ from app.api.uploads import (
 )
 from app.api.wishes import CutDep, FrameQuery
 from app.http.files import send_file, sends
-from app.http.paging import Cursor, decode, encode, fitting, link
+from app.http.paging import PagingDep
 from app.http.problems import problems
 from worker.store import sha256_of
 
@@ -104,22 +104,15 @@ async def upload(
 
 
 @router.get("", responses=problems(422, 500))
-def index(
-    request: Request,
-    response: Response,
-    services: ServicesDep,
-    caller: ReaderDep,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> ImageList:
+def index(paging: PagingDep, services: ServicesDep, caller: ReaderDep) -> ImageList:
     """Images, newest first, in brief; a page ends at `limit` or at about a megabyte."""
-    before = None if cursor is None else decode(cursor, float, str)
-    records = services.images.page(owner=caller.sees, before=before, limit=limit + 1)
-    page = fitting(ImageSummary.of(record) for record in records[:limit])
-    more, last = len(records) > len(page), records[: len(page)][-1:]
-    after = encode(last[0].created_at, last[0].id) if more else None
-    if after is not None:
-        response.headers["Link"] = link(request, services.settings.root_path, after)
+    before = paging.after(float, str)
+    page, after = paging.cut(
+        services.images.page(owner=caller.sees, before=before, limit=paging.wanted),
+        ImageSummary.of,
+        lambda record: (record.created_at, record.id),
+        services.settings.root_path,
+    )
     return ImageList(images=page, next=after)
 
 

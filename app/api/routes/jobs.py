@@ -7,19 +7,20 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse, ServerSentEvent
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
 from app.api.auth import Caller, ReaderDep, SubmitterDep
 from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.api.event_schemas import event_data
 from app.api.events import job_events, until_terminal
-from app.api.quotas import check_size, check_space, room
+from app.api.inflight import IdempotencyKey
+from app.api.quotas import check_size, check_space, check_space_for, room
 from app.api.routes.images import DIGEST, FILES
 from app.api.schemas import (
     Job,
@@ -31,8 +32,8 @@ from app.api.schemas import (
     JobSummary,
     ShortText,
 )
+from app.api.submissions import of_form, validated
 from app.api.uploads import (
-    Upload,
     accept,
     incoming,
     media_type,
@@ -41,13 +42,10 @@ from app.api.uploads import (
     unsupported,
 )
 from app.http.conditional import not_modified, tagged
-from app.http.paging import Cursor, decode, encode, fitting, link
+from app.http.paging import PagingDep
 from app.http.problems import (
-    FieldError,
     Problem,
     Responses,
-    invalid,
-    invalid_fields,
     problems,
 )
 from app.http.requestid import request_id
@@ -104,17 +102,7 @@ Wait = Annotated[
     float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the job to end.")
 ]
 Moment = Annotated[datetime, BeforeValidator(_written)]
-Schema = TypeVar("Schema", bound=BaseModel)
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=200,
-        description="Repeating a submission with its key makes no second job: it gets the first "
-        "one, or 409 while that is being received.",
-    ),
-]
 Prefer = Annotated[
     str | None, Header(description="`wait=N`: answer when the job is done, or after N seconds.")
 ]
@@ -170,8 +158,7 @@ async def submit(
 
 @router.get("", responses=problems(422, 500))
 def index(
-    request: Request,
-    response: Response,
+    paging: PagingDep,
     services: ServicesDep,
     caller: ReaderDep,
     state: State | None = None,
@@ -191,10 +178,9 @@ def index(
     created_before: Annotated[
         Moment | None, Query(description="Before this moment; UTC if it does not say.")
     ] = None,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> JobList:
     """Jobs, newest first, without metadata; a page ends at `limit` or at about a megabyte."""
+    (before,) = paging.after(int) or (None,)
     records = services.jobs.page(
         owner=caller.sees,
         state=state,
@@ -205,20 +191,20 @@ def index(
         name=name,
         created_after=_seconds(created_after),
         created_before=_seconds(created_before),
-        before=None if cursor is None else decode(cursor, int)[0],
-        limit=limit + 1,
+        before=before,
+        limit=paging.wanted,
     )
-    queued = [record.id for record in records[:limit] if record.state is State.QUEUED]
+    queued = [record.id for record in records[: paging.limit] if record.state is State.QUEUED]
     positions = services.jobs.queue_positions(queued) if queued else {}
     now, root = time.time(), services.settings.root_path
-    page = fitting(
-        JobSummary.of(record, queue_position=positions.get(record.id), now=now, root=root)
-        for record in records[:limit]
+    page, after = paging.cut(
+        records,
+        lambda record: JobSummary.of(
+            record, queue_position=positions.get(record.id), now=now, root=root
+        ),
+        lambda record: (record.serial,),
+        root,
     )
-    more = len(records) > len(page)
-    after = encode(records[len(page) - 1].serial) if more else None
-    if after is not None:
-        response.headers["Link"] = link(request, services.settings.root_path, after)
     return JobList(jobs=page, next=after)
 
 
@@ -341,13 +327,13 @@ async def _submit_image(
     request: Request, services: Services, caller: Caller, key: str | None
 ) -> JobRecord:
     """A job on an uploaded image; it is the image's owner's, also where an admin submits it."""
-    spec = _validate(JobSpec, await read_json(request))
+    spec = validated(JobSpec, await read_json(request))
     params = spec.params.of_job()
     await run_in_threadpool(services.models.expect, params.choice.model)
     image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
     async with _place(services, image.owner, key):
         params.check(image.contents)
-        await run_in_threadpool(_check_space, services, image.owner, key)
+        await run_in_threadpool(check_space_for, services, image.owner, key)
         return await run_in_threadpool(_submit, services, image, spec, key)
 
 
@@ -358,9 +344,9 @@ async def _submit_file(
     async with _place(services, caller.owner, key):
         size = check_size(services, request)
         async with incoming(services, caller.owner) as sent:
-            await run_in_threadpool(_promise, services, caller.owner, key, sent, size)
+            await run_in_threadpool(sent.space.promise_to, size, key)
             form = await receive_form(request, sent, services)
-            fields = _form_fields(form.fields)
+            fields = of_form(JobForm, form.fields)
             params = fields.params.of_job()
             await run_in_threadpool(services.models.expect, params.choice.model)
             file = await run_in_threadpool(form.received)
@@ -377,44 +363,6 @@ async def _place(services: Services, owner: str, key: str | None) -> AsyncIterat
         await run_in_threadpool(services.jobs.check_room, owner, room(services))
     async with services.in_flight.taken(owner, key):
         yield
-
-
-def _check_space(services: Services, owner: str, key: str | None) -> None:
-    """Refuse what does not fit; what repeats a submission takes no more than that has taken."""
-    try:
-        check_space(services, owner, 0)
-    except Problem:
-        if key is None or not services.jobs.has_key(owner, key):
-            raise
-
-
-def _promise(services: Services, owner: str, key: str | None, sent: Upload, size: int) -> None:
-    """The same of a file that is about to come."""
-    try:
-        sent.space.promise(size)
-    except Problem:
-        if key is None or not services.jobs.has_key(owner, key):
-            raise
-        sent.space.waive()
-
-
-def _form_fields(fields: dict[str, str]) -> JobForm:
-    """The text fields of a form; those that hold objects are JSON."""
-    values: dict[str, Any] = dict(fields)
-    for name in {"params", "labels", "metadata"} & fields.keys():
-        try:
-            values[name] = json.loads(fields[name])
-        except (ValueError, RecursionError) as error:
-            message = f"got {fields[name][:80]!r}, expected a JSON object ({error})"
-            raise invalid([FieldError(field=name, message=message)]) from error
-    return _validate(JobForm, json.dumps(values).encode())
-
-
-def _validate(schema: type[Schema], body: bytes) -> Schema:
-    try:
-        return schema.model_validate_json(body)
-    except ValidationError as error:
-        raise invalid_fields(error.errors()) from error
 
 
 def _submit(

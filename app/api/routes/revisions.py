@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from app.api.deps import JobDep, JobToChangeDep, ServicesDep
+from app.api.inflight import IdempotencyKey
 from app.api.quotas import room
 from app.api.raw import answers
 from app.api.revisions import revision_request, send_preview
-from app.api.routes.jobs import IdempotencyKey, changed
+from app.api.routes.jobs import changed
 from app.api.schemas import Job, RevisionSpec
 from app.api.wishes import CutDep
 from app.http.problems import Responses, problems

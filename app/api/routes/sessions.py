@@ -29,7 +29,7 @@ from app.api.schemas import Job
 from app.api.services import Services
 from app.api.uploads import media_type, unsupported
 from app.http.digests import checked_stream
-from app.http.paging import Cursor, decode, encode
+from app.http.paging import PagingDep
 from app.http.problems import Limit, Problem, problems
 from app.http.requestid import request_id
 from worker.contract import SessionState
@@ -94,22 +94,20 @@ async def create(
 
 @router.get("", responses=problems(422, 500))
 def index(
+    paging: PagingDep,
     services: ServicesDep,
     caller: ReaderDep,
     state: SessionState | None = None,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> SessionList:
     """The own sessions, newest first, without the counts of open ones."""
-    found = services.sessions.page(
-        owner=caller.sees,
-        state=state,
-        before=None if cursor is None else decode(cursor, int)[0],
-        limit=limit + 1,
-    )
+    (before,) = paging.after(int) or (None,)
     root = services.settings.root_path
-    page = [Session.of(record, None, root) for _, record in found[:limit]]
-    after = encode(found[limit - 1][0]) if len(found) > limit else None
+    page, after = paging.cut(
+        services.sessions.page(owner=caller.sees, state=state, before=before, limit=paging.wanted),
+        lambda found: Session.of(found[1], None, root),
+        lambda found: (found[0],),
+        root,
+    )
     return SessionList(sessions=page, next=after)
 
 

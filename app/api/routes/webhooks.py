@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.auth import ReaderDep, SubmitterDep
@@ -15,7 +15,7 @@ from app.api.webhook_schemas import (
     WebhookList,
     WebhookSpec,
 )
-from app.http.paging import Cursor, decode, encode
+from app.http.paging import PagingDep
 from app.http.problems import FieldError, invalid, problems
 from worker.webhooks.addresses import AddressError, resolve
 
@@ -77,22 +77,19 @@ def test(webhook_id: Id, services: ServicesDep, caller: SubmitterDep) -> Deliver
 
 @router.get("/{webhook_id}/deliveries", responses=problems(404, 422, 500))
 def deliveries(
-    webhook_id: Id,
-    services: ServicesDep,
-    caller: ReaderDep,
-    cursor: Cursor | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    webhook_id: Id, paging: PagingDep, services: ServicesDep, caller: ReaderDep
 ) -> DeliveryList:
     """What was and is to be delivered, newest first; kept for 30 days."""
-    found = services.webhooks.deliveries(
-        webhook_id,
-        owner=caller.sees,
-        limit=limit + 1,
-        before=None if cursor is None else decode(cursor, int)[0],
+    (before,) = paging.after(int) or (None,)
+    page, after = paging.cut(
+        services.webhooks.deliveries(
+            webhook_id, owner=caller.sees, limit=paging.wanted, before=before
+        ),
+        Delivery.of,
+        lambda record: (record.number,),
+        services.settings.root_path,
     )
-    page = found[:limit]
-    after = encode(page[-1].number) if len(found) > limit else None
-    return DeliveryList(deliveries=[Delivery.of(each) for each in page], next=after)
+    return DeliveryList(deliveries=page, next=after)
 
 
 @router.post(

@@ -11,10 +11,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from worker.denoising.reports import frame_reports
-from worker.formats.text import printable
+from worker.formats.text import cell, printable
 from worker.store import write_atomic
 
 SUMMARY = "summary.csv"
+TEXTS = ("file", "result", "warnings", "error")  # columns of what others have written
 LONGEST = 60  # characters of an error in the table
 
 
@@ -96,7 +97,10 @@ def _range(numbers: list[int]) -> str:
 
 def write_summary(folder: Path, rows: Iterable[Row]) -> None:
     """Write `summary.csv`, whole."""
-    cells = [row.cells() for row in rows]
+    cells = [
+        {name: cell(text) if name in TEXTS else text for name, text in row.cells().items()}
+        for row in rows
+    ]
     with (
         write_atomic(folder / SUMMARY) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,

@@ -18,9 +18,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.commands.client import PARTS, Client, ClientError
 from app.commands.outputs import make_folder, refuse_existing
 from app.commands.progress import follow
+from app.commands.remote import PARTS, connected, fetch_all
+from reucid_client import Client, UnreachableError
 from reucid_core.metrics import lattice_peak, psnr, whiteness
 
 HERE = Path(__file__).parent
@@ -39,13 +40,11 @@ def run(folder: Path, *, overwrite: bool = False) -> None:
     make_folder(folder, "--output-dir")
     refuse_existing([folder / name for name in MADE], overwrite=overwrite)
     started = time.monotonic()
-    with _server() as url, Client(url) as client:
-        job_id = client.submit([NOISY], {})
-        follow(client, job_id, NOISY.name)
-        job = client.job(job_id)
-        if job["state"] != "succeeded":
-            raise DemoError(f"the job {job['state']}: {job['error']}")
-        client.fetch_all(job_id, folder)
+    with _server() as url, connected(url) as client:
+        job = follow(client, client.submit(NOISY), NOISY.name)
+        if job.state != "succeeded":
+            raise DemoError(f"the job {job.state}: {job.error}")
+        fetch_all(client, job, client.report(job.id), folder)
     seconds = time.monotonic() - started
 
     noisy, truth = tifffile.imread(NOISY), tifffile.imread(TRUTH)
@@ -87,11 +86,18 @@ def _await_ready(process: subprocess.Popen[str]) -> str:
         raise DemoError("the server did not start")
     deadline = time.monotonic() + PATIENCE
     with Client(address[0]) as client:
-        while not client.ready():
+        while not _is_ready(client):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DemoError(f"the server was not ready within {PATIENCE:g} s")
             time.sleep(0.1)
     return address[0]
+
+
+def _is_ready(client: Client) -> bool:
+    try:
+        return client.ready()
+    except UnreachableError:
+        return False
 
 
 def _draw(
@@ -152,6 +158,3 @@ def _print_table(
     for name, value in rows.items():
         table.add_row(name, value)
     Console().print(table)
-
-
-__all__ = ["ClientError", "DemoError", "run"]

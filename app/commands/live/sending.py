@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from app.commands.client import Client, ClientError, checked
 from app.commands.live.scanning import Block, Film, scan
+from reucid_client import ReucidClientError
+from reucid_client.wire import TIMEOUT, checked, headers_for, problem_of
 from reucid_core.training.micrographs.drifting import Drifting
 
 PATIENCE = httpx.Timeout(10.0, read=90.0)  # while a job is made of what is kept
@@ -51,7 +52,7 @@ class Session:
         memory_frames: float,
         method: str,
     ) -> None:
-        self._client = Client(url, key)
+        self._http = httpx.Client(base_url=checked(url), timeout=TIMEOUT, headers=headers_for(key))
         self.lossless = mode == "lossless"
         self._spec = {
             "shape": list(shape),
@@ -66,9 +67,9 @@ class Session:
 
     def __enter__(self) -> Self:
         try:
-            session = self._client.request("POST", "/v1/sessions", json=self._spec).json()
-        except ClientError:
-            self._client.__exit__()
+            session = self._accepted("POST", "/v1/sessions", json=self._spec).json()
+        except ReucidClientError:
+            self._http.close()
             raise
         self._path = f"/v1/sessions/{session['id']}"
         return self
@@ -77,15 +78,15 @@ class Session:
         try:
             if self._path:
                 self.end(None)
-        except ClientError:
+        except ReucidClientError:
             pass  # what went wrong before is told
         finally:
-            self._client.__exit__()
+            self._http.close()
 
     @property
     def url(self) -> str:
         """Of the session."""
-        return f"{self._client.url}{self._path}"
+        return f"{str(self._http.base_url).rstrip('/')}{self._path}"
 
     def send(self, block: Block) -> dict[str, Any]:
         """Hand rows in; what has come of all so far. Waits where the server has no room."""
@@ -99,21 +100,36 @@ class Session:
         pixels = block.rows.astype("<u2", copy=False).tobytes()
         while True:
             path = f"{self._path}/frames/{block.frame}"
-            response = self._client.answer("PUT", path, content=pixels, headers=headers)
+            response = self._answer("PUT", path, content=pixels, headers=headers)
             if response.status_code not in (429, 503) or not self.lossless:
                 break
             time.sleep(float(response.headers.get("Retry-After", "1")))
         if response.status_code in (429, 503):
             return {}  # this block is lost, as with a microscope
-        counts: dict[str, Any] = checked(response).json()
+        counts: dict[str, Any] = self._checked(response).json()
         return counts
 
     def end(self, keep: str | None) -> None:
         """Close the session; what is kept becomes a job."""
         path = f"{self._path}/close"
-        answer = self._client.request("POST", path, json={"keep": keep}, timeout=PATIENCE)
+        answer = self._accepted("POST", path, json={"keep": keep}, timeout=PATIENCE)
         self._path = ""
         self.jobs = answer.json()["jobs"]
+
+    def _accepted(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return self._checked(self._answer(method, path, **options))
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Asked once: what comes late is of no use to a live view."""
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise problem_of(None, error, self._http.base_url) from error
+
+    def _checked(self, response: httpx.Response) -> httpx.Response:
+        if response.is_error:
+            raise problem_of(response, None, self._http.base_url)
+        return response
 
 
 def play(

@@ -6,11 +6,12 @@ from functools import partial
 
 from reucid_core.classifier import Classifier
 from reucid_core.eigenpatches import Decomposition
-from reucid_core.params import ScanNoise
+from reucid_core.params import ScanNoise, Select
 from reucid_core.training.judging import baselines
 from reucid_core.training.labels.examples import Example, split, without
 from reucid_core.training.labels.oracle import Kept
 from reucid_core.training.networks.fit import DECISIONS, FitOptions, as_classifier, fit
+from reucid_core.verdict import selected
 
 TRAINING_SHARE = 0.8  # paper, "Dataset creation"
 TUNED_RULES: dict[str, Callable[[Sequence[baselines.TuningExample]], baselines.Rule]] = {
@@ -43,11 +44,11 @@ class Network:
     """A classifier's verdicts, as a rule."""
 
     classify: Classifier
+    select: Select = "any"
 
     def __call__(self, decomposition: Decomposition) -> Kept:
         """What it keeps, shape (k,)."""
-        kept: Kept = self.classify(decomposition) >= self.classify.threshold
-        return kept
+        return selected(self.classify(decomposition) >= self.classify.threshold, self.select)
 
 
 def contenders_without(
@@ -78,6 +79,7 @@ def _networks(
             fitted = fit(training, validation, chosen, scan_noise=decision)
             classify = as_classifier(fitted.network, fitted.threshold)
             yield Contender(name, Network(classify), decision)
+            yield Contender(f"{name}, leading", Network(classify, "leading"), decision)
 
 
 def _tuned_rules(validation: Sequence[Example]) -> Iterator[Contender]:

@@ -227,7 +227,7 @@ def score(case: Case, restoration: Restoration) -> Score:
 def judgements(case: Case, contenders: Sequence[Contender]) -> Iterator[Judgement]:
     """The networks' utilities beside the oracle's verdicts."""
     for each in contenders:
-        if isinstance(each.rule, Network) and each.scan_noise is not None:
+        if isinstance(each.rule, Network) and each.rule.select == "any" and each.scan_noise:
             utilities = each.rule.classify(case.example.decomposition)
             useful = case.example.labels(each.scan_noise).image_oracle
             yield Judgement(each.method, each.scan_noise, utilities, useful)

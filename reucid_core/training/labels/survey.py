@@ -89,7 +89,7 @@ def options_of(
     stated = DenoiseParams(method="paper", patch_size=patch_size, patch_size_from=patch_size_from)
     params, rule = resolved(stated, np.asarray(image))
     noisy = as_working_image(np.asarray(image), params.precision)
-    prepared = prepare([noisy], noisy.shape, params, Clock())
+    prepared = prepare(noisy, params, Clock())
     plan, transform = prepared.plan, prepared.transform
     decomposition = decompose_all(transform, plan.p, max(plan.components, most))
     return Options(

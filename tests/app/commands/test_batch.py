@@ -18,7 +18,7 @@ from app.commands.batch import team, work
 from app.commands.batch.inputs import Source, sources
 from app.commands.batch.naming import names
 from app.commands.batch.record import Entry
-from app.commands.batch.rows import Row
+from app.commands.batch.rows import Row, write_summary
 from tests.support.commands import reucid
 from tests.support.files import write_emi, write_ser
 from tests.support.waiting import until
@@ -28,6 +28,12 @@ def rows(folder: Path) -> dict[str, dict[str, str]]:
     """`summary.csv`, by file."""
     with (folder / "summary.csv").open(newline="", encoding="utf-8") as file:
         return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def test_names_are_no_formulas_to_a_spreadsheet(tmp_path: Path) -> None:
+    write_summary(tmp_path, [Row("=1+2.tif", noise_removed=-0.5, error="@SUM(A1)")])
+    row = rows(tmp_path)["'=1+2.tif"]
+    assert (row["error"], row["noise removed"]) == ("'@SUM(A1)", "-0.500")
 
 
 def files(folder: Path) -> list[str]:

@@ -1,7 +1,9 @@
 """The command line without a server: exit status, files, messages."""
 
+import csv
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +226,31 @@ def test_submit_fetches_everything(
     assert reucid(*arguments, "--patch-size", 7) == 2  # before anything is sent
     assert "is there already" in capsys.readouterr().err
     assert reucid(*arguments, "--patch-size", 7, "--overwrite") == 0
+
+
+def test_submit_sends_a_zip_as_a_batch(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, there = tmp_path / "series.zip", tmp_path / "there"
+    rng = np.random.default_rng(4)
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name in ("a/one.npy", "b/one.npy", "b/two.npy"):
+            with archive.open(name, "w") as file:
+                np.save(file, rng.poisson(9, (40, 44)).astype(np.uint16))
+    stated = ("submit", packed, "--server", server, "--batch", "s1", "--method", "paper")
+    assert reucid(*stated, "--patch-size", 7, "--wait", "-o", there) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "s1"
+    names = sorted(path.name for path in there.iterdir())
+    results = [name for name in names if name.endswith(".result.tif")]
+    assert (results[1:], results[0][:4]) == (["one.result.tif", "two.result.tif"], "one-")
+    rows = list(csv.DictReader((there / "summary.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == ["one.npy", "one.npy", "two.npy"]
+    assert reucid(*stated, "--wait", "-o", there) == 2
+    assert "is there already" in capsys.readouterr().err
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("diary.txt", "dear diary")
+    assert reucid(*stated) == 2
+    assert "diary.txt" in capsys.readouterr().err
 
 
 def test_departures_are_written_and_fetched(

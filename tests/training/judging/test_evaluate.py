@@ -85,12 +85,32 @@ def test_every_method_is_judged_by_every_decision_it_is_for(
 ) -> None:
     found = {decision: [r.method for r in restorations if r.scan_noise == decision]
              for decision in DECISIONS}  # fmt: skip
-    everywhere = {"tuned", "paper", "best alpha", "first 10", "SURE", ORACLE, "noisy", "Gaussian"}
+    everywhere = {
+        "tuned",
+        "paper",
+        "paper, leading",
+        "best alpha",
+        "first 10",
+        "SURE",
+        ORACLE,
+        "noisy",
+        "Gaussian",
+    }
     for decision in case.decisions:
         assert everywhere <= set(found[decision])
         assert len(found[decision]) == len(set(found[decision]))
     assert bool(found["remove"]) == bool(case.recipe.rows)
     assert ("tuned (remove)" in found["keep"]) == (not case.recipe.rows)
+
+
+def test_leading_keeps_as_many_from_the_first_on(restorations: list[Restoration]) -> None:
+    kept = {(r.method, r.scan_noise): r.kept for r in restorations if r.kept is not None}
+    for name in ("tuned", "paper"):
+        for decision in DECISIONS:
+            if (name, decision) in kept:
+                leading = kept[f"{name}, leading", decision]
+                count = np.count_nonzero(kept[name, decision])
+                np.testing.assert_array_equal(np.flatnonzero(leading), np.arange(count))
 
 
 def test_scores_are_those_of_the_images(case: Case, restorations: list[Restoration]) -> None:

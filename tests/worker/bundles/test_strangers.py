@@ -23,10 +23,10 @@ from tests.support.bundles import (
     set_,
     verdicts,
 )
-from worker.bundles import archive
-from worker.bundles.archive import ArchiveError
+from worker import zips
 from worker.bundles.bundle import budget
 from worker.bundles.verification import verify
+from worker.zips import ArchiveError
 
 
 def renamed(name: str) -> Callable[[Path], bytes]:
@@ -150,7 +150,7 @@ def test_a_bomb_is_refused_before_anything_is_written(
     with pytest.raises(ArchiveError, match=r"got entries of \d+ bytes, at most \d+ are accepted"):
         verify(path)
     with pytest.raises(ArchiveError, match="bytes, at most"):
-        archive.unpack_zip(path, entries, lambda _: 2**40, total=budget(path))
+        zips.unpack_zip(path, entries, lambda _: 2**40, total=budget(path))
     assert list(entries.iterdir()) == []
 
 
@@ -194,7 +194,7 @@ def test_an_entry_that_unpacks_to_more_than_it_says_is_cut_off(
     (tmp_path / "b.zip").write_bytes(lying_bomb(bundles["exact"]))
     entries = tmp_path / "entries"
     entries.mkdir()
-    unpacked = archive.unpack_zip(tmp_path / "b.zip", entries, lambda _: 2**26)
+    unpacked = zips.unpack_zip(tmp_path / "b.zip", entries, lambda _: 2**26)
     assert list(unpacked.damaged) == ["report.json"]
     assert list(entries.iterdir()) == []
 

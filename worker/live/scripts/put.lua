@@ -6,7 +6,10 @@ local p, frame, first, count, total = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[
 local row_bytes, lossless, most_waiting, most_kept, rate = tonumber(ARGV[6]), ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 local state, work, kept = p .. 'state', p .. 'work', p .. 'kept'
 local get = function(name) return tonumber(redis.call('HGET', state, name)) end
-local add = function(name, n) redis.call('HINCRBY', state, name, n) end
+local add = function(name, n)
+  redis.call('HINCRBY', state, name, n)
+  redis.call('HINCRBY', 'reucid:live:totals', name, n)
+end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
 

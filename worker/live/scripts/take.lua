@@ -13,7 +13,10 @@ local current = get('current')
 if current ~= tonumber(frame) then
   local old = string.format('%.0f', current)
   if current >= 0 then
-    if redis.call('HGET', state, 'current_done') == '0' then redis.call('HINCRBY', state, 'superseded', 1) end
+    if redis.call('HGET', state, 'current_done') == '0' then
+      redis.call('HINCRBY', state, 'superseded', 1)
+      redis.call('HINCRBY', 'reucid:live:totals', 'superseded', 1)
+    end
     if current ~= get('newest') and not redis.call('LPOS', p .. 'kept', old) then
       redis.call('UNLINK', p .. 'raw:' .. old, p .. 'rows:' .. old, p .. 'meta:' .. old, p .. 'ranges:' .. old)
     end

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import CapturingLogger
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -25,6 +27,8 @@ from worker.contract import Scope
 from worker.ledger.keys import Keyring
 from worker.live.messages import Flag, Kind, Message
 
+ROUTE = "/v1/sessions/{session_id}/stream"
+TELLING = ("outcome", "way", "code", "status", "le")
 PAGE = Path(__file__).parents[4] / "docs" / "live.md"
 
 
@@ -180,6 +184,80 @@ def test_keys(tmp_path: Path, live_valkey: Valkey) -> None:
             assert told(socket)["code"] == "unauthorized"
             with pytest.raises(ConnectionClosed):
                 socket.recv(30)
+
+
+def scraped(api: Api) -> dict[tuple[str, str], float]:
+    """Figures by name and the label that tells them apart."""
+    families = text_string_to_metric_families(httpx.get(f"{api.url}/metrics").text)
+    return {
+        (
+            sample.name,
+            next((sample.labels[each] for each in TELLING if each in sample.labels), ""),
+        ): (sample.value)
+        for family in families
+        for sample in family.samples
+        if sample.labels.get("route", ROUTE) == ROUTE
+    }
+
+
+def test_streams_and_frames_are_in_the_figures(api: Api, client: httpx.Client) -> None:
+    before = scraped(api)
+
+    def more(name: str, label: str = "") -> float:
+        return scraped(api)[name, label] - before.get((name, label), 0.0)
+
+    with live(api, client) as session_id:
+        assert more("reucid_live_sessions") == 1
+        with streaming(api, session_id) as socket:
+            assert more("reucid_websockets_open") == 1
+            assert more("reucid_http_request_seconds_count", "101") == 1
+            say(socket, type="subscribe")
+            for frame in range(2):
+                socket.send(measured(frame))
+                while not isinstance(message := socket.recv(30), bytes):
+                    pass
+                assert Message.from_bytes(message).frame == frame
+            assert more("reucid_websocket_messages_total", "in") == 3
+            assert more("reucid_websocket_messages_total", "out") >= 5
+            for outcome, number in {"received": 2, "processed": 2, "dropped": 0}.items():
+                assert more("reucid_live_frames_total", outcome) == number
+            assert more("reucid_live_age_seconds_count") == 2
+            assert more("reucid_live_age_seconds_bucket", "+Inf") == 2
+            assert more("reucid_live_age_seconds_sum") > 0
+            put(client, session_id, 1)
+            put(client, session_id, 0)
+            assert more("reucid_live_frames_total", "received") == 2
+        until(lambda: more("reucid_websockets_open") == 0)
+        assert more("reucid_websocket_seconds_count", "1000") == 1
+    with pytest.raises(InvalidStatus), streaming(api, "0" * 32):
+        pass
+    until(lambda: more("reucid_http_request_seconds_count", "404") == 1)
+
+
+def test_streams_are_in_the_log(
+    api: Api, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr("app.http.access.log", log)
+
+    def said(event: str) -> list[dict[str, Any]]:
+        return [call.kwargs for call in log.calls if call.args == (event,)]
+
+    session_id = open_session(client)
+    with streaming(api, session_id) as socket:
+        (opened,) = said("websocket_opened")
+        assert opened["path"] == f"/v1/sessions/{session_id}/stream"
+        assert opened["session_id"] == session_id
+        socket.send(measured(0))
+        assert told(socket)["type"] == "received"
+    until(lambda: said("websocket_closed"))
+    (closed,) = said("websocket_closed")
+    assert (closed["code"], closed["messages_in"], closed["messages_out"]) == (1000, 1, 2)
+    assert closed["seconds"] >= 0
+    with pytest.raises(InvalidStatus), streaming(api, "0" * 32):
+        pass
+    until(lambda: said("websocket_refused"))
+    assert said("websocket_refused")[0]["status"] == 404
 
 
 def test_the_reference_reader(api: Api, client: httpx.Client, tmp_path: Path) -> None:

@@ -1,19 +1,22 @@
 """Zip files that nobody vouches for.
 
-Only entries whose names are known are taken, under names of our own, no longer than they may be.
+Entries are unpacked under names of our own, no longer than they may be; of bundles, only those
+whose names are known.
 """
 
 import io
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_DIRECTORY = 2**20  # bytes of a zip's own list of its entries
 CHUNK = 2**20
 NOTHING: Mapping[str, int] = {}
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError)  # of an entry
 
 
 class ArchiveError(Exception):
@@ -64,30 +67,57 @@ def unpack_zip(
     ArchiveError
     """
     unpacked = Unpacked({}, {})
+    with opened(path) as archive:
+        infos = _admitted(archive, most)
+        _check_total(infos, path, total)
+        for info in infos:
+            name, needed = info.filename, justified.get(info.filename, info.file_size)
+            if wanted is not None and name not in wanted:
+                continue
+            if info.file_size > needed:
+                unpacked.damaged[name] = (
+                    f"it has {info.file_size} bytes, by the report at most {needed}"
+                )
+                continue
+            target = folder / f"{len(unpacked.files)}"
+            try:
+                copy(archive, info, target)
+            except DAMAGE as error:
+                unpacked.damaged[info.filename] = str(error) or type(error).__name__
+                target.unlink(missing_ok=True)
+            else:
+                unpacked.files[info.filename] = target
+    return unpacked
+
+
+@contextmanager
+def opened(path: Path, called: str | None = None) -> Iterator[zipfile.ZipFile]:
+    """A zip whose list of entries is short; in messages it is called by its name or another.
+
+    Raises
+    ------
+    ArchiveError
+        Also when it turns out within the block that it is none.
+    """
     try:
         with _Wary(path) as file, zipfile.ZipFile(file) as archive:
-            infos = _admitted(archive, most)
-            _check_total(infos, path, total)
-            for info in infos:
-                name, needed = info.filename, justified.get(info.filename, info.file_size)
-                if wanted is not None and name not in wanted:
-                    continue
-                if info.file_size > needed:
-                    unpacked.damaged[name] = (
-                        f"it has {info.file_size} bytes, by the report at most {needed}"
-                    )
-                    continue
-                target = folder / f"{len(unpacked.files)}"
-                try:
-                    _copy(archive, info, target)
-                except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-                    unpacked.damaged[info.filename] = str(error) or type(error).__name__
-                    target.unlink(missing_ok=True)
-                else:
-                    unpacked.files[info.filename] = target
+            yield archive
     except (zipfile.BadZipFile, NotImplementedError, ValueError, UnicodeError) as error:
-        raise ArchiveError(f"{path.name} is not a readable zip file: {error}") from error
-    return unpacked
+        name = called or path.name
+        raise ArchiveError(f"{name} is not a readable zip file: {error}") from error
+
+
+def check_readable(info: zipfile.ZipInfo, name: str) -> None:
+    """Refuse an entry that is encrypted, or packed in a way that few programs know.
+
+    Raises
+    ------
+    ArchiveError
+    """
+    if info.flag_bits & 0x1:
+        raise ArchiveError(f"got an encrypted {name}, expected a readable one")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ArchiveError(f"got {name} compressed by method {info.compress_type}, expected 0 or 8")
 
 
 def _admitted(archive: zipfile.ZipFile, most: Callable[[str], int | None]) -> list[zipfile.ZipInfo]:
@@ -115,21 +145,19 @@ def _admit(info: zipfile.ZipInfo, most: int | None, known: Set[str]) -> None:
         )
     if info.filename in known:
         raise ArchiveError(f"got two entries named {name!r}, expected one")
-    if info.flag_bits & 0x1:
-        raise ArchiveError(f"got an encrypted {name}, expected a readable one")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ArchiveError(f"got {name} compressed by method {info.compress_type}, expected 0 or 8")
+    check_readable(info, name)
     if info.file_size > most:
         raise ArchiveError(f"got {name} of {info.file_size} bytes, at most {most} are accepted")
 
 
-def _copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+def copy(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path) -> None:
+    """Unpack an entry, to no more than the bytes it states; raises one of `DAMAGE`."""
     if info.header_offset < 0:
         raise zipfile.BadZipFile("it begins before the file does")
-    with archive.open(info) as entry, target.open("xb") as copy:
-        shutil.copyfileobj(entry, copy, CHUNK)  # ends at the stated size
-        if copy.tell() != info.file_size:
-            raise EOFError(f"got {copy.tell()} bytes, expected {info.file_size}")
+    with archive.open(info) as entry, target.open("xb") as file:
+        shutil.copyfileobj(entry, file, CHUNK)  # ends at the stated size
+        if file.tell() != info.file_size:
+            raise EOFError(f"got {file.tell()} bytes, expected {info.file_size}")
 
 
 class _Wary(io.BufferedReader):

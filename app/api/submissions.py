@@ -1,0 +1,33 @@
+"""What comes with a submission, in JSON or as the fields of a form, held against its schema."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.http.problems import FieldError, invalid, invalid_fields
+
+OBJECTS = {"params", "labels", "metadata"}  # JSON in a form
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+def validated(schema: type[Schema], body: bytes) -> Schema:
+    """JSON as an object of a schema."""
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid_fields(error.errors()) from error
+
+
+def of_form(schema: type[Schema], fields: Mapping[str, str]) -> Schema:
+    """The text fields of a form; those that hold objects are JSON."""
+    values: dict[str, Any] = dict(fields)
+    for name in OBJECTS & fields.keys():
+        try:
+            values[name] = json.loads(fields[name])
+        except (ValueError, RecursionError) as error:
+            message = f"got {fields[name][:80]!r}, expected a JSON object ({error})"
+            raise invalid([FieldError(field=name, message=message)]) from error
+    return validated(schema, json.dumps(values).encode())

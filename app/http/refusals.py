@@ -1,0 +1,52 @@
+"""How soon a request that is refused at the door is answered: of one name, so many a second.
+
+A refusal costs little, but a client that asks again at once in a thousand connections makes a load
+of it that everybody feels. One that is a little over a limit does not notice.
+"""
+
+import asyncio
+from collections import Counter
+
+
+class Refusals:
+    """Answers to refused requests, one after the other, within one event loop.
+
+    Parameters
+    ----------
+    a_second : float
+        Of one name.
+    longest : float
+        Seconds that a refusal is held back at most.
+    most_held : int
+        In all; more than that are answered at once, which costs no memory.
+    """
+
+    def __init__(self, a_second: float, longest: float, most_held: int) -> None:
+        self._apart, self._longest, self._most_held = 1 / a_second, longest, most_held
+        self._next: dict[str, float] = {}  # moments of the loop's clock
+        self._held: Counter[str] = Counter()
+
+    @property
+    def held(self) -> int:
+        """Refusals that are not answered yet."""
+        return self._held.total()
+
+    async def turn(self, name: str) -> None:
+        """Wait until a refusal of this name may be answered."""
+        if self.held >= self._most_held:
+            return
+        now = asyncio.get_running_loop().time()
+        turn = min(max(now, self._next.get(name, now)), now + self._longest)
+        self._next[name] = turn + self._apart
+        self._held[name] += 1
+        try:
+            await asyncio.sleep(turn - now)
+        finally:
+            self._held[name] -= 1
+            if not self._held[name]:
+                del self._held[name]
+                self._forget_the_past()
+
+    def _forget_the_past(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self._next = {name: turn for name, turn in self._next.items() if turn > now}
