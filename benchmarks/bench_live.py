@@ -265,7 +265,10 @@ def main() -> None:
         return stated.only is None or any(part in name for part in stated.only)
 
     print(machine())
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder) / "data") as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        served(Path(folder) / "data", REUCID_LIVE_WORKERS="1") as server,
+    ):
         bench = Bench(server)
         for name, case in CASES.items():
             if wanted(name):

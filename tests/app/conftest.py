@@ -21,7 +21,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(data: Path) -> Iterator[str]:
-    with served(data) as server:
+    with served(data, REUCID_LIVE_WORKERS="1") as server:
         yield server.url
 
 

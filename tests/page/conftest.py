@@ -26,7 +26,7 @@ def server(
     browser: Any,  # noqa: ARG001  (without one there is nothing to serve)
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("page") / "data") as server:
+    with served(tmp_path_factory.mktemp("page") / "data", REUCID_LIVE_WORKERS="1") as server:
         yield server.url
 
 

@@ -90,7 +90,11 @@ def ready(url: str) -> bool:
 def served(
     data_dir: Path, *options: str, log: Path | None = None, **environment: str
 ) -> Iterator[Served]:
-    """`reucid serve` on a free port of this machine, ready, while the context lasts."""
+    """`reucid serve` on a free port of this machine, ready, while the context lasts.
+
+    Without live workers, which take as long to start as all the rest, unless they are asked for.
+    """
+    environment = {"REUCID_LIVE_WORKERS": "0"} | environment
     log = log or data_dir.with_name(f"{data_dir.name}.log")
     arguments = (*SERVE, "--port", "0", "--data-dir", str(data_dir), *options)
     process = start_python(*arguments, log=log, environment=environment)
