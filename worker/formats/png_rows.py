@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GRAY, RGB = 0, 2  # colour types
 SUB = 1  # the filter of every row: each byte minus that of the pixel before
-LEVEL = 4  # of zlib: what noise there is compresses hardly better with more
+LEVEL = 1  # of zlib; with its strategy for pictures, three times as fast as more, and as small
 
 
 def write_png(
@@ -35,7 +35,7 @@ def write_png(
     """
     height, width = shape
     step = depth // 8 * (3 if rgb else 1)  # bytes of a pixel
-    deflate = zlib.compressobj(LEVEL)
+    deflate = zlib.compressobj(LEVEL, zlib.DEFLATED, strategy=zlib.Z_RLE)
     with path.open("wb") as file:
         file.write(SIGNATURE)
         head = struct.pack(">IIBBBBB", width, height, depth, RGB if rgb else GRAY, 0, 0, 0)

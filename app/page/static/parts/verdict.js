@@ -106,12 +106,14 @@ function examined({ highest, bound, period, share: part, white }) {
 }
 
 /** What else is to be known. @param {any} report @returns {Finding} */
-function others({ stack_reports: stacks, uncovered_pixels: uncovered, complete, warnings }) {
+function others({ stack_reports: stacks, uncovered_pixels: uncovered, complete, warnings, verdict }) {
   const sentences = [];
   const nothing = stacks.some((/** @type {any} */ each) => each.nothing_useful);
   if (nothing) sentences.push("No eigenpatch was found useful: this result holds little more than the mean of its surroundings.");
   if (uncovered) sentences.push(`${uncovered} pixels were not reached and hold their raw values.`);
   if (complete === false) sentences.push("It was stopped early: fewer patches were used than there are.");
+  const unsaid = warnings.filter((/** @type {string} */ each) => !(verdict ?? []).includes(each)).length;
+  if (unsaid && !sentences.length) sentences.push(unsaid === 1 ? "There is a warning to be read, below." : `There are ${unsaid} warnings to be read, below.`);
   return { level: nothing ? "bad" : sentences.length || warnings.length ? "look" : "good", sentences, meters: [] };
 }
 

@@ -19,10 +19,11 @@ export class Histogram {
     this.inputs = [this.input("low", "Black"), this.input("high", "White")];
     this.note = h("span", { class: "quiet small" });
     this.same = h("input", { type: "checkbox", checked: true, title: "Show the residual over as many counts as the images, so that its strength can be compared", onchange: () => this.levelResidual() });
+    this.sameLabel = h("label", { title: "Residual over as many counts as the images" }, this.same, "residual in the same contrast");
     this.element = h("section", { class: "card", "aria-label": "Histogram and levels" }, this.box,
       h("div", { class: "levels" }, h("label", {}, h("span", { class: "hidden-label" }, "Black level"), this.inputs[0]), "to", h("label", {}, h("span", { class: "hidden-label" }, "White level"), this.inputs[1]),
         button("Auto", "Levels from the pixels, without the outermost 0.2 % (A)", () => { this.manual = false; this.automatic(); }), button("Full", "Levels and histogram from the least to the largest pixel", () => { this.manual = true; this.automatic(0); }),
-        h("label", { title: "Residual over as many counts as the images" }, this.same, "residual in the same contrast"), this.note));
+        this.sameLabel, this.note));
     /** @type {[number, number]} */
     this.range = [0, 1];
     /** @type {{ kind: string, counts: Float64Array }[]} */
@@ -141,6 +142,7 @@ export class Histogram {
 
   levelResidual() {
     const { view } = this.viewer;
+    this.sameLabel.hidden = ![...this.viewer.sources.values()].some(({ kind }) => kind === "residual");
     const parts = this.pixels("residual");
     if (!parts) return void view.set({ residualHalf: (view.high - view.low) / 2 });
     const [low, middle, high] = quantiles(parts, [TAILS, 0.5, 1 - TAILS]);

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from app.api.raw import views
 from tests.app.api.raw.test_raw import raw, whole
@@ -190,3 +191,29 @@ def test_a_revision_has_its_own(api: Api, client: httpx.Client) -> None:
     path = f"/jobs/{revised['id']}/result"
     got = raw(client.get(path, params=query))
     np.testing.assert_allclose(got, block_means(whole(client, path), 4), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (2, 400, 500)])
+@pytest.mark.parametrize("side", [16, 64, 128])
+def test_a_preview_is_drawn_of_the_levels_and_looks_the_same(
+    api: Api, client: httpx.Client, side: int, shape: tuple[int, ...]
+) -> None:
+    image = client.post("/images", files={"file": ("in.npy", counts(side, shape))}).json()
+    path = f"/images/{image['id']}/preview.png"
+    record = Images(api.database).get(image["id"])
+    pixels = api.store.pixels(record)
+    hidden = pixels.with_suffix(".hidden")
+    pixels.rename(hidden)  # it is not looked at
+    small = client.get(path, params={"side": side})
+    hidden.rename(pixels)
+    assert small.status_code == 200, small.text
+    with Image.open(io.BytesIO(small.content)) as read:
+        of_levels = np.asarray(read).astype(int)
+    assert side / 2 < max(of_levels.shape) <= side
+
+    for rendition in api.store.image_renditions(record).iterdir():
+        rendition.unlink()
+    levels = pixels.with_suffix(".levels")
+    levels.write_bytes(levels.read_bytes()[:-1] + b"\7")  # damaged: the pixels are looked at
+    with Image.open(io.BytesIO(client.get(path, params={"side": side}).content)) as read:
+        np.testing.assert_allclose(of_levels, np.asarray(read).astype(int), atol=1)
