@@ -112,7 +112,11 @@ def _write_bands(path: Path, image: Rows, info: ImageInfo, look: Look) -> None:
         for band in image.bands():
             shown = grays(band, low, high)
             if rgb:
-                shown = np.stack([shown] * 3, axis=2) if colours is None else np.take(colours, shown, axis=0)
+                shown = (
+                    np.stack([shown] * 3, axis=2)
+                    if colours is None
+                    else np.take(colours, shown, axis=0)
+                )
                 if across > width:
                     shown = np.pad(shown, ((0, 0), (0, across - width), (0, 0)))
             yield shown

@@ -32,6 +32,7 @@ from worker.wake import wake
 MOST_WAKES = 1000  # answered by one look
 PER_WORKER = 1  # jobs in the queue beside the running one; the rest can still be overtaken
 GRACE = 2.0  # s a dispatched job may be neither in the queue nor claimed
+RESTS = 2  # times as long as it works, so that who wakes it on and on does not keep it busy
 IDLE = 0.5  # s between looks at the ledger without being woken
 FAILURE_TTL = 60  # s RQ keeps its own record of a failed job
 
@@ -85,8 +86,10 @@ class Dispatcher:
                     pubsub.subscribe(WAKE_CHANNEL)
                     while not stop.is_set():
                         beat(self.settings)
+                        begun = time.monotonic()
                         with ledger_may_be_away():
                             self.step()
+                        stop.wait(RESTS * (time.monotonic() - begun))
                         if pubsub.get_message(timeout=IDLE):
                             _drain(pubsub)
             except (RedisError, OSError) as error:
@@ -114,6 +117,8 @@ class Dispatcher:
         The ledger need not know: a call that is lost is made again, one too many finds no part.
         """
         parts = Parts(self.database)
+        if not parts.any_open():
+            return
         idle = self._alive() - parts.busy() - len(in_queue)
         for part in parts.open_to_help(max(0, idle)):
             queue.enqueue(
