@@ -51,7 +51,7 @@ class Lanes:
         self.requests = Turns(places=24, of_one=4, most_waiting=MOST_WAITING)
         self.uploads = Turns(places=64, of_one=8, most_waiting=MOST_WAITING)
         self.downloads = Turns(places=64, of_one=8, most_waiting=2**20)
-        self.refusals = Refusals(a_second=50, longest=10, most_held=4096)
+        self.refusals = Refusals(a_second=50, within=10, most_held=4096)
         self.refused: Counter[str] = Counter()
         self._known: OrderedDict[bytes, Lane] = OrderedDict()
 

@@ -15,14 +15,15 @@ class Refusals:
     ----------
     a_second : float
         Of one name.
-    longest : float
-        Seconds that a refusal is held back at most.
+    within : float
+        Seconds within which they are answered; where that many a second do not suffice for it,
+        the more that are held, the closer they follow, and never many at once.
     most_held : int
         In all; more than that are answered at once, which costs no memory.
     """
 
-    def __init__(self, a_second: float, longest: float, most_held: int) -> None:
-        self._apart, self._longest, self._most_held = 1 / a_second, longest, most_held
+    def __init__(self, a_second: float, within: float, most_held: int) -> None:
+        self._apart, self._within, self._most_held = 1 / a_second, within, most_held
         self._next: dict[str, float] = {}  # moments of the loop's clock
         self._held: Counter[str] = Counter()
 
@@ -36,9 +37,9 @@ class Refusals:
         if self.held >= self._most_held:
             return
         now = asyncio.get_running_loop().time()
-        turn = min(max(now, self._next.get(name, now)), now + self._longest)
-        self._next[name] = turn + self._apart
+        turn = max(now, self._next.get(name, now))
         self._held[name] += 1
+        self._next[name] = turn + min(self._apart, self._within / self._held[name])
         try:
             await asyncio.sleep(turn - now)
         finally:

@@ -9,7 +9,7 @@ RATE = 200.0  # a second
 
 def test_one_follows_the_other() -> None:
     async def times() -> list[float]:
-        refusals, loop = Refusals(RATE, longest=60, most_held=100), asyncio.get_running_loop()
+        refusals, loop = Refusals(RATE, within=60, most_held=100), asyncio.get_running_loop()
 
         async def one() -> float:
             await refusals.turn("ada")
@@ -28,7 +28,7 @@ def test_one_follows_the_other() -> None:
 
 def test_another_name_does_not_wait() -> None:
     async def refused() -> None:
-        refusals = Refusals(a_second=0.01, longest=60, most_held=100)
+        refusals = Refusals(a_second=0.01, within=60, most_held=100)
         asking = [asyncio.create_task(refusals.turn("ada")) for _ in range(10)]
         await asyncio.sleep(0)
         await refusals.turn("bob")
@@ -43,7 +43,7 @@ def test_another_name_does_not_wait() -> None:
 
 def test_no_more_than_so_many_are_held_and_none_for_ever() -> None:
     async def refused() -> None:
-        refusals = Refusals(a_second=0.01, longest=0.05, most_held=5)
+        refusals = Refusals(a_second=0.01, within=0.05, most_held=5)
         asking = [asyncio.create_task(refusals.turn("ada")) for _ in range(5)]
         await asyncio.sleep(0)
         await refusals.turn("ada")  # at once
