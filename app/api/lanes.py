@@ -23,6 +23,7 @@ from app.http.turns import CrowdedError, Place, Turns
 MOST_WAITING = 256  # of one lane, requests and uploads each
 MOST_KEYS = 4096  # that are remembered
 WORTH_A_TURN = 2**18  # bytes of an answer
+UNCOUNTED = (400, 401)  # statuses of requests of which a key's rate may know nothing
 HEALTH = ("/livez", "/readyz")  # a server that refuses these is taken for dead
 BEARER = "bearer "
 
@@ -100,7 +101,7 @@ class LanesMiddleware:
             await problem.response()(scope, receive, send)
             return
         _place.set(place)
-        sending = _Answer(place, self._lanes.downloads, lane, send)
+        sending = _Answer(place, self._lanes, lane, send)
         try:
             await self._app(scope, receive, sending)
         finally:
@@ -123,18 +124,23 @@ class LanesMiddleware:
 
 
 class _Answer:
-    """An answer on its way: a large one has a place of its own while it is sent."""
+    """An answer on its way: a large one has a place of its own while it is sent.
 
-    def __init__(self, place: Place, downloads: Turns, lane: Lane, send: Send) -> None:
-        self._place, self._downloads, self._lane, self._send = place, downloads, lane, send
+    Refusals of what no limit of a key counts, such as unknown keys, come one after the other.
+    """
+
+    def __init__(self, place: Place, lanes: Lanes, lane: Lane, send: Send) -> None:
+        self._place, self._lanes, self._lane, self._send = place, lanes, lane, send
         self._download: Place | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._place.leave()
+            if message["status"] in UNCOUNTED:
+                await self._lanes.refusals.turn(self._lane.name)
             length = Headers(raw=message["headers"]).get("content-length", "0")
             if int(length) > WORTH_A_TURN:
-                self._download = await self._downloads.take(self._lane.name)
+                self._download = await self._lanes.downloads.take(self._lane.name)
         await self._send(message)
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from app.api.rates import RateLimiter
+from app.http.refusals import Refusals
 from tests.support.clients import problem
 from tests.support.inprocess import Api, npy, running
 from tests.support.servers import Valkey
@@ -135,3 +136,19 @@ def test_a_key_that_had_its_requests_is_refused_without_being_counted(
         assert {answer.status_code for answer in answers} == {429}
         assert {answer.json()["code"] for answer in answers} == {"rate_limited"}
         assert len(counted) == 3
+
+
+def test_unknown_keys_are_refused_one_after_the_other(api: Api) -> None:
+    """Whoever guesses keys gets an answer, but no thousand of them at once."""
+    lanes(api).refusals = Refusals(a_second=0.01, within=1e9, most_held=100)
+    api.key("ada", READ)
+    with api.client("reucid_guessed") as first, api.client(api.key("bob", READ)) as bob:
+        problem(first.get("/jobs"), 401, "unauthorized")
+        with ThreadPoolExecutor(1) as pool:
+            second = pool.submit(
+                httpx.get, f"{api.url}/v1/jobs", headers={"X-API-Key": "other"}, timeout=2
+            )
+            until(lambda: lanes(api).refusals.held == 1, "the second answer is held back")
+            assert bob.get("/jobs").status_code == 200
+            assert not second.done()
+            second.exception()
