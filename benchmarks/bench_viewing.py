@@ -1,7 +1,8 @@
 """How fast a viewer gets what it shows: `python benchmarks/bench_viewing.py [side] [method]`.
 
 An API in this process, asked over a socket: a first look at a result, its residual and its input,
-regions of them at full scale, and what a revision would be. Times in ms.
+regions of them at full scale, a picture of the whole result, and what a revision would be. Times
+in ms.
 """
 
 import io
@@ -76,6 +77,10 @@ def main() -> None:
                     )
                 )
                 print(f"{part:9} {name:14} first {first:8.1f}, later {later:6.1f}")
+        start = time.perf_counter()
+        whole = {"format": "png", "percentiles": "1,99", "colormap": "viridis"}
+        client.get(f"{here}/result", params=whole).raise_for_status()
+        print(f"result as PNG           first {1e3 * (time.perf_counter() - start):8.1f}")
         if side <= 2 * LOOK:
             first, later = timed(
                 lambda: client.post(f"{here}/revise/preview", json={"drop": {"1": [2]}})

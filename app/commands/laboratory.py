@@ -197,6 +197,20 @@ def evaluate(
             "compared, and --images, --micrograph and --each do not matter.",
         ),
     ] = "paper",
+    models: Annotated[
+        list[Literal["paper", "paper-2830", "tuned"]] | None,
+        typer.Option(
+            "--model",
+            help="A network that is judged, with --method paper; repeatable. All by default; "
+            "pictures are drawn of tuned alone.",
+        ),
+    ] = None,
+    sizes: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--size", metavar="P", min=3, help="Of the crystals' patches, in px; repeatable."
+        ),
+    ] = None,
     images: Annotated[
         int, typer.Option("--images", min=1, help="Per crystal, dose and scan noise.")
     ] = 1,
@@ -257,6 +271,8 @@ def evaluate(
         return
     laboratory.evaluate(
         simulated,
+        models=models,
+        sizes=sizes,
         images=images,
         epochs=epochs,
         processes=processes,

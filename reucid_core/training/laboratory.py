@@ -19,7 +19,7 @@ from reucid_core.classifier import PAPER_TWO_HIDDEN, WEIGHTS, Architecture, load
 from reucid_core.errors import ModelError
 from reucid_core.params import ScanNoise
 from reucid_core.training.judging.contenders import TRAINING_SHARE
-from reucid_core.training.judging.evaluate import Found
+from reucid_core.training.judging.evaluate import PATCH_SIZES, Found
 from reucid_core.training.judging.evaluate import evaluate as leave_out
 from reucid_core.training.judging.rivals import available
 from reucid_core.training.judging.scales import Verdicts, evaluate_scales, tables
@@ -45,12 +45,15 @@ from reucid_core.training.showing.score_tables import report
 if TYPE_CHECKING:
     import optuna
 
+JUDGED = ("paper", "paper-2830", "tuned")  # networks; of the paper's, both readings of Fig. 3
 SCALES_EPOCH = 4096  # datapoints in an epoch of the networks of method two-scale
 
 
 def options_of(model: str, *, seed: int, epochs: int | None = None) -> FitOptions:
     """How a model of this name is trained."""
-    options = FitOptions() if model == "paper" else read_options()
+    options = read_options() if model == "tuned" else FitOptions()
+    if model == "paper-2830":
+        options = replace(options, architecture=PAPER_TWO_HIDDEN)
     return replace(options, seed=seed, epochs=options.epochs if epochs is None else epochs)
 
 
@@ -185,6 +188,8 @@ def tune(
 def evaluate(
     simulated: Simulated,
     *,
+    models: Sequence[str] | None = None,
+    sizes: Sequence[int] | None = None,
     images: int,
     epochs: int | None,
     processes: int,
@@ -196,22 +201,29 @@ def evaluate(
     """Leave out each family in turn; write scores, tables and pictures, also of experiments."""
     examples = training_examples(simulated, cache=cache, processes=processes)
     options = {
-        name: options_of(name, seed=simulated.seed, epochs=epochs) for name in ("paper", "tuned")
+        name: options_of(name, seed=simulated.seed, epochs=epochs) for name in models or JUDGED
     }
-    options["paper, 2,830"] = replace(options["paper"], architecture=PAPER_TWO_HIDDEN)
     rivals, missing = available()
     for name, module in missing.items():
         say(f"without {name}: {module} is not installed (extra `bench`)")
     output.mkdir(parents=True, exist_ok=True)
     shown = show(experiments, output, patch_size=patch_size)
     found = list[Found]()
-    for one in leave_out(examples, options, rivals=rivals, n_each=images, processes=processes):
+    for one in leave_out(
+        examples,
+        options,
+        rivals=rivals,
+        n_each=images,
+        processes=processes,
+        patch_sizes=sizes or PATCH_SIZES,
+    ):
         found.append(one)
         say(f"without {one.family}: {len(one.scores)} scores")
         scores = [score for each in found for score in each.scores]
         (output / "scores.json").write_text(json.dumps([asdict(each) for each in scores]))
         (output / "tables.md").write_text(report(scores))
-    draw(found, output)
+    if "tuned" in options:
+        draw(found, output)
     with (output / "tables.md").open("a") as tables:
         tables.writelines(f"\n{each}" for each in shown)
     say((output / "tables.md").read_text())

@@ -14,7 +14,7 @@ from tests.support.buckets import CREDENTIALS, SECRET, S3Server
 from tests.support.inprocess import Api, npy, running
 from worker.bundles.verification import verify
 from worker.contract import State
-from worker.processes import job as jobs_module
+from worker.processes import patience
 from worker.processes.sweep import Sweeper
 from worker.store import Store
 from worker.store.bucket import BucketStore
@@ -130,7 +130,7 @@ def test_without_the_store_nothing_is_accepted_and_nothing_lost(
 ) -> None:
     a, b = machines
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff._MAX_BACKOFF", 0.1)
-    monkeypatch.setattr(jobs_module, "PATIENCE", 0.0)
+    monkeypatch.setattr(patience, "PATIENCE", 0.0)
     job = submit(a, 5)
     s3.stop()
     try:
