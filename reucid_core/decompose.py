@@ -86,6 +86,7 @@ def randomised_svd(
         singular_values=singular_values[:components],
         n_patches=n_patches,
         energy=_energy(patches),
+        found_by="randomised svd",
     )
 
 

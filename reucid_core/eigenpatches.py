@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.floating[Any]]
+FoundBy = Literal["gram matrix", "randomised svd"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Decomposition:
     noise_variance : float, optional
         Of a pixel of the patches' grid, where it is known: in a whitened image 1 on the full grid
         and 1/4 on the coarse one, which holds a quarter of the frequencies.
+    found_by : {"gram matrix", "randomised svd"}
     """
 
     eigenpatches: FloatArray
@@ -38,6 +40,7 @@ class Decomposition:
     n_patches: int
     energy: float
     noise_variance: float | None = None
+    found_by: FoundBy = "gram matrix"
 
     @classmethod
     def of_gram_matrix(

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
 from reucid_core.assessment import Assessment
+from reucid_core.eigenpatches import FoundBy
 from reucid_core.noise import NoiseModel
 from reucid_core.params import Outliers, Select
 
@@ -30,6 +31,7 @@ class StackReport:
     kept: list[bool]
     nothing_useful: bool  # no utility reached the threshold, so the first eigenpatch was kept
     judged_by: list[Judge] = field(default_factory=list)  # empty where the classifier judged all
+    found_by: FoundBy = "gram matrix"  # how the eigenpatches were found
 
     @property
     def judges(self) -> list[Judge]:

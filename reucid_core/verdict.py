@@ -63,6 +63,7 @@ def judge(
         utilities=utilities.tolist(),
         kept=kept.tolist(),
         nothing_useful=nothing_useful,
+        found_by=decomposition.found_by,
     )
 
 

@@ -106,3 +106,10 @@ def test_the_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "block_length", lambda _: 7)
     parts = run(patches, 10)
     np.testing.assert_allclose(parts.singular_values, whole.singular_values, rtol=1e-12)
+
+
+def test_how_they_were_found_is_told() -> None:
+    rng = np.random.default_rng(0)
+    small, large = rng.random((400, 25)), rng.random((600, 441))
+    assert decompose(small, 8, rng=rng).found_by == "gram matrix"
+    assert decompose(large, 8, rng=rng).found_by == "randomised svd"
