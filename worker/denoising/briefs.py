@@ -35,19 +35,21 @@ KNOWN: dict[str, Any] = {
 }
 
 
-def write(path: Path, content: Content) -> None:
-    """Write what is told into a new file."""
+def write(path: Path, content: Content, made_with: dict[str, Any]) -> None:
+    """Write what is told into a new file, and the libraries and classifier it was made with."""
     arrays: list[np.ndarray[Any, Any]] = []
-    text = json.dumps(_tree(content, arrays)).encode()
+    told = {"made_with": made_with, "content": _tree(content, arrays)}
+    text = json.dumps(told).encode()
     named = {f"array{k}": array for k, array in enumerate(arrays)}
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, content=np.frombuffer(text, np.uint8), **named)
 
 
-def read(path: Path) -> Any:
-    """What was told in a file whose digest has been checked."""
+def read(path: Path) -> tuple[Any, dict[str, Any]]:
+    """What was told in a file whose digest has been checked, and what it was made with."""
     with np.load(path) as held:
-        return _value(json.loads(held["content"].tobytes()), held)
+        told = json.loads(held["content"].tobytes())
+        return _value(told["content"], held), told["made_with"]
 
 
 def _tree(value: Any, arrays: list[np.ndarray[Any, Any]]) -> Any:

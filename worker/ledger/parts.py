@@ -40,7 +40,9 @@ MOST_LOST = 2  # helpers that may fail to end a part; then it is left to the job
 _OF_JOB = jobs.c.id == parts.c.job_id
 _ALIVE = and_(_OF_JOB, jobs.c.state.in_(ACTIVE))
 _IS_OPEN, _IS_RUNNING = parts.c.state == PartState.OPEN, parts.c.state == PartState.RUNNING
-_AGE = (Now() - parts.c.created_at).label("age")
+_FIRST = parts.alias("first_of_job")
+_DIVIDED = select(func.min(_FIRST.c.created_at)).where(_FIRST.c.job_id == parts.c.job_id)
+_AGE = (Now() - _DIVIDED.scalar_subquery()).label("age")  # of the job's first division
 
 
 class Parts:
@@ -79,9 +81,12 @@ class Parts:
                 update(jobs).where(*attempt.fence()).values(stacks=stacks)
             ).rowcount:
                 return False
-            known = select(parts.c.made).where(*here, parts.c.number == BRIEF)
-            if brief is not None and connection.execute(known).scalar_one_or_none() != stated:
-                connection.execute(delete(parts).where(*here))
+            if brief is not None:
+                known = select(parts.c.made).where(*here, parts.c.number == BRIEF)
+                is_new = connection.execute(known).scalar_one_or_none() != stated
+                # An equal one takes the place of its predecessor, whose file may be damaged.
+                outdated = here if is_new else (*here, parts.c.number == BRIEF)
+                connection.execute(delete(parts).where(*outdated))
                 row = {"id": brief[0], "number": BRIEF, "first": 0, "stop": 0, "made": stated}
                 row |= {"state": PartState.DONE, "worker": attempt.worker}
                 _enter(connection, attempt, work, row)

@@ -6,6 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from reucid_core.eigenpatches import Classify
+from reucid_core.report import library_versions
 from worker.contract import JobRecord
 from worker.denoising.model_files import Models
 from worker.denoising.model_loading import judge_of
@@ -65,6 +66,12 @@ class Material:
     def is_joint(self) -> bool:
         """Whether all frames of a stack share one decomposition."""
         return self.noisy.ndim == 3 and self.params.selection.frames == "joint"
+
+    @property
+    def made_with(self) -> dict[str, Any]:
+        """Libraries and classifier: what another worker made with these is as if made here."""
+        model = getattr(self.judge, "identity", None)
+        return {"versions": library_versions(), "model": model}
 
     def until(self, left: float | None) -> JobParams:
         """The parameters with so many seconds left; None where there is no deadline."""

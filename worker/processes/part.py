@@ -30,6 +30,10 @@ class DamagedBriefError(Exception):
     """What tells how parts are done is not what it was."""
 
 
+class UnlikeError(Exception):
+    """Another worker's libraries or classifier are not those of this one."""
+
+
 @dataclass(frozen=True)
 class Maker:
     """Does parts of one job, whether it is this worker's own or another one's."""
@@ -48,7 +52,7 @@ class Maker:
         """
         part = doing.part
         try:
-            if self._is_late(part):
+            if part.work is Work.FRAMES and self._is_late(part):
                 self._commit(doing, [], 0)
             elif part.work is Work.FRAMES:
                 report = self._denoise(doing)
@@ -91,7 +95,8 @@ class Maker:
         part, params = doing.part, self.material.params.denoising
         with limited(params.threads):
             sums = self._brief(doing).over(self.frames_of(part), params)
-        briefs.write(self.store.attempt(part.id, part.attempt) / SUMS, sums)
+        path = self.store.attempt(part.id, part.attempt) / SUMS
+        briefs.write(path, sums, self.material.made_with)
 
     def _brief(self, doing: Doing) -> Any:
         """What tells how parts of this kind are done."""
@@ -102,7 +107,10 @@ class Maker:
         held = brief.artifact(BRIEF)
         if held is None or not path.exists() or sha256_of(path) != held.sha256:
             raise DamagedBriefError(f"the brief of job {doing.part.job_id} is missing or damaged")
-        return briefs.read(path)
+        told, made_with = briefs.read(path)
+        if made_with != self.material.made_with:
+            raise UnlikeError(f"got a brief made with {made_with}, have {self.material.made_with}")
+        return told
 
     def _keep(self, doing: Doing, made: Sequence[str], frames_done: int) -> None:
         part = doing.part

@@ -19,7 +19,6 @@ import structlog
 
 from reucid_core.exact import Sums
 from reucid_core.joint import Shared, Wanted, find_shared
-from reucid_core.report import library_versions
 from worker.contract import PartRecord, PartState, Work
 from worker.denoising import briefs
 from worker.denoising.artifacts import PartFiles, ResultFiles
@@ -112,7 +111,8 @@ class Spread:
         brief = None
         if told is not None:
             part_id = uuid4().hex
-            briefs.write(self._store.attempt(part_id, 1) / BRIEF, told)
+            path = self._store.attempt(part_id, 1) / BRIEF
+            briefs.write(path, told, self._material.made_with)
             (made,) = patiently(lambda: self._store.seal(part_id, 1, [BRIEF]))
             self._store.leave(part_id, 1)
             brief = part_id, made
@@ -137,12 +137,15 @@ class Spread:
             self._do_one(work)
 
     def _sums_of(self, part: PartRecord) -> Sums | None:
+        """Those of a part that is done; None where a worker like this one has to do it again."""
         paths = self._paths_of(part)
-        if paths is None:
-            self._parts.again(part)
-            return None
-        sums: Sums = briefs.read(paths[SUMS])
-        return sums
+        if paths is not None:
+            sums: Sums
+            sums, made_with = briefs.read(paths[SUMS])
+            if made_with == self._material.made_with:
+                return sums
+        self._parts.again(part)
+        return None
 
     def _do_one(self, work: Work) -> None:
         """Do a part, or wait for those that others do."""
@@ -225,8 +228,8 @@ class Spread:
 
     def _is_alike(self, report: Mapping[str, Any]) -> bool:
         """Whether a frame was made by the same libraries and classifier as all others."""
-        model = getattr(self._material.judge, "identity", None)
-        return (report["versions"], report["model"]) == (library_versions(), model)
+        made_with = {"versions": report["versions"], "model": report["model"]}
+        return made_with == self._material.made_with
 
 
 def _told(part: PartRecord) -> dict[str, Any]:

@@ -25,9 +25,10 @@ def frames() -> NDArray[np.uint16]:
 def there_and_back(content: Any, folder: Path) -> Any:
     """Through a file, whose bytes are the same when it is written again."""
     first, second = folder / "first.npz", folder / "second.npz"
-    briefs.write(first, content)
-    found = briefs.read(first)
-    briefs.write(second, found)
+    briefs.write(first, content, {"model": "m"})
+    found, made_with = briefs.read(first)
+    assert made_with == {"model": "m"}
+    briefs.write(second, found, made_with)
     assert first.read_bytes() == second.read_bytes()
     assert type(found) is type(content)
     return found
