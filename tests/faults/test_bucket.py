@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.cases import Case
 from tests.faults.history import Client, History
-from tests.faults.rig import Rig
+from tests.faults.rig import DELIVERING, Rig
 from tests.faults.test_faults import (
     ended,
     test_a_process_killed_at_any_point_costs_and_doubles_nothing,
@@ -27,7 +27,7 @@ def rig(make_rig: Callable[..., Rig], s3: S3Server) -> Iterator[Rig]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in CREDENTIALS.items():
             patch.setenv(name, value)
-        yield make_rig({"REUCID_STORE_URL": s3.url(s3.bucket())})
+        yield make_rig(DELIVERING | {"REUCID_STORE_URL": s3.url(s3.bucket())})
 
 
 def test_a_job_outlasts_a_store_that_goes_away(
