@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from reucid_core.training.showing.experiment import Experiment
 
 MODELS = ("paper", "tuned")
+JUDGED = ("paper", "paper-2830", "tuned")
 WEIGHTS = Path("reucid_core") / "weights"
 CACHE = Path("build") / "laboratory"
 
@@ -198,11 +199,12 @@ def evaluate(
         ),
     ] = "paper",
     models: Annotated[
-        list[Literal["paper", "paper-2830", "tuned"]] | None,
+        list[str] | None,
         typer.Option(
             "--model",
-            help="A network that is judged, with --method paper; repeatable. All by default; "
-            "pictures are drawn of tuned alone.",
+            help="A network that is judged, with --method paper: paper, paper-2830 (the other "
+            "reading of Fig. 3) or tuned, of which alone pictures are drawn; repeatable, all by "
+            "default.",
         ),
     ] = None,
     sizes: Annotated[
@@ -256,6 +258,10 @@ def evaluate(
     missing = [str(file) for file in files if not file.is_file()]
     if missing:
         raise typer.BadParameter(f"no file at {', '.join(missing)}", param_hint="--micrograph")
+    unknown = sorted(set(models or ()) - set(JUDGED))
+    if unknown:
+        message = f"got {', '.join(unknown)}, expected {', '.join(JUDGED)}"
+        raise typer.BadParameter(message, param_hint="--model")
     if beside and not micrographs:
         raise typer.BadParameter("got no micrograph that it was made of", param_hint="--beside")
     make_folder(output, "--output")
@@ -271,7 +277,7 @@ def evaluate(
         return
     laboratory.evaluate(
         simulated,
-        models=models,
+        models=models or JUDGED,
         sizes=sizes,
         images=images,
         epochs=epochs,

@@ -45,7 +45,6 @@ from reucid_core.training.showing.score_tables import report
 if TYPE_CHECKING:
     import optuna
 
-JUDGED = ("paper", "paper-2830", "tuned")  # networks; of the paper's, both readings of Fig. 3
 SCALES_EPOCH = 4096  # datapoints in an epoch of the networks of method two-scale
 
 
@@ -188,7 +187,7 @@ def tune(
 def evaluate(
     simulated: Simulated,
     *,
-    models: Sequence[str] | None = None,
+    models: Sequence[str],
     sizes: Sequence[int] | None = None,
     images: int,
     epochs: int | None,
@@ -200,9 +199,7 @@ def evaluate(
 ) -> None:
     """Leave out each family in turn; write scores, tables and pictures, also of experiments."""
     examples = training_examples(simulated, cache=cache, processes=processes)
-    options = {
-        name: options_of(name, seed=simulated.seed, epochs=epochs) for name in models or JUDGED
-    }
+    options = {name: options_of(name, seed=simulated.seed, epochs=epochs) for name in models}
     rivals, missing = available()
     for name, module in missing.items():
         say(f"without {name}: {module} is not installed (extra `bench`)")
