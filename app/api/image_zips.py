@@ -39,6 +39,8 @@ async def accept_all(
 ) -> list[ImageRecord]:
     """Unpack a zip, decode every file, and only then enter them all.
 
+    If the ledger goes away while they are entered, those before stay, as images sent without a job.
+
     Raises
     ------
     Problem
@@ -92,11 +94,12 @@ async def _unpacked(
 ) -> list[Packed]:
     """The files of a zip, beside it: no more than the disk has room for."""
     settings, most = services.settings, most_unpacked(services.settings)
-    left = max(0, await run_in_threadpool(services.store.free) - settings.min_free)
-    terms = Terms(MOST_JOBS, MOST_FILES, settings.max_upload, min(most, left))
     folder = sent.folder / "unpacked"
     await run_in_threadpool(folder.mkdir, 0o700)
     async with services.decoding.place(owner):
+        left = max(0, await run_in_threadpool(services.store.free) - settings.min_free)
+        share = left // int(services.decoders.total_tokens)  # as many may unpack at once
+        terms = Terms(MOST_JOBS, MOST_FILES, settings.max_upload, min(most, share))
         work = partial(unpack, file.path, folder, terms)
         try:
             return await to_thread.run_sync(work, limiter=services.decoders)
