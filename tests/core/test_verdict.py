@@ -87,7 +87,7 @@ def test_the_classifier_sees_the_decomposition_and_no_more() -> None:
 
     result = denoise(IMAGE, PARAMS, classify=classify)
     assert [type(thing) for thing in seen] == [Decomposition, Decomposition]
-    known = {"eigenpatches", "singular_values", "n_patches", "energy", "noise_variance"}
+    known = {"eigenpatches", "singular_values", "n_patches", "energy", "noise_variance", "found_by"}
     assert vars(seen[0]).keys() == known
     assert seen[0].noise_variance is None  # one number, and by method paper none
     assert sum(decomposition.n_patches for decomposition in seen) == 18 * 18
