@@ -244,7 +244,7 @@ def test_a_restarted_database_costs_no_job(
 
 
 def test_time_limit_and_shutdown(serve: Callable[..., Server]) -> None:
-    server = serve(job_timeout_s=4, stop_grace_s=0.5)
+    server = serve(job_timeout_s=4, stop_grace_s=0.5, lease_s=30.0)
     overdue = server.wait(server.submit(LONG))
     hung_id = server.submit(LONG)
     server.wait_for_stack(hung_id)
