@@ -6,7 +6,10 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from app.http.digests import DIGEST
 from app.http.problems import FieldError, invalid, invalid_fields
+
+TEXT: dict[str, Any] = {"type": "string"}
 
 OBJECTS = {"params", "labels", "metadata"}  # JSON in a form
 
@@ -31,3 +34,33 @@ def of_form(schema: type[Schema], fields: Mapping[str, str]) -> Schema:
             message = f"got {fields[name][:80]!r}, expected a JSON object ({error})"
             raise invalid([FieldError(field=name, message=message)]) from error
     return validated(schema, json.dumps(values).encode())
+
+
+def described(model: str, file: Mapping[str, Any], *, name: str) -> dict[str, Any]:
+    """What a route says of its body.
+
+    Parameters
+    ----------
+    model : str
+        Schema of the JSON.
+    file : mapping
+        Schema of the form's `file`.
+    name : str
+        The field that names the batch.
+    """
+    properties = {
+        "file": file,
+        "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
+        "priority": {"$ref": "#/components/schemas/Priority"},
+        "external_id": TEXT,
+        "sample_id": TEXT,
+        name: TEXT,
+        "labels": {"type": "object", "additionalProperties": TEXT},
+        "metadata": {"type": "object", "additionalProperties": True},
+    }
+    form = {"type": "object", "required": ["file"], "properties": properties}
+    content = {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}},
+        "multipart/form-data": {"schema": form},
+    }
+    return {"parameters": [DIGEST], "requestBody": {"required": True, "content": content}}

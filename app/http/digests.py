@@ -5,6 +5,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -13,6 +14,13 @@ from app.http.problems import Problem
 
 MEMBER = re.compile(r"\s*([a-z0-9-]+)=:([A-Za-z0-9+/=]*):\s*")
 KNOWN = {"sha-256": "sha256", "sha-512": "sha512"}  # others are ignored, as the RFC wants
+DIGEST: dict[str, Any] = {  # in the OpenAPI document
+    "name": "content-digest",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "Of the body (RFC 9530), checked as it comes: `sha-256=:BASE64:`.",
+}
 
 
 async def checked_stream(request: Request) -> AsyncIterator[bytes]:

@@ -89,7 +89,7 @@ class Dispatcher:
                         begun = time.monotonic()
                         with ledger_may_be_away():
                             self.step()
-                        stop.wait(RESTS * (time.monotonic() - begun))
+                        stop.wait(min(IDLE, RESTS * (time.monotonic() - begun)))
                         if pubsub.get_message(timeout=IDLE):
                             _drain(pubsub)
             except (RedisError, OSError) as error:

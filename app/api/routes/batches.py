@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -18,10 +18,10 @@ from app.api.errors import to_problem
 from app.api.image_zips import accept_all
 from app.api.inflight import IdempotencyKey
 from app.api.quotas import check_size, check_space, is_repetition, room
-from app.api.routes.images import DIGEST, FILE
+from app.api.routes.images import FILE
 from app.api.schemas import PART_OF_ADDRESS
 from app.api.services import Services, ServicesDep
-from app.api.submissions import of_form, validated
+from app.api.submissions import described, of_form, validated
 from app.api.summaries import summary
 from app.api.uploads import incoming, media_type, read_json, receive_form, unsupported
 from app.http.paging import PagingDep
@@ -43,32 +43,7 @@ ENDED: Responses = {200: {"model": Batch, "description": "All jobs had ended bef
 TABLE: Responses = {
     200: {"description": "A line a job", "content": {"text/csv": {"schema": {"type": "string"}}}}
 }
-TEXT: dict[str, Any] = {"type": "string"}
-SUBMISSION: dict[str, Any] = {
-    "parameters": [DIGEST],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/BatchSpec"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": FILE | {"description": "A zip of images."},
-                        "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
-                        "name": TEXT,
-                        "priority": {"$ref": "#/components/schemas/Priority"},
-                        "external_id": TEXT,
-                        "sample_id": TEXT,
-                        "labels": {"type": "object", "additionalProperties": TEXT},
-                        "metadata": {"type": "object", "additionalProperties": True},
-                    },
-                }
-            },
-        },
-    },
-}
+SUBMISSION = described("BatchSpec", FILE | {"description": "A zip of images."}, name="name")
 
 
 @router.post(

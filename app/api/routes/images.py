@@ -23,6 +23,7 @@ from app.api.uploads import (
     unsupported,
 )
 from app.api.wishes import CutDep, FrameQuery
+from app.http.digests import DIGEST
 from app.http.files import send_file, sends
 from app.http.paging import PagingDep
 from app.http.problems import problems
@@ -42,13 +43,6 @@ FILES: dict[str, Any] = {
     "items": FILE,
     "minItems": 1,
     "description": "One file; an EMI file with its SER files.",
-}
-DIGEST: dict[str, Any] = {
-    "name": "content-digest",
-    "in": "header",
-    "required": False,
-    "schema": {"type": "string"},
-    "description": "Of the body (RFC 9530), checked as it comes: `sha-256=:BASE64:`.",
 }
 UPLOAD: dict[str, Any] = {
     "parameters": [DIGEST],

@@ -21,7 +21,7 @@ from app.api.event_schemas import event_data
 from app.api.events import job_events, until_terminal
 from app.api.inflight import IdempotencyKey
 from app.api.quotas import check_size, check_space, check_space_for, room
-from app.api.routes.images import DIGEST, FILES
+from app.api.routes.images import FILES
 from app.api.schemas import (
     Job,
     JobChange,
@@ -32,7 +32,7 @@ from app.api.schemas import (
     JobSummary,
     ShortText,
 )
-from app.api.submissions import of_form, validated
+from app.api.submissions import described, of_form, validated
 from app.api.uploads import (
     accept,
     incoming,
@@ -61,32 +61,7 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 LONGEST_WAIT = 60.0  # s
 MICROSECOND = 1e-6  # s
 LAST_EVENT_ID = 2**63 - 1  # what a database can hold
-TEXT: dict[str, Any] = {"type": "string"}
-SUBMISSION: dict[str, Any] = {
-    "parameters": [DIGEST],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/JobSpec"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {
-                        "file": FILES,
-                        "params": {"$ref": "#/components/schemas/Params"},  # sent as JSON
-                        "priority": {"$ref": "#/components/schemas/Priority"},
-                        "external_id": TEXT,
-                        "sample_id": TEXT,
-                        "batch": TEXT,
-                        "labels": {"type": "object", "additionalProperties": TEXT},
-                        "metadata": {"type": "object", "additionalProperties": True},
-                    },
-                }
-            },
-        },
-    },
-}
+SUBMISSION = described("JobSpec", FILES, name="batch")
 
 DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}.*")
 
