@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -74,7 +75,7 @@ def latency(url: str, count: int) -> None:
 
 
 def _times(client: httpx.Client, job_id: str) -> dict[str, float]:
-    """When each kind of event happened first, by the ledger's clock."""
+    """When each kind of event happened first, in seconds of the ledger's clock."""
     times: dict[str, float] = {}
     kind = ""
     with client.stream("GET", f"/jobs/{job_id}/events") as response:
@@ -82,7 +83,8 @@ def _times(client: httpx.Client, job_id: str) -> dict[str, float]:
             if line.startswith("event: "):
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: "):
-                times.setdefault(kind, json.loads(line.removeprefix("data: "))["at"])
+                at = datetime.fromisoformat(json.loads(line.removeprefix("data: "))["at"])
+                times.setdefault(kind, at.timestamp())
     return times
 
 
