@@ -65,9 +65,10 @@ TIMED_SIDES, TIMED = (256, 512, 1024, 2048), 5  # px; calls of each
 
 
 def noises(given: argparse.Namespace) -> Rows:
-    """Means over the materials, and the worst contrast."""
+    """Means over the materials, and the worst contrast and margin."""
     methods = ("noisy", *OWN, *([RIVAL] if given.rivals else []))
-    yield ("noise", "e/A^2", *methods, *(f"contrast, {name}" for name in methods[1:]))
+    margin = ["two-scale above BM3D, least and most"] if given.rivals else []
+    yield ("noise", "e/A^2", *methods, *margin, *(f"contrast, {name}" for name in methods[1:]))
     scenes = {name: dimmed(name, side=given.side, gain=given.gain) for name in given.materials}
     for noise in given.noises:
         for dose in given.doses:
@@ -83,11 +84,16 @@ def noises(given: argparse.Namespace) -> Rows:
                 noise,
                 dose,
                 *(f"{found[name][:, 0].mean():.1f}" for name in methods),
+                *([_margin(found[OWN[-1]][:, 0] - found[RIVAL][:, 0])] if given.rivals else []),
                 *(
                     f"{found[name][:, 1].mean():.2f} ({found[name][:, 1].min():.2f})"
                     for name in methods[1:]
                 ),
             )
+
+
+def _margin(above: Float64) -> str:
+    return f"{above.min():+.1f} to {above.max():+.1f}"
 
 
 def defects(given: argparse.Namespace) -> Rows:
