@@ -21,7 +21,7 @@ from reucid_core.terrain import full_terrain
 
 Spectrum = NDArray[np.complexfloating[Any, Any]]
 
-MOST_DENSE = 24  # q up to which the operator of a corner is held: 5 MB in single precision
+MOST_DENSE = 24  # q up to which a corner has an operator, of 5 MB in single precision
 SHAPES = 8  # of images, for which a held projection has its response
 SEGMENT = 4  # times q: of a row, transformed at a time; from 3 to 6 equally fast (measured)
 
@@ -103,7 +103,8 @@ class Projection:
         m, n = image.shape[-2:]
         E, p = self._E, self._E.shape[-1]
         q = p - 1
-        if min(m, n) < (2 * q + 1 if self._held else 4 * q):
+        dense = self._held or q <= MOST_DENSE  # else corners cost more than a small image does
+        if min(m, n) < (2 * q + 1 if dense else 4 * q):
             fused = _by_eigenpatch(image.astype(E.dtype, copy=False), E) / full_terrain((m, n), p)
             return fused.astype(image.dtype, copy=False)
         out = np.empty(image.shape, image.dtype)
@@ -178,7 +179,7 @@ class Projection:
         """Fill the four corners, each from the 2q x 2q pixels around it."""
         E, q = self._E, self._E.shape[-1] - 1
         ramp = np.arange(1, q + 1, dtype=E.dtype)
-        if not self._held or q > MOST_DENSE:
+        if q > MOST_DENSE:
             for image, into in zip(images, out, strict=True):
                 _fill_corners(image, E, into)
             return

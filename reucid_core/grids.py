@@ -94,6 +94,7 @@ class Grids:
         self._lags = lags
         self._low: FloatArray | None = None
         self._kept: dict[int, list[tuple[Phase, Transform]]] = {}
+        self._filtered: tuple[object, FloatArray] | tuple[None, None] = None, None
 
     def parts(self, spacing: int) -> Iterator[tuple[Phase, Transform]]:
         """Where in the image each part of a grid lies, and the part's transform."""
@@ -127,6 +128,18 @@ class Grids:
     def forget_canvas(self) -> None:
         """Leave what was written to whoever wrote it."""
         self._low = None
+
+    def keep_from(self, lattice: object, filtered: FloatArray) -> None:
+        """Keep what a lattice's filter made of the image, in the place of what another made."""
+        self._filtered = lattice, filtered
+
+    def taken_from(self, lattice: object) -> FloatArray | None:
+        """What is kept from this lattice, shape (m, n), handed over; None if nothing is."""
+        by, filtered = self._filtered
+        if by is not lattice:
+            return None
+        self._filtered = None, None
+        return filtered
 
     def _half_band(self) -> FloatArray:
         if self._low is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reucid_core.correlation import fast_shape
 from reucid_core.eigenpatches import Decomposition, FloatArray
 from reucid_core.exact import Sums, grams_of
-from reucid_core.fir import project_and_fuse
+from reucid_core.fir import Projection
 from reucid_core.grids import Grids, WhitenedFrames
 from reucid_core.krylov import eigenpairs_above, leading_pair
 from reucid_core.noise import NoiseModel
@@ -73,6 +73,8 @@ class Lattice:
 
     def filter(self, grids: Grids) -> FloatArray:
         """The lattice in a whitened image, shape (m, n): all patches projected and fused."""
+        if (filtered := grids.taken_from(self)) is not None:
+            return filtered
         E = self.decomposition.eigenpatches
         return filter_grids(grids, E, self.weights, self.spacing)
 
@@ -136,12 +138,15 @@ def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task
         lattice = _decompose(grams_of(transforms, [p]), p, spacing, task)
         if len(sizes) == 1:
             return lattice
-        error = sum(_squared_residual(grids, lattice) for grids in sample) / n_pixels
+        filtered = [lattice.filter(grids) for grids in sample]
+        error = sum(map(_squared_residual, sample, filtered)) / n_pixels
         if variance is None:  # as it is here, so that errors of the model cancel
             variance = error / (1 - lattice.passed)
         error += 2 * lattice.passed * variance + lattice.fitted / n_pixels
         if best is None or error < best[0]:
             best = error, lattice
+            for grids, image in zip(sample, filtered, strict=True):
+                grids.keep_from(lattice, image)
     assert best is not None  # noqa: S101  (there is always a candidate)
     return best[1]
 
@@ -173,10 +178,10 @@ def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) ->
         return np.zeros_like(canvas)
     # In the precision of the image, whose deviation from the mean is what is transformed.
     scaled = (E[used] * np.sqrt(weights[used])[:, None, None]).astype(canvas.dtype)
+    projection = Projection(scaled)  # of all parts
     for phase, transform in grids.parts(spacing):
-        canvas[phase] = project_and_fuse(
+        canvas[phase] = projection.fuse(
             transform.image,
-            scaled,
             spectrum=transform.spectrum,
             offset=transform.mean,
             height=grids.height,
@@ -198,9 +203,8 @@ def energy_of(noisy: FloatArray, noise: NoiseModel | None, p: int, spacing: int)
     return float(np.vdot(grid.astype(np.float64) ** 2, full_terrain(shape, p, spacing)))
 
 
-def _squared_residual(grids: Grids, lattice: Lattice) -> float:
-    residual = lattice.filter(grids)
-    residual -= grids.image
+def _squared_residual(grids: Grids, filtered: FloatArray) -> float:
+    residual = grids.image - filtered
     return float(np.vdot(residual, residual))
 
 
