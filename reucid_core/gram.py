@@ -165,7 +165,7 @@ def _apart(lines: Float64, gap: int) -> Float64:
 
 def _products(leading: Spectrum, partners: Spectrum) -> Spectrum:
     """Cross spectra of pairs of lines, shape (q, f), summed."""
-    total: Spectrum = np.vecdot(leading, partners, axis=0)
+    total: Spectrum = np.vecdot(leading.T, partners.T)
     return total
 
 
