@@ -29,7 +29,7 @@ FLATNESS = 0.03  # natural logarithms that it may differ in any case
 MIDDLE, TOP = (0.30, 0.38), (0.44, 0.5)  # cycles/px: compared to tell correlation across the scan
 
 SHORT_BANDS, SHORTEST = 8, 32  # px
-PARTS = 4  # of the rows, in which the noise is compared
+PARTS = 4  # of the rows, in which the noise is compared; smaller ones in tall images
 
 LOG_SD = 1.283  # of the logarithm of an exponential variable: pi / sqrt(6)
 MEDIAN_SD = 1.44  # of the logarithm of the median of n exponential variables, times sqrt(n)
@@ -169,14 +169,21 @@ def evenness(frames: Sequence[FloatArray], limit: float, weighed: "Spectra") -> 
         Of the noise alone in the frames.
     """
     m = len(frames[0])
-    height = max(SHORTEST, m // PARTS)
-    starts = np.linspace(0, m - height, 2 * PARTS - 1).astype(int)
+    height = max(SHORTEST, min(m // PARTS, LEAST_ROWS))
+    if m < 2 * height:
+        return 1.0
+    number = max(2 * PARTS, min(2 * m // height, 2 * SHORT_BANDS)) - 1
+    starts = np.linspace(0, m - height, number).astype(int)
     bands = (frame[start : start + height] for frame in frames for start in starts)
-    parts = Spectra.joined(map(Spectra._of_band, bands)).noise_alone(limit + 1 / height)
-    if m < 2 * height or not len(parts.across):
+    total, rows = np.zeros(frames[0].shape[1]), 0
+    for band in bands:  # one at a time: those of a large image are as large as it is
+        alone = Spectra._of_band(band).noise_alone(limit + 1 / height)
+        total += alone.power.sum(axis=0, dtype=np.float64)
+        rows += len(alone.across)
+    if not rows:
         return 1.0
     inside = weighed.power.mean(axis=0, dtype=np.float64)
-    return float(np.median(parts.power.mean(axis=0, dtype=np.float64) / inside))
+    return float(np.median(total / rows / inside))
 
 
 def smoothed(power: Float64, rows: int) -> Float64:

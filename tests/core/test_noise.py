@@ -1,5 +1,6 @@
 """The noise of an image, as it is measured in it, against noise that is known."""
 
+import tracemalloc
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from reucid_core import DenoiseParams, denoise
 from reucid_core.noise import NoiseModel, estimate_noise
+from reucid_core.spectra import Spectra, evenness
 from reucid_core.training.micrographs import aperiodic
 from reucid_core.whitening import Whitening, cosine_filter
 from tests.support.strategies import blob_lattice
@@ -266,3 +268,16 @@ def test_counting_noise_that_is_strongest_at_a_border_is_measured_there_too(
     image = aperiodic.noisy(truth, dose=dose, next_pixel=0.0, seed=seed)
     model = estimate_noise([image])
     assert model.variance == pytest.approx(np.var(image - truth), rel=0.2)
+
+
+def test_the_noise_of_a_tall_image_is_compared_part_by_part() -> None:
+    image = white((4096, 256)).astype(np.float32)
+    alone = Spectra.of(image).noise_alone(0.2)
+    tracemalloc.start()
+    try:
+        found = evenness([image], 0.2, alone)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == pytest.approx(1, abs=0.05)
+    assert peak < image.nbytes / 2  # held together, the spectra of all parts are twice the image
