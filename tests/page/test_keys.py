@@ -104,7 +104,7 @@ def test_anothers_job_is_not_there(visit: Visit, locked: tuple[str, dict[str, st
         job = answer.raise_for_status().json()["id"]
     enter(visit, keys["reader"])
     visit.go(f"#/job/{job}")
-    visit.page.get_by_role("heading", name="There is no such thing here").wait_for()
+    visit.page.get_by_role("heading", name="There is nothing here").wait_for()
 
 
 def test_an_admin_makes_and_ends_keys(visit: Visit, locked: tuple[str, dict[str, str]]) -> None:

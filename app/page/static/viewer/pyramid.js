@@ -5,7 +5,7 @@ import { askPixels } from "../parts/api.js";
 const TILE = 512; // px, side of a tile at its own scale
 const WHOLE = 2048; // px, longest side of an image that is fetched at once
 const LOADS = 6; // requests at a time
-const BUDGET = 64 * 2 ** 20; // bytes of tiles of all large images, beside those that are drawn now
+const BUDGET = 32 * 2 ** 20; // bytes of tiles of all large images that are kept; more only of what is drawn now
 const ROUGH = 2; // levels above the one that is drawn, of which there is something soon
 const AWAY = [0, 429, 502, 503]; // answers of a server that will be back
 const PAUSE = 2000; // ms before it is asked again

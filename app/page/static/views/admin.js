@@ -68,7 +68,7 @@ export async function view(place, { signal, caller }) {
       } catch (error) {
         fill(shown, problem(error));
       }
-    } }, h("h3", {}, "Make a key"), h("div", { class: "fields" }, field("Owner", owner), field("For", name), field("Ends after days", days)), h("div", { class: "row" }, scopes), h("button", { type: "submit", class: "primary", title: "Make a key; it is shown once" }, "Make a key"), shown);
+    } }, h("h3", {}, "Make a key"), h("div", { class: "fields" }, field("Owner", owner), field("What it is for", name), field("Days until it ends; empty: never", days)), h("div", { class: "row" }, scopes), h("button", { type: "submit", class: "primary", title: "Make a key; it is shown once" }, "Make a key"), shown);
   }
 
   await Promise.all([look(), listKeys()]);
@@ -83,7 +83,7 @@ const counted = (counts) => Object.entries(counts).filter(([, count]) => count).
 function stated({ version, queue, disk, keys }) {
   return facts([
     ["version", version],
-    ["queue", `${counted(queue.queued) || "nothing"} waiting, ${queue.running} running${queue.longest_wait_s ? `; longest wait ${duration(queue.longest_wait_s)}` : ""}${queue.answers ? "" : "; the queue's server does not answer: jobs wait"}`],
+    ["queue", `${counted(queue.queued) || "nothing"} waiting, ${queue.running || "nothing"} running${queue.longest_wait_s ? `; longest wait ${duration(queue.longest_wait_s)}` : ""}${queue.answers ? "" : "; the queue's server does not answer: jobs wait"}`],
     ["disk", `${size(disk.free)} of ${size(disk.total)} free; ${size(disk.stored)} in images and results; below ${size(disk.min_free)} nothing is accepted`],
     ["quota", disk.owner_quota ? `${size(disk.owner_quota)} for each owner` : "none"],
     ["keys", `${keys.valid} valid, ${keys.expired} expired, ${keys.revoked} revoked`],
