@@ -240,7 +240,7 @@ def test_the_histogram_of_whole_numbers_is_no_comb(
 
 def test_the_views_fill_the_screen_and_are_saved(seen: Visit) -> None:
     with seen.page.expect_download() as waited:
-        seen.page.get_by_role("button", name="Save view").click()
+        seen.page.get_by_role("button", name="Picture").click()
     with Image.open(waited.value.path()) as picture:
         width, height = picture.size
     sizes = [

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from tests.page.browsers import Visit
 from tests.page.conftest import submit
 
-
 NO_WEBGL = """const get = HTMLCanvasElement.prototype.getContext;
 HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
   return kind === "webgl2" ? null : get.call(this, kind, ...rest);

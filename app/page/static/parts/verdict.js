@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { about } from "./words.js";
+import { free } from "../viewer/pyramid.js";
 import { squareAround, transform } from "../viewer/transforms.js";
 
 const LITTLE = 0.05; // of a lattice's amplitude: removing that much changes no conclusion
@@ -28,7 +29,9 @@ export async function structureOf({ residual, raw }, shape) {
     const image = await transform((await raw.region(box)).pixels, side);
     const at = ((row + side / 2) % side) * side + ((column + side / 2) % side);
     share = Math.sqrt((10 ** found.image[at] - 1) / Math.max(1e-30, 10 ** image.image[at] - 1));
+    free(image.image);
   }
+  free(found.image);
   return { highest: height, bound: found.peaks.bound, period: height ? side / Math.hypot(row, column) : null, white: found.white, share };
 }
 

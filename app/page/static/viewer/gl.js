@@ -42,6 +42,9 @@ void main() {
   colour = vec4(texelFetch(map, ivec2(int(share * 255.0 + 0.5), 0), 0).rgb, 1.0);
 }`;
 
+/** Of a texture, whether the tile still has its pixels or not. @param {Tile} tile */
+const bytesOf = ({ rows, columns }) => 4 * rows * columns;
+
 export class Renderer {
   /** @returns {Renderer | null} null where there is no WebGL2 */
   static make() {
@@ -168,12 +171,12 @@ export class Renderer {
       this.nearest();
       gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R32F, tile.columns, tile.rows); // one level, allocated once
       gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, tile.columns, tile.rows, gl.RED, gl.FLOAT, tile.pixels);
-      this.held += tile.pixels.byteLength;
+      this.held += bytesOf(tile);
       for (const [old, oldest] of textures) {
         if (this.held <= BUDGET || old.used >= tile.used) break;
         gl.deleteTexture(oldest);
         textures.delete(old);
-        this.held -= old.pixels.byteLength;
+        this.held -= bytesOf(old);
       }
     }
     textures.set(tile, texture);

@@ -45,7 +45,7 @@ export class Toolbar {
       h("label", {}, h("span", {}, "Colours"), this.maps), this.residual, this.overlays,
       h("div", { class: "group ends", role: "group", "aria-label": "Views" }, h("span", {}, "Views"),
         document.fullscreenEnabled && button("Full screen", "The views on the whole screen, and back (E)", () => this.enlarge()),
-        button("Save view", "Save the views as they are drawn, with scale bars, as a PNG", () => save(viewer.panes, "view.png"))));
+        button("Picture", "Save the views as they are drawn, with scale bars, as a PNG", () => save(viewer.panes, "view.png"))));
     this.timer = 0;
   }
 
