@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -74,14 +75,13 @@ def main() -> None:
             print(f"an interim result every {seconds / stacks:.1f} s")
         interims = ("interim/1",) if stacks > 1 else ()
         for part in ("result", "residual", "input", *interims):
-            for name, query in (
+            looks: tuple[tuple[str, dict[str, Any]], ...] = (
                 (f"reduce={reduce}", {"reduce": reduce}),
                 (f"{TILE} x {TILE} px", {"region": tile}),
-            ):
+            )
+            for name, query in looks:
                 first, later = timed(
-                    lambda part=part, query=query: client.get(
-                        f"{here}/{part}", params={"format": "raw"} | query
-                    )
+                    partial(client.get, f"{here}/{part}", params=query | {"format": "raw"})
                 )
                 print(f"{part:9} {name:14} first {first:8.1f}, later {later:6.1f}")
         start = time.perf_counter()

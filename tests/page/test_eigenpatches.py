@@ -6,6 +6,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from app.commands.demo import NOISY
 from tests.page.browsers import Visit, gray, levels
 from tests.page.conftest import submit
 from tests.support.servers import SHORT
@@ -89,8 +90,8 @@ def test_what_a_large_image_would_be_is_not_asked_for(visit: Visit, job: str) ->
 
 
 def test_many_stacks_are_chosen_from_a_list(visit: Visit, api: httpx.Client) -> None:
-    params = {**SHORT, "stacks": 8, "method": "paper"}
-    visit.go(f"#/job/{submit(api, **params)}")
+    params = SHORT | {"stacks": 8, "method": "paper"}
+    visit.go(f"#/job/{submit(api, NOISY, **params)}")
     visit.page.get_by_label("Stack", exact=True).select_option("stack 8")
     with visit.page.expect_request("**/revise/preview") as asked:
         visit.page.locator(".patch").nth(1).click()

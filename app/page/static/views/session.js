@@ -72,6 +72,7 @@ export async function view(place, visit) {
 
   /** @param {Held} result */
   function remember(result) {
+    if (held.at(-1)?.sequence === result.sequence) return; // it was there when the page was opened
     const follows = !paused();
     held = [...held, result].slice(-session.history);
     slider.max = String(held.length);
@@ -158,7 +159,8 @@ export async function view(place, visit) {
   if (over) await ended();
   else {
     held = (await askJson(`${here}/results`, { signal })).results;
-    slider.max = slider.value = String(held.length);
+    slider.max = String(held.length); // before the value, which it bounds
+    slider.value = slider.max;
     follow();
   }
 }
