@@ -14,5 +14,5 @@ export function problem(error, again, instead) {
     h("div", { class: "row" },
       lost && h("a", { class: "button", href: "#/jobs", title: "Jobs that you may see" }, "See jobs"),
       again && !lost && button("Try again", "Ask the server once more", again),
-      kind === "key" && h("a", { class: "button", href: "#/key", title: "Enter a key, or another one" }, "Enter a key")));
+      kind === "key" && !location.hash.startsWith("#/key") && h("a", { class: "button", href: "#/key", title: "Enter a key, or another one" }, "Enter a key")));
 }
