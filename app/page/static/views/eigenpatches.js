@@ -44,6 +44,9 @@ export class Eigenpatches {
     this.whole = false;
     this.canRevise = known.may;
     this.asking = false;
+    /** @type {number | null} px of an image that is made anew at a click */
+    this.most = null;
+    capabilities().then(({ limits }) => { this.most = limits.max_raw_pixels; }, () => {});
     const tabs = this.stacks.length > 1 && h("div", { class: "row" }, "Of", this.stacks.length <= TABS
       ? this.stacks.map((each, index) => button(this.titleOf(index), "Show these eigenpatches", (event) => { for (const other of /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).parentElement).children) other.setAttribute("aria-pressed", String(other === event.target)); this.turnTo(each); }, { "aria-pressed": String(index === 0) }))
       : select("Stack", this.stacks.map((_, index) => [String(index), this.titleOf(index)]), "0", "Stack whose eigenpatches are shown", (index) => this.turnTo(this.stacks[Number(index)])));
@@ -136,9 +139,9 @@ export class Eigenpatches {
     if (this.turned.has(name)) this.turned.delete(name);
     else this.turned.set(name, !this.stack.kept[index - 1]);
     this.steps.push(name);
-    this.draw();
     this.say("Asking for the image…");
-    this.ask();
+    this.ask(); // before anything is drawn here
+    this.draw();
   }
 
   undo() {
@@ -200,9 +203,9 @@ export class Eigenpatches {
     }
     const { job, signal } = this.known;
     const shape = signal.shape.slice(-2);
-    const { limits } = await capabilities();
     const yours = `${this.turned.size} ${this.turned.size === 1 ? "verdict is" : "verdicts are"} yours`;
-    if (shape[0] * shape[1] > limits.max_raw_pixels) return this.say(`${yours}. An image of this size is not made anew at each click: keep them as a new job to see it.`);
+    this.most ??= (await capabilities()).limits.max_raw_pixels;
+    if (shape[0] * shape[1] > /** @type {number} */ (this.most)) return this.say(`${yours}. An image of this size is not made anew at each click: keep them as a new job to see it.`);
     const wanted = this.wanted;
     const answer = await ask(`v1/jobs/${job.id}/revise/preview`, { json: this.revision, signal: this.left });
     const pixels = new Float32Array(await answer.arrayBuffer());
