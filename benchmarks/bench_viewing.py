@@ -1,8 +1,8 @@
-"""How fast a viewer gets what it shows: `python benchmarks/bench_viewing.py [side] [method]`.
+"""How fast a viewer gets what it shows: `bench_viewing.py [side] [method] [stacks]`.
 
 An API in this process, asked over a socket: a first look at a result, its residual and its input,
 regions of them at full scale, a picture of the whole result, and what a revision would be. Times
-in ms.
+in ms. With several stacks also of an interim result, and how often one comes.
 """
 
 import io
@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -50,7 +51,10 @@ def main() -> None:
     from tests.support.inprocess import running
 
     side = int(sys.argv[1]) if len(sys.argv) > 1 else 512
-    params = {"method": sys.argv[2]} if len(sys.argv) > 2 else {}
+    params: dict[str, Any] = {"method": sys.argv[2]} if len(sys.argv) > 2 else {}
+    stacks = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    if stacks > 1:
+        params |= {"stacks": stacks, "patch_size": 7, "components": 12}
     with (
         TemporaryDirectory() as folder,
         running(Path(folder), log_level="warning") as api,
@@ -61,20 +65,23 @@ def main() -> None:
         job = client.post("/jobs", files={"file": micrograph(side)}, data=form).json()
         start = time.perf_counter()
         api.work(job["id"])
-        print(f"{side} x {side} px, denoised in {time.perf_counter() - start:.1f} s")
+        seconds = time.perf_counter() - start
+        print(f"{side} x {side} px, denoised in {seconds:.1f} s")
         here = f"/jobs/{job['id']}"
         reduce = max(1, side // LOOK)
         corner = min(side - TILE, side // 2)
         tile = ",".join(map(str, [corner, corner, corner + TILE, corner + TILE]))
-        for part in ("result", "residual", "input"):
-            for name, query in (
+        if stacks > 1:
+            print(f"an interim result every {seconds / stacks:.1f} s")
+        interims = ("interim/1",) if stacks > 1 else ()
+        for part in ("result", "residual", "input", *interims):
+            looks: tuple[tuple[str, dict[str, Any]], ...] = (
                 (f"reduce={reduce}", {"reduce": reduce}),
                 (f"{TILE} x {TILE} px", {"region": tile}),
-            ):
+            )
+            for name, query in looks:
                 first, later = timed(
-                    lambda part=part, query=query: client.get(
-                        f"{here}/{part}", params={"format": "raw"} | query
-                    )
+                    partial(client.get, f"{here}/{part}", params=query | {"format": "raw"})
                 )
                 print(f"{part:9} {name:14} first {first:8.1f}, later {later:6.1f}")
         start = time.perf_counter()

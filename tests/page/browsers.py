@@ -40,16 +40,28 @@ def chromium() -> str:
     return found
 
 
-@contextmanager
-def launched(*more: str) -> Iterator[Any]:
-    """A browser while the context lasts."""
+def _started() -> dict[str, Any]:
+    """How Playwright is to start it."""
     sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has to do without
+    return {"executable_path": chromium(), "args": [*ARGUMENTS, *sandbox]}
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A browser while the context lasts."""
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=[*ARGUMENTS, *sandbox, *more]
-        )
+        browser = playwright.chromium.launch(**_started())
         yield browser
         browser.close()
+
+
+@contextmanager
+def with_profile(folder: Path, **options: Any) -> Iterator[Any]:
+    """A browser as people have it: what it keeps of pages lies on the disk, in this folder."""
+    with sync_api.sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(folder, **_started(), **options)
+        yield context
+        context.close()
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Keys: kept for the tab, shown in a header, and never more than their scopes allow."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -104,7 +105,26 @@ def test_anothers_job_is_not_there(visit: Visit, locked: tuple[str, dict[str, st
         job = answer.raise_for_status().json()["id"]
     enter(visit, keys["reader"])
     visit.go(f"#/job/{job}")
-    visit.page.get_by_role("heading", name="There is no such thing here").wait_for()
+    visit.page.get_by_role("heading", name="There is nothing here").wait_for()
+
+
+def test_the_first_key_is_shown_and_used(browser: Any, tmp_path: Path) -> None:
+    """From the first key on the server knows nobody without one, whoever makes it included."""
+    with served(tmp_path / "data") as server:
+        visits = visiting(browser, server.url)
+        visit = next(visits)
+        visit.go("#/admin")
+        visit.page.get_by_label("Owner", exact=True).fill("boss")
+        visit.page.get_by_role("button", name="Make a key").click()
+        visit.page.get_by_text("The first key needs the scope “admin”").wait_for()
+        visit.page.get_by_label("admin: everything, of everybody").check()
+        visit.page.get_by_role("button", name="Make a key").click()
+        key = visit.page.locator(".key-shown").inner_text()
+        visit.page.get_by_role("cell", name="boss").first.wait_for()
+        caller = httpx.get(f"{server.url}/v1/caller", headers={"X-API-Key": key}, trust_env=False)
+        assert caller.raise_for_status().json()["owner"] == "boss"
+        with pytest.raises(StopIteration):
+            next(visits)
 
 
 def test_an_admin_makes_and_ends_keys(visit: Visit, locked: tuple[str, dict[str, str]]) -> None:

@@ -40,6 +40,8 @@ def test_a_session_from_the_first_rows_to_its_job(visit: Visit, api: httpx.Clien
             visit.page.get_by_text(f"Frame {frame}, whole").wait_for()
         assert brightness(visit, "denoised", (0.55, 0.95)) > TO_BLACK
         visit.shot("live")
+        visit.page.reload()  # somebody comes in the middle of it
+        visit.page.get_by_text("Frame 3, whole").wait_for()
         slider = visit.page.get_by_label("Last results").last
         slider.focus()
         for _ in range(3):

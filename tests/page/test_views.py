@@ -2,11 +2,14 @@
 
 import csv
 import itertools
+from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import map_coordinates
 
 from tests.page.browsers import TIMES, Visit, gray, hann_power, levels
@@ -188,6 +191,69 @@ def test_the_statistics_of_a_region_are_numpys(seen: Visit, numbers: Numbers) ->
         part = numbers[name][10:90, 20:140].astype(np.float64)
         expected = [part.mean(), part.std(), part.min(), part.max(), np.median(part)]
         np.testing.assert_allclose(shown, expected, rtol=2e-5, atol=1e-4)
+
+
+def test_a_spot_of_one_frequency_is_seen(visit: Visit, api: httpx.Client, tmp_path: Path) -> None:
+    """A drawn spectrum has fewer pixels than a large one has frequencies."""
+    side, down, across = 512, 41, 53
+    rows, columns = np.indices((side, side))
+    wave = np.cos(2 * np.pi * (down * rows + across * columns) / side)
+    path = tmp_path / "wave.npy"
+    np.save(path, np.random.default_rng(1).poisson(60 + 20 * wave).astype(np.uint16))
+    with path.open("rb") as file:
+        image = api.post("/images", files={"file": file}).raise_for_status().json()["id"]
+    visit.go(f"#/image/{image}")
+    visit.wait_for("raw")
+    visit.press("0")
+    visit.press("t")
+    visit.page.get_by_label("closer").uncheck()
+    visit.page.get_by_label("peaks of the lattice").uncheck()
+    visit.page.wait_for_selector("canvas[aria-label='spectrum of raw'][width='256']")
+    red = visit.page.evaluate(
+        """([down, across]) => {
+          const canvas = document.querySelector("canvas[aria-label='spectrum of raw']");
+          return canvas.getContext("2d").getImageData(across, down, 1, 1).data[0];
+        }""",
+        [128 + down // 2, 128 + across // 2],
+    )
+    assert red > 200
+
+
+def test_the_histogram_of_whole_numbers_is_no_comb(
+    visit: Visit, api: httpx.Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "levels.npy"
+    np.save(path, np.random.default_rng(1).integers(10, 50, (128, 128), np.uint16))
+    with path.open("rb") as file:
+        image = api.post("/images", files={"file": file}).raise_for_status().json()["id"]
+    visit.go(f"#/image/{image}")
+    visit.wait_for("raw")
+    empty = """() => {
+      const canvas = document.querySelector(".histogram canvas");
+      const { width, height } = canvas;
+      const row = canvas.getContext("2d").getImageData(0, height >> 1, width, 1).data;
+      return Array.from({ length: width }, (_, x) => row[4 * x + 3]).slice(0.2 * width, 0.8 * width)
+        .filter(opaque => !opaque).length;
+    }"""
+    visit.page.wait_for_function(f"() => ({empty})() === 0")
+
+
+def test_the_views_fill_the_screen_and_are_saved(seen: Visit) -> None:
+    with seen.page.expect_download() as waited:
+        seen.page.get_by_role("button", name="Picture").click()
+    with Image.open(waited.value.path()) as picture:
+        width, height = picture.size
+    sizes = [
+        seen.page.locator(f"canvas[aria-label='{name}']").evaluate("c => [c.width, c.height]")
+        for name in VIEWS
+    ]
+    assert width == sum(each[0] for each in sizes) + 16
+    assert height > sizes[0][1]
+    seen.press("e")
+    seen.page.wait_for_function("() => document.fullscreenElement !== null")
+    seen.shot("full-screen", whole=False)
+    seen.press("e")
+    seen.page.wait_for_function("() => document.fullscreenElement === null")
 
 
 def test_levels_and_colours_change_the_picture_alone(seen: Visit, numbers: Numbers) -> None:

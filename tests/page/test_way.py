@@ -46,6 +46,8 @@ def test_from_a_dropped_file_to_a_finished_view(visit: Visit) -> None:
     assert visit.page.get_by_role("heading", level=1).inner_text() == NOISY.name
     visit.page.wait_for_selector(".patch canvas")
     visit.shot("result")
+    visit.go()
+    visit.page.locator("a.choice", has_text=NOISY.name).first.wait_for()
 
 
 def test_a_part_is_tried_and_leaves_nothing_behind(
@@ -131,6 +133,7 @@ def test_a_file_that_cannot_be_read_says_so_in_words(visit: Visit) -> None:
     visit.go()
     visit.upload({"name": "broken.tif", "mimeType": "image/tiff", "buffer": b"II*\0 broken"})
     visit.page.get_by_role("alert").wait_for()
+    visit.page.get_by_text("not taken").wait_for()
     visit.shot("refused")
 
 
@@ -259,6 +262,15 @@ def test_a_file_over_the_limit_is_refused_before_it_is_sent(browser: Any, tmp_pa
 def emi(real_images: Path, tmp_path: Path) -> list[Path]:
     files = [real_images / "sto_titan80_1024.emi", real_images / "sto_titan80_1024_1.ser"]
     return [Path(shutil.copy(each, tmp_path)) for each in files]
+
+
+def test_an_emi_without_its_series_is_not_sent(visit: Visit, emi: list[Path]) -> None:
+    sent: list[str] = []
+    visit.page.on("request", lambda request: sent.append(request.method))
+    visit.go()
+    visit.upload(emi[0])
+    visit.page.get_by_text("Drop both together").wait_for()
+    assert "POST" not in sent
 
 
 def test_an_emi_goes_with_its_series(visit: Visit, emi: list[Path]) -> None:

@@ -5,7 +5,7 @@ import { button, fill, h } from "./dom.js";
 import { archive } from "./archive.js";
 import { leaving, removeLater } from "./removal.js";
 import { thumbnail } from "./thumbnail.js";
-import { decisions, stateOf, when } from "./words.js";
+import { decisions, methodOf, stateOf, when } from "./words.js";
 
 /** @type {Map<string, Promise<string>>} names of images, each asked for once */
 const names = new Map();
@@ -68,7 +68,7 @@ export class JobList {
       known.box.checked = this.chosen.has(job.id);
       return known.row;
     }
-    const { method, scan } = decisions(job.params);
+    const { scan } = decisions(job.params);
     const name = h("a", { href: `#/job/${job.id}`, title: "Open this job" }, "…");
     nameOf(job).then((text) => { name.textContent = text; box.setAttribute("aria-label", `Choose ${text}`); });
     const box = h("input", { type: "checkbox", checked: this.chosen.has(job.id), "aria-label": "Choose this job", title: "Choose this job", onchange: () => { box.checked ? this.chosen.add(job.id) : this.chosen.delete(job.id); this.draw(); } });
@@ -76,7 +76,7 @@ export class JobList {
     const labels = Object.entries(job.labels).filter(([label]) => label !== "counterpart").map(([label, value]) => (value ? `${label}=${value}` : label));
     const row = h("tr", { "data-job": job.id }, h("td", {}, box), h("td", {}, picture), h("td", {}, name),
       h("td", {}, h("span", { class: `chip ${job.state}` }, stateOf(job.state)), job.state === "running" && job.stacks > 1 && h("progress", { value: job.progress, max: 1, "aria-label": "Progress" }), job.error && h("div", { class: "small quiet" }, job.error.detail)),
-      h("td", { class: "small" }, `${method === "paper" ? "as published" : "raw scan"}, streaks ${scan === "keep" ? "kept" : "removed"}`),
+      h("td", { class: "small" }, `${methodOf(job.params)}, streaks ${scan === "keep" ? "kept" : "removed"}${job.revision_of ? ", with a person's verdicts" : ""}`),
       h("td", { class: "small" }, [job.external_id, job.sample_id, ...labels].filter(Boolean).join(", "), job.batch && [" ", h("a", { href: `#/batch/${encodeURIComponent(job.batch)}`, title: "All jobs of this batch" }, job.batch)]),
       h("td", { class: "small nowrap" }, when(job.created_at)));
     this.rows.set(job.id, { row, box, picture, state: job.state, progress: job.progress });

@@ -23,6 +23,7 @@ export function grouped(files) {
 export async function check(upload) {
   const { limits } = await capabilities();
   const bytes = upload.files.reduce((sum, file) => sum + file.size, 0);
+  if (/\.emi$/i.test(upload.name) && upload.files.length === 1) throw new Refusal(422, "not_sent", `“${upload.name}” holds only what is known of the image; the image is in “${upload.name.replace(/\.emi$/i, "_1.ser")}”. Drop both together, or the SER alone`);
   if (bytes === 0) throw new Refusal(422, "empty", `“${upload.name}” is empty`);
   if (limits.max_upload && bytes > limits.max_upload) {
     throw new Refusal(413, "too_large", `“${upload.name}” has ${size(bytes)}, the server takes ${size(limits.max_upload)}; nothing was sent`, { name: "max_upload", value: limits.max_upload, got: bytes });

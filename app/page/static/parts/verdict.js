@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { about } from "./words.js";
+import { free } from "../viewer/pyramid.js";
 import { squareAround, transform } from "../viewer/transforms.js";
 
 const LITTLE = 0.05; // of a lattice's amplitude: removing that much changes no conclusion
@@ -28,7 +29,9 @@ export async function structureOf({ residual, raw }, shape) {
     const image = await transform((await raw.region(box)).pixels, side);
     const at = ((row + side / 2) % side) * side + ((column + side / 2) % side);
     share = Math.sqrt((10 ** found.image[at] - 1) / Math.max(1e-30, 10 ** image.image[at] - 1));
+    free(image.image);
   }
+  free(found.image);
   return { highest: height, bound: found.peaks.bound, period: height ? side / Math.hypot(row, column) : null, white: found.white, share };
 }
 
@@ -54,7 +57,7 @@ function meter(share, mark) {
 
 /** @param {any} report @param {Structure | null} structure @returns {{ level: Level, title: string, sentences: string[], meters: any[] }} */
 export function judged(report, structure) {
-  const found = [report.assessment ? assessed(report) : counted(report), structure && report.method !== "two-scale" ? examined(structure) : null, others(report)].filter((each) => each !== null);
+  const found = [report.assessment ? assessed(report) : counted(report), structure && report.method !== "two-scale" ? examined(structure, report.assessment) : null, others(report)].filter((each) => each !== null);
   const order = /** @type {Level[]} */ (["good", "look", "bad"]);
   const level = order[Math.max(...found.map((each) => order.indexOf(each.level)))];
   const title = { good: "Looks sound", look: "Look closer", bad: "Do not trust this yet" }[level];
@@ -74,7 +77,7 @@ function assessed({ assessment: told, verdict, warnings, method, noise }) {
   const uncertain = noise && !noise.certain;
   if (uncertain) sentences.push("How strong the noise is could not be told with certainty in this image.");
   const meters = [{ name: "Noise removed", value: told.noise_removed, most: 1, mark: null, text: `${Math.round(100 * told.noise_removed)} %` }];
-  if (method === "two-scale") meters.push({ name: "Structure in the residual", value: told.structure, most: 2 * told.bound, mark: told.bound, text: `${about(told.structure, 3)}, noise stays below ${about(told.bound, 3)}` });
+  if (method === "two-scale") meters.push({ name: "Structure in the residual", value: told.structure, most: 2 * told.bound, mark: told.bound, text: `${about(told.structure, 3)} (noise: below ${about(told.bound, 3)})` });
   if (typeof told.finest_kept === "number") meters.push({ name: `Finest detail kept, ${about(told.finest, 2)} px`, value: told.finest_kept, most: 1, mark: null, text: `${Math.round(100 * Math.min(1, told.finest_kept))} %` });
   return { level: strong ? "bad" : doubts.length || uncertain ? "look" : "good", sentences, meters };
 }
@@ -89,9 +92,10 @@ function counted({ stack_reports: stacks, patch_size: side }) {
   };
 }
 
-/** What the page finds in the residual, for which noise is white. @param {Structure} structure @returns {Finding} */
-function examined({ highest, bound, period, share: part, white }) {
-  const stands = highest > bound;
+/** What the page finds in the residual, for which noise is white; the software's own test, where there is one, knows streaks of the scan from a lattice. @param {Structure} structure @param {{ structure: number, bound: number } | null} told @returns {Finding} */
+function examined({ highest, bound, period, share: part, white }, told) {
+  const none = told !== null && told !== undefined && told.structure <= told.bound;
+  const stands = !none && highest > bound;
   const share = stands ? part ?? 1 : 0;
   const lost = `${about(100 * share, 2)} % of what repeats every ${about(period ?? 0, 3)} px`;
   const lattice = !stands ? "No lattice stands out of the residual." : share > LITTLE ? `The residual holds ${lost}: signal was removed.` : `The residual holds ${lost}: too little to matter.`;
@@ -100,7 +104,7 @@ function examined({ highest, bound, period, share: part, white }) {
     : "The residual is not white: neighbouring pixels hang together. On raw scans that is the scan's own noise; the method “raw scan” measures it.";
   return {
     level: share > MUCH ? "bad" : share > LITTLE || white.largest > Math.max(white.bound, HARDLY) ? "look" : "good",
-    sentences: [lattice, even],
+    sentences: none ? [even] : [lattice, even],
     meters: [{ name: "Lattice lost to the residual", value: share, most: 2 * MUCH, mark: MUCH, text: stands ? `${about(100 * share, 2)} % of its amplitude` : "none" }],
   };
 }

@@ -52,6 +52,9 @@ export function decisions(params) {
   return { method, scan: params.scan_noise === "auto" ? (method === "two-scale" ? "remove" : "keep") : params.scan_noise };
 }
 
+/** A job's method, as people choose it. @param {any} params a job's */
+export const methodOf = (params) => (decisions(params).method === "paper" ? "as published" : "raw scan");
+
 const STATES = { queued: "waiting", running: "running", succeeded: "done", failed: "failed", canceled: "canceled" };
 /** @param {string} state */
 export const stateOf = (state) => STATES[/** @type {keyof typeof STATES} */ (state)] ?? state;
@@ -64,7 +67,8 @@ export function explain(error) {
   if (status === 0) return told("The server does not answer", "It may be restarting: nothing that it accepted is lost. This page goes on by itself when it is back.", "away");
   if (status === 401) return told("The server does not know you", "Enter your key. Whoever runs the server makes keys: “reucid keys create”, or on the administration page.", "key");
   if (status === 403) return told("Your key does not allow this", "Ask whoever runs the server for a key with this scope.", "key");
-  if (status === 404) return told("There is no such thing here", "The address may be mistyped, it may have been deleted, or it belongs to another key's owner.");
+  if (error?.code === "not_sent") return told("This was not sent", "", "problem");
+  if (status === 404) return told("There is nothing here", "The address may be mistyped, it may have been deleted, or it belongs to another key's owner.");
   if (status === 410) return told("This has expired", "Results are kept for a limited time. Upload the file again, or start the job anew if its image is still here.");
   if (status === 413) return told("This file is too large", "Whoever runs the server can raise the limit; or send a part of the file.");
   if (status === 415) return told("This kind of file is not known", "Export it as TIFF, MRC or HSPY from your microscope's software.");

@@ -20,7 +20,6 @@ export class Analysis {
     this.body = h("div", { role: "tabpanel", id: "measured", tabindex: 0 });
     this.element = h("section", { class: "card stack", "aria-label": "Measurements" }, h("div", { class: "row", role: "tablist", "aria-label": "Measurements" }, this.tabs), this.body);
     this.element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => this.press(event));
-    this.wide = h("div"); // below everything, for what needs room
     this.measure = settled(() => this.fillStatistics(), 60);
     /** @type {string} */
     this.seen = "";

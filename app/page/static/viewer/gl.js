@@ -8,7 +8,7 @@ import { colours } from "./colormaps.js";
 /** @typedef {{ row: number, column: number, zoom: number, low: number, high: number, map: string }} Look */
 /** @typedef {{ first: Pyramid, second?: Pyramid | null, how: "plain" | "wipe" | "difference", wipe?: number }} Shown wipe: share of the width */
 
-const BUDGET = 48 * 2 ** 20; // bytes of textures, beside those that are drawn now
+const BUDGET = 16 * 2 ** 20; // bytes of textures that are kept; more only of what is drawn now. They are quickly made again of the tiles
 
 const VERTEX = `#version 300 es
 void main() { gl_Position = vec4(vec2(gl_VertexID & 1, gl_VertexID >> 1) * 4.0 - 1.0, 0.0, 1.0); }`;
@@ -41,6 +41,9 @@ void main() {
   float share = clamp((value - levels.x) / (levels.y - levels.x), 0.0, 1.0);
   colour = vec4(texelFetch(map, ivec2(int(share * 255.0 + 0.5), 0), 0).rgb, 1.0);
 }`;
+
+/** Of a texture, whether the tile still has its pixels or not. @param {Tile} tile */
+const bytesOf = ({ rows, columns }) => 4 * rows * columns;
 
 export class Renderer {
   /** @returns {Renderer | null} null where there is no WebGL2 */
@@ -166,13 +169,14 @@ export class Renderer {
       texture = /** @type {WebGLTexture} */ (gl.createTexture());
       gl.bindTexture(gl.TEXTURE_2D, texture);
       this.nearest();
-      gl.texImage2D(gl.TEXTURE_2D, 0, gl.R32F, tile.columns, tile.rows, 0, gl.RED, gl.FLOAT, tile.pixels);
-      this.held += tile.pixels.byteLength;
+      gl.texStorage2D(gl.TEXTURE_2D, 1, gl.R32F, tile.columns, tile.rows); // one level, allocated once
+      gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, tile.columns, tile.rows, gl.RED, gl.FLOAT, tile.pixels);
+      this.held += bytesOf(tile);
       for (const [old, oldest] of textures) {
         if (this.held <= BUDGET || old.used >= tile.used) break;
         gl.deleteTexture(oldest);
         textures.delete(old);
-        this.held -= old.pixels.byteLength;
+        this.held -= bytesOf(old);
       }
     }
     textures.set(tile, texture);

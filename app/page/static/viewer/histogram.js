@@ -7,6 +7,7 @@ import { extremes, quantiles } from "./quantiles.js";
 const BINS = 256;
 const TAILS = 0.002; // share of pixels that automatic levels leave out at either end
 const OUTERMOST = 0.0005; // share of pixels at either end beyond which the histogram goes by its own width at most
+const SAMPLES = 4096; // pixels that tell whether all are whole numbers
 const STEP = 0.01; // of the range, that an arrow key moves a handle
 
 export class Histogram {
@@ -26,7 +27,7 @@ export class Histogram {
         this.sameLabel, this.note));
     /** @type {[number, number]} */
     this.range = [0, 1];
-    /** @type {{ kind: string, counts: Float64Array }[]} */
+    /** @type {{ kind: string, counts: Float64Array, start: number, width: number }[]} start of the first bin and width of all, in counts */
     this.curves = [];
     this.levelled = false;
     this.seen = "";
@@ -112,19 +113,21 @@ export class Histogram {
     const margin = this.full ? Infinity : high - low; // some hot pixels would push all others into one bin
     this.range = [Math.max(least, low - margin), Math.min(most, high + margin)];
     if (this.range[1] <= this.range[0]) this.range[1] = this.range[0] + 1;
-    this.curves = found.map(({ kind, parts }) => ({ kind, counts: this.binned(parts) }));
+    this.curves = found.map(({ kind, parts }) => ({ kind, ...this.binned(parts) }));
     const cut = this.range[0] > least || this.range[1] < most;
     this.note.textContent = [this.reduce && this.reduce > 1 && `of means of ${this.reduce} × ${this.reduce} px`, cut && `pixels from ${about(least)} to ${about(most)}`].filter(Boolean).join("; ");
     this.viewer.view.set({});
   }
 
-  /** How many pixels each bin holds; those beyond the range are in none. @param {Float32Array[]} parts */
+  /** How many pixels each bin holds; those beyond the range are in none. Bins of whole numbers hold as many of them each: others would be a comb. @param {Float32Array[]} parts */
   binned(parts) {
-    const counts = new Float64Array(BINS);
     const [low, high] = this.range;
-    const scale = BINS / (high - low);
-    for (const part of parts) for (const value of part) if (value >= low && value <= high) counts[Math.min(BINS - 1, Math.floor((value - low) * scale))]++;
-    return counts;
+    const whole = parts.every(areWhole);
+    const start = whole ? Math.ceil(low) - 0.5 : low;
+    const width = whole ? Math.ceil((high - start) / BINS) : (high - start) / BINS;
+    const counts = new Float64Array(Math.ceil((high - start) / width));
+    for (const part of parts) for (const value of part) if (value >= low && value <= high) counts[Math.min(counts.length - 1, Math.floor((value - start) / width))]++;
+    return { counts, start, width };
   }
 
   /** @param {number} [tails] */
@@ -161,11 +164,12 @@ export class Histogram {
     const style = getComputedStyle(document.documentElement);
     context.setTransform(density, 0, 0, density, 0, 0);
     context.clearRect(0, 0, width, height);
-    const most = Math.max(1, ...this.curves.map(({ counts }) => Math.max(...counts)));
-    for (const { kind, counts } of this.curves) {
+    const most = Math.max(...this.curves.map(({ counts, width: step }) => Math.max(...counts) / step)) || 1; // pixels a count
+    const at = (/** @type {number} */ value) => ((value - this.range[0]) / (this.range[1] - this.range[0])) * width;
+    for (const { kind, counts, start, width: step } of this.curves) {
       context.beginPath();
       context.moveTo(0, height);
-      counts.forEach((count, bin) => context.lineTo(((bin + 0.5) / BINS) * width, height - (Math.sqrt(count / most)) * (height - 6)));
+      counts.forEach((count, bin) => context.lineTo(at(start + (bin + 0.5) * step), height - Math.sqrt(count / step / most) * (height - 6)));
       context.lineTo(width, height);
       const colour = style.getPropertyValue(`--${kind}`);
       Object.assign(context, { strokeStyle: colour, lineWidth: 1.5, fillStyle: colour });
@@ -182,4 +186,11 @@ export class Histogram {
       if (document.activeElement !== this.inputs[index]) this.inputs[index].value = about(view[which], 6);
     });
   }
+}
+
+/** Whether an image holds whole numbers, as its pixels at equal steps tell. @param {Float32Array} pixels */
+function areWhole(pixels) {
+  const step = Math.max(1, Math.floor(pixels.length / SAMPLES));
+  for (let at = 0; at < pixels.length; at += step) if (!Number.isInteger(pixels[at])) return false;
+  return true;
 }

@@ -34,6 +34,11 @@ export class Pane {
     this.listen();
   }
 
+  /** Device px per CSS px. */
+  get density() {
+    return Math.min(devicePixelRatio || 1, 2);
+  }
+
   get size() {
     return [this.canvas.clientHeight, this.canvas.clientWidth];
   }
@@ -51,7 +56,7 @@ export class Pane {
 
   /** @param {Painter | null} painter @param {any} look */
   paint(painter, look) {
-    const density = Math.min(devicePixelRatio || 1, 2);
+    const { density } = this;
     const [height, width] = this.size;
     const [tall, wide] = [Math.round(height * density), Math.round(width * density)];
     if (!tall || !wide) return;

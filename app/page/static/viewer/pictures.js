@@ -47,8 +47,8 @@ export class Pictures {
     const overview = pyramid.tiles.get(`${pyramid.levels - 1}/0/0`)?.pixels;
     if (!overview || !pyramid.path) return null;
     const percentiles = [look.low, look.high].map((level) => share(overview, level));
-    if (percentiles[1] <= percentiles[0]) percentiles[1] = Math.min(100, percentiles[0] + 0.01);
-    const query = new URLSearchParams({ ...pyramid.query, format: "png", percentiles: percentiles.map((each) => each.toFixed(4)).join(), colormap: SERVER_MAPS.includes(look.map) ? look.map : "gray" });
+    if (percentiles[1] <= percentiles[0]) percentiles[0] = Math.max(0, (percentiles[1] = Math.min(100, percentiles[0] + 0.01)) - 0.01);
+    const query = new URLSearchParams({ ...pyramid.query, format: "png", percentiles: percentiles.map((each) => Number(each.toFixed(4))).join(), colormap: SERVER_MAPS.includes(look.map) ? look.map : "gray" });
     const address = `${pyramid.path}?${query}`;
     let held = this.held.get(pyramid);
     if (!held) {

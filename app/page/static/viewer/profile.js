@@ -4,7 +4,9 @@ import { button, fill, h, settled } from "../parts/dom.js";
 import { about } from "../parts/words.js";
 import { axis, colour, plotting } from "./plots.js";
 
-const HEIGHT = 200;
+const HEIGHT = 260; // px
+const BELOW = 0.32; // share of the height that the residual has for itself, under the others
+const GAP = 0.04;
 
 export class Profile {
   /** @param {any} viewer */
@@ -40,8 +42,10 @@ export class Profile {
 
   /** @param {any} uPlot @param {any[]} shown @param {any[]} data @param {string} unit */
   draw(uPlot, shown, data, unit) {
+    const apart = shown.length > 1 && shown.some(({ kind }) => kind === "residual");
+    /** @type {any} */
     const options = {
-      width: Math.max(220, this.plot.clientWidth || 320), height: HEIGHT, scales: { x: { time: false }, y: {}, residual: {} }, cursor: { drag: { x: true, y: false } }, legend: { live: true },
+      width: Math.max(220, this.plot.clientWidth || 320), height: HEIGHT, scales: { x: { time: false }, y: apart ? { range: within(BELOW, GAP) } : {}, residual: { range: within(0, apart ? 1 - BELOW : 0) } }, cursor: { drag: { x: true, y: false } }, legend: { live: true },
       series: [{ label: `along, ${unit}`, value: (/** @type {any} */ _, /** @type {number | null} */ value) => (value === null ? "–" : about(value)) },
         ...shown.map(({ title, kind }) => ({ label: title, scale: kind === "residual" ? "residual" : "y", stroke: colour(kind), width: kind === "raw" ? 1 : 1.6, points: { show: false }, value: (/** @type {any} */ _, /** @type {number | null} */ value) => (value === null ? "–" : about(value, 6)) }))],
       axes: [axis({ label: `${unit} along the line`, labelSize: 18, size: 34 }), axis({ size: 62, label: "counts", labelSize: 16 }), axis({ scale: "residual", side: 1, size: 54, grid: { show: false }, stroke: colour("residual") })],
@@ -75,6 +79,14 @@ export class Profile {
     h("a", { href, download: "profile.csv" }).click();
     URL.revokeObjectURL(href);
   }
+}
+
+/** The range of an axis whose values keep free a share of the height below and above them. @param {number} below @param {number} above */
+function within(below, above) {
+  return (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => {
+    const span = (high - low || 1) / (1 - below - above);
+    return [low - below * span, high + above * span];
+  };
 }
 
 /** @param {any} pyramid @param {number[]} line rows and columns of both ends @param {number} width px @param {number} count samples @param {number[]} shape */

@@ -5,7 +5,7 @@ import { askPixels } from "../parts/api.js";
 const TILE = 512; // px, side of a tile at its own scale
 const WHOLE = 2048; // px, longest side of an image that is fetched at once
 const LOADS = 6; // requests at a time
-const BUDGET = 64 * 2 ** 20; // bytes of tiles of all large images, beside those that are drawn now
+const BUDGET = 32 * 2 ** 20; // bytes of tiles of all large images that are kept; more only of what is drawn now
 const ROUGH = 2; // levels above the one that is drawn, of which there is something soon
 const AWAY = [0, 429, 502, 503]; // answers of a server that will be back
 const PAUSE = 2000; // ms before it is asked again
@@ -100,7 +100,7 @@ export class Pyramid extends EventTarget {
   close() {
     this.closed.abort();
     for (const tile of this.tiles.values()) {
-      if (resident.delete(tile)) held -= tile.pixels.byteLength;
+      if (resident.delete(tile)) giveBack(tile);
     }
     this.tiles.clear();
   }
@@ -189,8 +189,8 @@ export class Pyramid extends EventTarget {
     for (const [oldest, forget] of resident) {
       if (held <= BUDGET || oldest.used >= clock - 1) break;
       resident.delete(oldest);
-      held -= oldest.pixels.byteLength;
       forget();
+      giveBack(oldest);
     }
   }
 
@@ -228,6 +228,17 @@ export class Pyramid extends EventTarget {
     const found = await this.ask({ region: [top, left, bottom, right], reduce });
     return { ...found, reduce };
   }
+}
+
+/** A tile that is in no pyramid any more. @param {Tile} tile */
+function giveBack({ pixels }) {
+  held -= pixels.byteLength;
+  free(pixels);
+}
+
+/** Give memory back at once, not when the browser gets to it; the array is empty then. @param {Float32Array} array */
+export function free(array) {
+  /** @type {any} */ (array.buffer).transfer?.(0);
 }
 
 /** Means of blocks; those at the ends may be smaller. @param {Float32Array} pixels @param {number} rows @param {number} columns @param {number} step */

@@ -1,4 +1,4 @@
-// Spectra of what is in view, in all images at the same levels, with the peaks of the denoised one.
+// Spectra of what is in view, in all images at the same levels, with the peaks that the result has kept.
 
 import { fill, h, settled } from "../parts/dom.js";
 import { about } from "../parts/words.js";
@@ -9,6 +9,7 @@ import { squareAround, transform } from "./transforms.js";
 const PEAKS = 60; // of the raw image
 const KEPT = 0.3; // powers of ten that a lattice's peak loses at most in the result
 const MARGIN = 1.6; // of the farthest peak, that is shown
+const DRAWN = 256; // px of a drawn spectrum at most: of several frequencies the strongest is drawn, so that no spot is lost
 
 export class Spectrum {
   /** @param {any} viewer */
@@ -16,11 +17,12 @@ export class Spectrum {
     this.viewer = viewer;
     this.images = h("div", { class: "spectra" });
     this.note = h("p", { class: "small quiet", role: "status", "aria-live": "off" });
-    this.marked = h("input", { type: "checkbox", checked: true, title: "Circle the peaks of the denoised image's spectrum, in all spectra", onchange: () => this.paint() });
+    this.marked = h("input", { type: "checkbox", checked: true, title: "Circle the peaks of the raw spectrum that the result has kept, in all spectra", onchange: () => this.paint() });
     this.near = h("input", { type: "checkbox", checked: true, title: "Show only the frequencies of the lattice", onchange: () => this.paint() });
-    this.element = h("div", { "data-part": "spectrum" }, this.images, this.note, h("div", { class: "row" }, h("label", { class: "small", title: "Circle the peaks of the denoised image's spectrum, in all spectra" }, this.marked, "peaks of the lattice"), h("label", { class: "small", title: "Show only the frequencies of the lattice" }, this.near, "closer")));
+    this.element = h("div", { "data-part": "spectrum" }, this.images, this.note, h("div", { class: "row" }, h("label", { class: "small", title: "Circle the peaks of the raw spectrum that the result has kept, in all spectra" }, this.marked, "peaks of the lattice"), h("label", { class: "small", title: "Show only the frequencies of the lattice" }, this.near, "closer")));
     this.measure = settled(() => this.compute(), 200);
     this.run = 0;
+    this.shown = 1; // frequencies along a side that are drawn
     /** @type {{ name: string, title: string, kind: string, image: Float32Array, canvas: HTMLCanvasElement }[]} */
     this.spectra = [];
     this.stopped = false;
@@ -58,7 +60,7 @@ export class Spectrum {
     const canvas = h("canvas", { role: "img", "aria-label": name, width: side, height: side, title: "Point at a spot to read its spacing" });
     canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
       const box = canvas.getBoundingClientRect();
-      const shown = canvas.width;
+      const { shown } = this;
       this.say([Math.floor(((event.clientY - box.top) / box.height) * shown) - shown / 2, Math.floor(((event.clientX - box.left) / box.width) * shown) - shown / 2]);
     });
     canvas.addEventListener("pointerleave", () => this.say());
@@ -90,14 +92,16 @@ export class Spectrum {
     const farthest = Math.max(0, ...peaks.map((/** @type {number[]} */ [down, across]) => Math.max(Math.abs(down), Math.abs(across))));
     let shown = side;
     while (this.near.checked && farthest && shown > 64 && shown / 4 > farthest * MARGIN) shown /= 2;
+    this.shown = shown;
+    const step = Math.max(1, shown / DRAWN);
     for (const { image, canvas } of spectra) {
-      paint(canvas, middle(image, side, shown), [shown, shown], low, high, "inferno");
+      paint(canvas, strongest(middle(image, side, shown), shown, step), [shown / step, shown / step], low, high, "inferno");
       if (!this.marked.checked) continue;
       const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-      Object.assign(context, { strokeStyle: "#5ad1c1", lineWidth: Math.max(0.5, shown / 200) });
+      Object.assign(context, { strokeStyle: "#5ad1c1", lineWidth: Math.max(0.5, shown / step / 200) });
       for (const [down, across] of peaks) {
         context.beginPath();
-        context.arc(shown / 2 + across + 0.5, shown / 2 + down + 0.5, Math.max(2.5, shown / 36), 0, 7);
+        context.arc((shown / 2 + across + 0.5) / step, (shown / 2 + down + 0.5) / step, Math.max(2.5, shown / step / 32), 0, 7);
         context.stroke();
       }
     }
@@ -118,4 +122,15 @@ function middle(image, side, shown) {
   const cut = new Float32Array(shown * shown);
   for (let row = 0; row < shown; row++) cut.set(image.subarray((start + row) * side + start, (start + row) * side + start + shown), row * shown);
   return cut;
+}
+
+/** The largest of each block. @param {Float32Array} image @param {number} side @param {number} step px, of a block */
+function strongest(image, side, step) {
+  if (step === 1) return image;
+  const fewer = new Float32Array((side / step) ** 2).fill(-Infinity);
+  image.forEach((value, at) => {
+    const block = Math.floor(at / side / step) * (side / step) + Math.floor((at % side) / step);
+    if (value > fewer[block]) fewer[block] = value;
+  });
+  return fewer;
 }

@@ -2,6 +2,7 @@
 
 import { button, fill, h, segmented, select } from "../parts/dom.js";
 import { DIVERGING, MAPS } from "./colormaps.js";
+import { save } from "./snapshot.js";
 
 const FLICKER = 500; // ms
 const MEANING = {
@@ -16,6 +17,7 @@ export const KEYS = [
   ["arrows", "pan"], ["+  −", "zoom"], ["0", "whole image"], ["1", "one pixel of the image to one of the screen"],
   ["Shift + arrow", "move the cursor by a pixel (with Alt: by ten)"], ["S", "side by side"], ["W", "wipe"], ["F", "flicker"], ["D", "difference"],
   ["[  ]", "move the wipe's edge"], ["L", "line profile"], ["R", "region"], ["T", "spectrum"], ["A", "automatic levels"], ["O", "what is shown over the images"], ["C", "next colour map"],
+  ["E", "views on the whole screen, and back"],
 ];
 
 export class Toolbar {
@@ -40,7 +42,10 @@ export class Toolbar {
       h("div", { class: "group", role: "group", "aria-label": "Zoom" }, h("span", {}, "Zoom"),
         button("−", "Zoom out (−)", () => view.zoomBy(0.8), { "aria-label": "Zoom out" }), button("+", "Zoom in (+)", () => view.zoomBy(1.25), { "aria-label": "Zoom in" }),
         button("Fit", "Show the whole image (0)", () => view.fit()), button("1:1", "One pixel of the image to one of the screen (1)", () => view.moveTo(view.row, view.column, 1))),
-      h("label", {}, h("span", {}, "Colours"), this.maps), this.residual, this.overlays);
+      h("label", {}, h("span", {}, "Colours"), this.maps), this.residual, this.overlays,
+      h("div", { class: "group ends", role: "group", "aria-label": "Views" }, h("span", {}, "Views"),
+        document.fullscreenEnabled && button("Full screen", "The views on the whole screen, and back (E)", () => this.enlarge()),
+        button("Picture", "Save the views as they are drawn, with scale bars, as a PNG", () => save(viewer.panes, "view.png"))));
     this.timer = 0;
   }
 
@@ -107,13 +112,18 @@ export class Toolbar {
       s: () => viewer.turnTo("three"), w: () => viewer.turnTo("wipe"), f: () => viewer.turnTo("flicker"), d: () => viewer.turnTo("difference"),
       l: () => this.take(view.tool === "profile" ? "pan" : "profile"), r: () => this.take(view.tool === "region" ? "pan" : "region"), t: () => viewer.analysis.open("spectrum"),
       a: () => viewer.histogram.automatic(), o: () => this.turnOverlays(), c: () => view.set({ map: MAPS[(MAPS.indexOf(view.map) + 1) % MAPS.length] }),
-      "[": () => this.wipe(-0.05), "]": () => this.wipe(0.05),
+      e: () => this.enlarge(), "[": () => this.wipe(-0.05), "]": () => this.wipe(0.05),
       0: () => view.fit(), 1: () => view.moveTo(view.row, view.column, 1), "+": () => view.zoomBy(1.25), "=": () => view.zoomBy(1.25), "-": () => view.zoomBy(0.8),
     };
     const act = actions[event.key.toLowerCase()];
     if (!act) return;
     event.preventDefault();
     act();
+  }
+
+  enlarge() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.viewer.element.requestFullscreen?.();
   }
 
   /** @param {number} by share of the width */

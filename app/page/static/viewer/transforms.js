@@ -1,7 +1,10 @@
 // The worker that transforms, as promises.
 
+const REST = 2000; // ms after the last answer; then the worker ends, and with it some ten MiB of what it worked with
+
 /** @type {Worker | null} */
 let worker = null;
+let ending = 0;
 /** @type {Map<number, (answer: any) => void>} */
 const waiting = new Map();
 let last = 0;
@@ -18,12 +21,19 @@ export function transform(pixels, side, wish = {}) {
     worker.onmessage = ({ data }) => {
       waiting.get(data.id)?.(data);
       waiting.delete(data.id);
+      if (!waiting.size) ending = window.setTimeout(end, REST);
     };
   }
+  clearTimeout(ending);
   const id = ++last;
   const answer = new Promise((resolve) => waiting.set(id, resolve));
   worker.postMessage({ id, pixels, side, ...wish }, [pixels.buffer]);
   return /** @type {Promise<any>} */ (answer);
+}
+
+function end() {
+  worker?.terminate();
+  worker = null;
 }
 
 /** The largest square with a side of a power of two around a place. @param {number} row @param {number} column @param {number[]} within height and width it should have at most @param {number[]} shape @param {number} [most] px */

@@ -45,7 +45,7 @@ export class Viewer {
     this.values = h("div", { class: "readout", role: "status", "aria-live": "off" });
     this.element = h("section", { class: "stack", "aria-label": "Images" },
       !this.renderer && h("p", { class: "banner" }, "This browser has no WebGL2: the pictures are drawn by the server, and levels follow a moment later. All numbers are exact."),
-      this.toolbar.element, this.place, this.values, h("div", { class: "below" }, this.histogram.element, this.analysis.element), this.analysis.wide);
+      this.toolbar.element, this.place, this.values, h("div", { class: "below" }, this.histogram.element, this.analysis.element));
     this.view.addEventListener("change", () => this.draw());
     if (this.renderer) this.renderer.restored = () => this.view.set({});
     this.watch = new ResizeObserver(() => this.resize());
@@ -108,6 +108,7 @@ export class Viewer {
       this.watch.disconnect();
       for (const { element } of this.panes) this.watch.observe(element);
     }
+    if (this.mode === "three") for (const pane of this.panes) pane.retitle(/** @type {Source} */ (this.sources.get(pane.name)).title);
     this.resize();
   }
 

@@ -1,6 +1,6 @@
 // For whoever runs the server: what it does, whose the load is, and who may use it.
 
-import { ask, askJson } from "../parts/api.js";
+import { ask, askJson, key } from "../parts/api.js";
 import { button, facts, field, fill, h } from "../parts/dom.js";
 import { notice } from "../parts/notices.js";
 import { problem } from "../parts/problem.js";
@@ -17,7 +17,9 @@ export async function view(place, { signal, caller }) {
   const state = h("section", { class: "card", "aria-label": "State of the server" });
   const owners = h("section", { class: "card", "aria-label": "Owners" });
   const keys = h("section", { class: "card stack", "aria-label": "Keys" });
-  fill(place, h("div", { class: "stack narrow" }, h("h1", {}, "Administration"), state, owners, keys));
+  const made = h("div", { role: "status" }); // apart: what is shown once outlives a list that cannot be shown
+  let none = false; // whether there is no key yet
+  fill(place, h("div", { class: "stack narrow" }, h("h1", {}, "Administration"), state, owners, keys, made));
 
   async function look() {
     if (signal.aborted) return;
@@ -32,6 +34,7 @@ export async function view(place, { signal, caller }) {
 
   async function listKeys() {
     const { keys: all } = await askJson("v1/keys", { signal });
+    none = !all.length;
     fill(keys, h("h2", {}, "Keys"), !all.length && h("p", {}, "There is no key yet: everybody on this computer may do everything. From the first key on, everybody needs one; make the first with the scope “admin”."),
       all.length > 0 && table(["owner", "for", "begins with", "may", "state", "last used", "ends", ""], all.map((/** @type {any} */ each) => [each.owner, each.name, h("code", {}, each.prefix), each.scopes.join(", "), each.state, when(each.last_used_at), when(each.expires_at),
         each.state === "valid" && button("Revoke", `End the key of ${each.owner} at once`, () => revoke(each), { class: "danger" })])),
@@ -62,13 +65,15 @@ export async function view(place, { signal, caller }) {
       event.preventDefault();
       const chosen = scopes.map((label) => label.firstChild).filter((box) => box.checked).map((box) => box.value);
       try {
-        const made = await askJson("v1/keys", { json: { owner: owner.value, name: name.value, scopes: chosen, expires_days: Number.isFinite(days.valueAsNumber) ? days.valueAsNumber : null } });
+        if (none && !chosen.includes("admin")) throw Object.assign(new Error("the first key needs the scope “admin”: with another one, nobody could make the next"), { status: 422 });
+        const { key: secret } = await askJson("v1/keys", { json: { owner: owner.value, name: name.value, scopes: chosen, expires_days: Number.isFinite(days.valueAsNumber) ? days.valueAsNumber : null } });
+        fill(made, h("div", { class: "banner" }, h("span", {}, none ? "From now on everybody needs a key. This tab uses this one, which is shown once. Copy it now:" : "This key is shown once. Copy it now:"), h("code", { class: "key-shown" }, secret)));
+        if (none) key.set(secret);
         await listKeys();
-        keys.append(h("div", { class: "banner", role: "status" }, h("span", {}, "This key is shown once. Copy it now:"), h("code", { class: "key-shown" }, made.key)));
       } catch (error) {
         fill(shown, problem(error));
       }
-    } }, h("h3", {}, "Make a key"), h("div", { class: "fields" }, field("Owner", owner), field("For", name), field("Ends after days", days)), h("div", { class: "row" }, scopes), h("button", { type: "submit", class: "primary", title: "Make a key; it is shown once" }, "Make a key"), shown);
+    } }, h("h3", {}, "Make a key"), h("div", { class: "fields" }, field("Owner", owner), field("What it is for", name), field("Days until it ends; empty: never", days)), h("div", { class: "row" }, scopes), h("button", { type: "submit", class: "primary", title: "Make a key; it is shown once" }, "Make a key"), shown);
   }
 
   await Promise.all([look(), listKeys()]);
@@ -83,7 +88,7 @@ const counted = (counts) => Object.entries(counts).filter(([, count]) => count).
 function stated({ version, queue, disk, keys }) {
   return facts([
     ["version", version],
-    ["queue", `${counted(queue.queued) || "nothing"} waiting, ${queue.running} running${queue.longest_wait_s ? `; longest wait ${duration(queue.longest_wait_s)}` : ""}${queue.answers ? "" : "; the queue's server does not answer: jobs wait"}`],
+    ["queue", `${counted(queue.queued) || "nothing"} waiting, ${queue.running || "nothing"} running${queue.longest_wait_s ? `; longest wait ${duration(queue.longest_wait_s)}` : ""}${queue.answers ? "" : "; the queue's server does not answer: jobs wait"}`],
     ["disk", `${size(disk.free)} of ${size(disk.total)} free; ${size(disk.stored)} in images and results; below ${size(disk.min_free)} nothing is accepted`],
     ["quota", disk.owner_quota ? `${size(disk.owner_quota)} for each owner` : "none"],
     ["keys", `${keys.valid} valid, ${keys.expired} expired, ${keys.revoked} revoked`],

@@ -1,7 +1,7 @@
 // The eigenpatches a result rests on, with their verdicts; a click turns one, and the image follows.
 
-import { ask, askJson, askPixels } from "../parts/api.js";
-import { button, fill, h, settled } from "../parts/dom.js";
+import { ask, askJson, askPixels, capabilities } from "../parts/api.js";
+import { button, fill, h, select } from "../parts/dom.js";
 import { notice } from "../parts/notices.js";
 import { about } from "../parts/words.js";
 import { paint } from "../viewer/colormaps.js";
@@ -13,6 +13,8 @@ const CELL = 64; // px, of a drawn eigenpatch
 const PLOT = 210; // px
 const LEAST = 24; // patches that are shown
 const MORE = 10; // beyond the last one that is kept
+const FEW = 4; // that are not worth a button of their own
+const TABS = 6; // stacks that have one each
 
 export class Eigenpatches {
   /**
@@ -41,11 +43,22 @@ export class Eigenpatches {
     this.summary = h("p", { class: "quiet small" });
     this.whole = false;
     this.canRevise = known.may;
-    this.refresh = settled(() => this.ask(), 150);
-    const tabs = this.stacks.length > 1 && h("div", { class: "row" }, "Of", this.stacks.map((each, index) => button(this.titleOf(index), "Show these eigenpatches", (event) => { this.stack = each; for (const other of /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).parentElement).children) other.setAttribute("aria-pressed", String(other === event.target)); this.draw(); }, { "aria-pressed": String(index === 0) })));
+    this.asking = false;
+    /** @type {number | null} px of an image that is made anew at a click */
+    this.most = null;
+    capabilities().then(({ limits }) => { this.most = limits.max_raw_pixels; }, () => {});
+    const tabs = this.stacks.length > 1 && h("div", { class: "row" }, "Of", this.stacks.length <= TABS
+      ? this.stacks.map((each, index) => button(this.titleOf(index), "Show these eigenpatches", (event) => { for (const other of /** @type {HTMLElement} */ (/** @type {HTMLElement} */ (event.target).parentElement).children) other.setAttribute("aria-pressed", String(other === event.target)); this.turnTo(each); }, { "aria-pressed": String(index === 0) }))
+      : select("Stack", this.stacks.map((_, index) => [String(index), this.titleOf(index)]), "0", "Stack whose eigenpatches are shown", (index) => this.turnTo(this.stacks[Number(index)])));
     this.element = h("section", { class: "card stack", "aria-label": "Eigenpatches" },
       h("div", { class: "row spread" }, h("h2", {}, "Eigenpatches"), tabs), this.summary, this.banner,
       h("div", { class: "scree" }, h("div", {}, this.scree, h("p", { class: "quiet small" }, "Singular values over the noise floor. What noise alone makes lies at 1; kept ones are filled.")), this.grid));
+    this.draw();
+  }
+
+  /** @param {any} stack */
+  turnTo(stack) {
+    this.stack = stack;
     this.draw();
   }
 
@@ -72,10 +85,11 @@ export class Eigenpatches {
     const { stack } = this;
     const ratios = this.ratios(stack);
     const kept = stack.kept.filter((/** @type {boolean} */ _, /** @type {number} */ index) => this.kept(index + 1)).length;
-    this.summary.textContent = `${kept} of ${stack.kept.length} kept, from ${stack.n_patches.toLocaleString("en")} patches.${this.canRevise ? " Click one to turn its verdict and see what the image would be." : ""}`;
+    this.summary.textContent = `${kept} of ${stack.kept.length} kept, from ${stack.n_patches.toLocaleString("en")} patches.${this.canRevise ? " Click one to turn its verdict and see what the image would be." : ""} Under each: its utility, and × its singular value over the noise floor.`;
     const focus = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset?.index;
     const last = stack.kept.reduce((/** @type {number} */ most, /** @type {boolean} */ _, /** @type {number} */ at) => (this.kept(at + 1) ? at + 1 : most), 0);
-    const shown = this.whole ? stack.kept.length : Math.min(stack.kept.length, Math.max(LEAST, last + MORE));
+    const some = Math.max(LEAST, last + MORE);
+    const shown = this.whole || some + FEW >= stack.kept.length ? stack.kept.length : some;
     fill(this.grid, stack.kept.slice(0, shown).map((/** @type {boolean} */ _, /** @type {number} */ at) => {
       const index = at + 1;
       const turned = this.turned.has(`${stack.stack}/${index}`);
@@ -125,9 +139,9 @@ export class Eigenpatches {
     if (this.turned.has(name)) this.turned.delete(name);
     else this.turned.set(name, !this.stack.kept[index - 1]);
     this.steps.push(name);
-    this.draw();
-    this.refresh();
     this.say("Asking for the image…");
+    this.ask(); // before anything is drawn here
+    this.draw();
   }
 
   undo() {
@@ -137,14 +151,14 @@ export class Eigenpatches {
     if (this.turned.has(name)) this.turned.delete(name);
     else this.turned.set(name, !this.stacks.find((each) => each.stack === stack).kept[index - 1]);
     this.draw();
-    this.refresh();
+    this.ask();
   }
 
   reset() {
     this.turned.clear();
     this.steps = [];
     this.draw();
-    this.refresh();
+    this.ask();
   }
 
   /** What a person has decided otherwise, as the server takes it. */
@@ -159,32 +173,51 @@ export class Eigenpatches {
     return revision;
   }
 
-  /** Show what the image would be. */
+  /** Ask at once for what the image would be; of several turns in the meantime the last one counts. */
   async ask() {
-    this.asking?.abort();
-    if (!this.turned.size) {
-      this.banner.hidden = true;
-      return this.preview(null, this.report);
-    }
-    this.asking = new AbortController();
-    const { job, signal } = this.known;
+    if (this.asking) return;
+    this.asking = true;
     try {
-      const answer = await ask(`v1/jobs/${job.id}/revise/preview`, { json: this.revision, signal: this.asking.signal });
-      const pixels = new Float32Array(await answer.arrayBuffer());
-      if (this.left.aborted) return;
-      this.preview(Pyramid.of(pixels, signal.shape.slice(-2)), { ...this.report, stack_reports: this.report.stack_reports.map((/** @type {any} */ each) => ({ ...each, kept: each.kept.map((/** @type {boolean} */ _, /** @type {number} */ at) => this.kept(at + 1, each)) })) });
-      this.say(`${this.turned.size} ${this.turned.size === 1 ? "verdict is" : "verdicts are"} yours; the views show what the image would be. Nothing is changed yet.`);
+      for (let before = ""; before !== this.wanted && !this.left.aborted;) {
+        before = this.wanted;
+        await this.show();
+      }
     } catch (error) {
       if (/** @type {Error} */ (error).name === "AbortError") return;
       this.say("The image could not be made.");
       told(error);
+    } finally {
+      this.asking = false;
     }
+  }
+
+  get wanted() {
+    return JSON.stringify([...this.turned]);
+  }
+
+  /** Show what the image would be. */
+  async show() {
+    if (!this.turned.size) {
+      this.banner.hidden = true;
+      return this.preview(null, this.report);
+    }
+    const { job, signal } = this.known;
+    const shape = signal.shape.slice(-2);
+    const yours = `${this.turned.size} ${this.turned.size === 1 ? "verdict is" : "verdicts are"} yours`;
+    this.most ??= (await capabilities()).limits.max_raw_pixels;
+    if (shape[0] * shape[1] > /** @type {number} */ (this.most)) return this.say(`${yours}. An image of this size is not made anew at each click: keep them as a new job to see it.`);
+    const wanted = this.wanted;
+    const answer = await ask(`v1/jobs/${job.id}/revise/preview`, { json: this.revision, signal: this.left });
+    const pixels = new Float32Array(await answer.arrayBuffer());
+    if (this.left.aborted || wanted !== this.wanted) return;
+    this.preview(Pyramid.of(pixels, shape), { ...this.report, stack_reports: this.report.stack_reports.map((/** @type {any} */ each) => ({ ...each, kept: each.kept.map((/** @type {boolean} */ _, /** @type {number} */ at) => this.kept(at + 1, each)) })) });
+    this.say(`${yours}; the views show what the image would be. Nothing is changed yet.`);
   }
 
   /** @param {string} text */
   say(text) {
     this.banner.hidden = this.turned.size === 0;
-    fill(this.banner, h("span", {}, text), button("Undo", "Take the last turn back", () => this.undo()), button("Back to the network's", "Take all turns back", () => this.reset()), button("Keep as a new job", "Make a job of it; report and provenance say which verdicts are yours", () => this.keep(), { class: "primary" }));
+    fill(this.banner, h("span", {}, text), button("Undo", "Take the last turn back", () => this.undo()), button("Take all back", "Back to the verdicts of the result", () => this.reset()), button("Keep as a new job", "Make a job of it; report and provenance say which verdicts are yours", () => this.keep(), { class: "primary" }));
   }
 
   async keep() {

@@ -17,7 +17,7 @@ export async function view(place, { caller, query, signal }) {
   const text = (/** @type {string} */ name, /** @type {string} */ hint, type = "search") => h("input", { type, value: query.get(name) ?? "", title: hint, placeholder: type === "search" ? hint : null, oninput: () => search() });
   const inputs = {
     state: select("State", [["", "all"], ["queued", "waiting"], ["running", "running"], ["succeeded", "done"], ["failed", "failed"], ["canceled", "canceled"]], query.get("state") ?? "", "State of the jobs", () => search()),
-    name: text("name", "part of the file's name"), external_id: text("external_id", "e.g. LIMS-2025-0042"), batch: text("batch", "name of the batch"), label: text("label", "name=value"),
+    name: text("name", "part of its name"), external_id: text("external_id", "LIMS-0042"), batch: text("batch", "its name"), label: text("label", "name=value"),
     after: text("after", "first day", "date"), before: text("before", "last day", "date"),
   };
   const titles = { state: "State", name: "File", external_id: "Your number", batch: "Batch", label: "Label", after: "From", before: "To" };

@@ -6,7 +6,7 @@ import { downloads } from "../parts/downloads.js";
 import { follow } from "../parts/events.js";
 import { notice } from "../parts/notices.js";
 import { problem } from "../parts/problem.js";
-import { decisions, duration, explain, shapeOf, stateOf, when } from "../parts/words.js";
+import { decisions, duration, explain, methodOf, shapeOf, stateOf, when } from "../parts/words.js";
 import { removeLater } from "../parts/removal.js";
 import { running } from "./running.js";
 import { result } from "./result.js";
@@ -34,11 +34,11 @@ export async function view(place, { at: id, query, signal: left, caller }) {
 
   const showHead = () => {
     const { job: now } = known;
-    const { method, scan } = decisions(now.params);
+    const { scan } = decisions(now.params);
     state.className = `chip ${now.state}`;
     state.textContent = stateOf(now.state);
     /** @type {HTMLElement} */ (place.firstElementChild).dataset.state = now.state;
-    fill(head, h("div", { class: "row" }, h("h1", {}, name), state, h("span", { class: "quiet small" }, [`${method === "paper" ? "as published" : "raw scan"}, row streaks ${scan === "keep" ? "kept" : "removed"}`, signal && shapeOf(signal.shape), now.revision_of && "with a person's verdicts", now.external_id, now.batch && `batch ${now.batch}`].filter(Boolean).join(" · "))),
+    fill(head, h("div", { class: "row" }, h("h1", {}, name), state, h("span", { class: "quiet small" }, [`${methodOf(now.params)}, row streaks ${scan === "keep" ? "kept" : "removed"}`, signal && shapeOf(signal.shape), now.revision_of && "with a person's verdicts", now.external_id, now.batch && `batch ${now.batch}`].filter(Boolean).join(" · "))),
       h("div", { class: "row" }, now.state === "succeeded" && downloads(now, known.stem), button("Copy link", "Copy this job's address, to send it to a colleague", copyLink),
         may && image && h("a", { class: "button", href: `#/image/${now.image_id}`, title: "Denoise the same image with other choices" }, "Other choices"),
         may && ["failed", "canceled"].includes(now.state) && button("Try again", "Submit the job again, as a new one", retry),

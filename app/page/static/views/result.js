@@ -36,23 +36,21 @@ export async function result(place, known, left, query) {
   const of = (/** @type {string} */ path, framed = stack) => new Pyramid(path, framed ? { frame } : {}, shape);
   const show = (all = true) => {
     const at = stack ? `, frame ${frame + 1}` : "";
+    const streaks = (/** @type {any} */ { params }) => `row streaks ${decisions(params).scan === "keep" ? "kept" : "removed"}`;
     const keep = (/** @type {string} */ name) => (all ? null : viewer.sources.get(name)?.pyramid ?? null);
-    const denoised = preview ? { title: "denoised (your verdicts)", pyramid: preview } : interim ? { title: `interim ${interim}`, pyramid: of(`${here}/interim/${interim}`, false) } : { title: `denoised${at}`, pyramid: of(`${here}/result`) };
+    const denoised = preview ? { title: "denoised (your verdicts)", pyramid: preview } : interim ? { title: `interim ${interim}`, pyramid: of(`${here}/interim/${interim}`, false) } : { title: `denoised${at}${other ? `: ${streaks(job)}` : ""}`, pyramid: of(`${here}/result`) };
     viewer.show([
       { name: "raw", title: `raw${at}`, kind: "raw", pyramid: keep("raw") ?? of(`${here}/input`) },
       { name: "denoised", kind: "denoised", ...denoised },
       ...(preview ? [{ name: "before", title: "denoised (as judged)", kind: "other", aside: true, pyramid: keep("before") ?? of(`${here}/result`) }] : []),
-      ...(other ? [{ name: "other", title: `row streaks ${decisions(other.params).scan === "keep" ? "kept" : "removed"}`, kind: "other", pyramid: of(`v1/jobs/${other.id}/result`) }] : []),
-      { name: "residual", kind: "residual", ...(preview ? { title: "residual (your verdicts)", pyramid: rest } : { title: `residual${at}`, pyramid: of(`${here}/residual`) }) },
+      ...(other ? [{ name: "other", title: streaks(other), kind: "other", pyramid: keep("other") ?? of(`v1/jobs/${other.id}/result`) }] : []),
+      { name: "residual", kind: "residual", ...(preview ? { title: "residual (your verdicts)", pyramid: rest } : { title: interim ? "residual of the result" : `residual${at}`, pyramid: of(`${here}/residual`) }) },
     ]);
-    const [a, b] = [viewer.sources.get("denoised"), viewer.sources.get("other")];
-    if (a && b) viewer.panes.find(({ name }) => name === "denoised")?.retitle(`${a.title}: row streaks ${decisions(job.params).scan === "keep" ? "kept" : "removed"}`);
-    else viewer.panes.find(({ name }) => name === "denoised")?.retitle(/** @type {any} */ (a).title);
-    for (const name of ["raw", "residual"]) viewer.panes.find((pane) => pane.name === name)?.retitle(viewer.sources.get(name)?.title ?? name);
   };
 
   const side = h("aside", { class: "stack aside", "aria-label": "Verdict and decisions" });
   const verdict = h("div");
+  const unjudged = h("p", { class: "banner small", hidden: true, role: "status" }, "This is said of the result as it is. What your verdicts make of it is judged when you keep them as a new job.");
   const patches = h("div", { class: "patches" });
   const slider = (/** @type {string} */ label, /** @type {number} */ most, /** @type {(value: number) => string} */ text, /** @type {(value: number) => void} */ choose) => {
     const out = h("output", { class: "quiet" }, text(0));
@@ -64,7 +62,7 @@ export async function result(place, known, left, query) {
     !stack && known.interims.length > 1 && slider("Interim", known.interims.length, (value) => (value ? `after ${known.interims[value - 1]} of ${known.interims.length} stacks` : "the result"), (value) => { interim = value ? known.interims[value - 1] : 0; show(false); }),
   ];
   fill(place, h("div", { class: "job" }, h("div", { class: "stack" }, sliders, viewer.element), side, patches));
-  fill(side, verdict, streaks(), decided(), warned(), about(known));
+  fill(side, unjudged, verdict, streaks(), decided(), warned(), about(known));
   show();
   tell();
 
@@ -84,6 +82,7 @@ export async function result(place, known, left, query) {
       preview = made;
       rest = made && difference(viewer.sources.get("raw")?.pyramid, made);
       show(false);
+      unjudged.hidden = !made || framed.method !== "two-scale";
       if (framed.method !== "two-scale") judge(made ? { ...would, assessment: null, warnings: [] } : told);
     });
     fill(patches, gallery.element);
@@ -138,7 +137,7 @@ export async function result(place, known, left, query) {
   /** What was decided, and why. */
   function decided() {
     const first = stack ? report.frame_reports[0] : report;
-    const kept = first.stack_reports.map((/** @type {any} */ each) => each.kept.filter(Boolean).length).join(", ");
+    const kept = spread(first.stack_reports.map((/** @type {any} */ each) => each.kept.filter(Boolean).length));
     const noise = first.noise;
     return h("section", { class: "card", "aria-label": "Decisions" }, h("h2", {}, "What was decided, and why"), facts([
       ["patches", `${first.patch_size} × ${first.patch_size} px: ${ORIGINS[/** @type {keyof typeof ORIGINS} */ (first.patch_size_origin)] ?? first.patch_size_origin}`],
@@ -157,6 +156,12 @@ export async function result(place, known, left, query) {
     const all = [...report.warnings, ...(signal.notes ?? [])].filter((each) => !sentences.has(each)); // those are in the verdict
     return all.length > 0 && h("section", { class: "card", "aria-label": "Warnings" }, h("h2", {}, "Warnings"), h("ul", {}, all.map((/** @type {any} */ each) => h("li", {}, typeof each === "string" ? each : each.message ?? JSON.stringify(each)))));
   }
+}
+
+/** Counts of one or several stacks, shortly. @param {number[]} counts */
+function spread(counts) {
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return least === most ? String(least) : counts.length < 5 ? counts.join(", ") : `${least} to ${most}`;
 }
 
 const ORIGINS = { minimum: "first minimum of the autocorrelation", inflexion: "inflexion of the autocorrelation", given: "as you asked", "least error": "least estimated error" };

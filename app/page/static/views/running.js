@@ -77,11 +77,7 @@ export function running(place, known, shown) {
       if (shown.aborted) break;
       const title = stack ? `denoised, frame ${n}` : `interim ${n} of ${stacks}`;
       viewer.replace("denoised", { title, pyramid });
-      viewer.panes.find(({ name }) => name === "denoised")?.retitle(title);
-      if (raw) {
-        viewer.replace("raw", { title: `raw, frame ${n}`, pyramid: raw });
-        viewer.panes.find(({ name }) => name === "raw")?.retitle(`raw, frame ${n}`);
-      }
+      if (raw) viewer.replace("raw", { title: `raw, frame ${n}`, pyramid: raw });
     }
     loading = false;
   };

@@ -72,6 +72,7 @@ export async function view(place, visit) {
 
   /** @param {Held} result */
   function remember(result) {
+    if (held.at(-1)?.sequence === result.sequence) return; // it was there when the page was opened
     const follows = !paused();
     held = [...held, result].slice(-session.history);
     slider.max = String(held.length);
@@ -158,7 +159,8 @@ export async function view(place, visit) {
   if (over) await ended();
   else {
     held = (await askJson(`${here}/results`, { signal })).results;
-    slider.max = slider.value = String(held.length);
+    slider.max = String(held.length); // before the value, which it bounds
+    slider.value = slider.max;
     follow();
   }
 }
@@ -168,5 +170,5 @@ async function list(place, { signal }) {
   const { sessions } = await askJson("v1/sessions?state=open", { signal });
   fill(place, h("div", { class: "stack narrow" }, h("h1", {}, "Live"),
     sessions.length ? h("ul", {}, sessions.map((/** @type {any} */ each) => h("li", {}, h("a", { href: `#/sessions/${each.id}` }, each.external_id ?? each.sample_id ?? each.id.slice(0, 8)), ` ${each.shape.join(" × ")} px, since ${new Date(each.created_at).toLocaleTimeString()}`)))
-      : h("p", { class: "quiet" }, "No session is open. A microscope's program opens one with POST /v1/sessions.")));
+      : h("p", { class: "quiet" }, "No session is open. The microscope's program opens one; to see how it looks, run “reucid live simulate”.")));
 }

@@ -12,7 +12,7 @@ export async function view(place, { at, signal }) {
   const [able, ...images] = await Promise.all([capabilities(), ...at.split(",").map((id) => askJson(`v1/images/${id}`, { signal }))]);
   const choices = new Choices(able, null);
   const today = new Date();
-  const batch = h("input", { type: "text", maxlength: 200, value: `batch ${today.toLocaleDateString("sv")} ${today.toTimeString().slice(0, 5)}`, title: "Name that the jobs of this batch share" });
+  const batch = h("input", { type: "text", maxlength: 200, value: `${today.toLocaleDateString("sv")} ${today.toTimeString().slice(0, 5)}`, title: "Name that the jobs of this batch share" });
   const rows = images.map((image) => {
     const chosen = select(`Signal of ${image.name}`, image.signals.map((/** @type {any} */ each, /** @type {number} */ index) => [String(index), `${each.title}: ${shapeOf(each.shape)}`]), String(image.default_signal ?? 0), "Which image of the file is denoised", () => {});
     const take = h("input", { type: "checkbox", checked: true, "aria-label": `Denoise ${image.name}`, title: "Denoise this file" });

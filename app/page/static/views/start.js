@@ -4,8 +4,9 @@ import { askJson, capabilities } from "../parts/api.js";
 import { button, fill, h } from "../parts/dom.js";
 import { problem } from "../parts/problem.js";
 import { grouped, send } from "../parts/uploads.js";
+import { nameOf } from "../parts/joblist.js";
 import { thumbnail } from "../parts/thumbnail.js";
-import { decisions, stateOf, when } from "../parts/words.js";
+import { methodOf, stateOf, when } from "../parts/words.js";
 
 const RECENT = 6;
 const ARROW = "M12 16V4m0 0L7 9m5-5 5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3";
@@ -63,8 +64,9 @@ export async function view(place, { caller, signal }) {
         state.textContent = "ready";
       } catch (error) {
         if (signal.aborted) return;
-        row.append(problem(error));
+        state.textContent = "not taken";
         meter.hidden = true;
+        row.append(problem(error, undefined, "Try another file, or export this one anew."));
       }
     }
     if (images.length === 1 && rows.length === 1) location.hash = `#/image/${images[0].id}`;
@@ -80,8 +82,9 @@ export async function view(place, { caller, signal }) {
   const { jobs } = await askJson(`v1/jobs?limit=${RECENT * 3}`, { signal });
   const shown = jobs.filter((/** @type {any} */ job) => !job.labels.trial).slice(0, RECENT);
   if (shown.length) fill(recent, h("h2", {}, "Recent"), h("div", { class: "choices" }, shown.map((/** @type {any} */ job) => {
-    const { method } = decisions(job.params);
-    return h("a", { class: "choice", href: `#/job/${job.id}`, title: "Open this job" }, thumbnail(`v1/images/${job.image_id}/preview.png?side=256`, signal),
-      h("span", {}, h("span", { class: `chip ${job.state}` }, stateOf(job.state)), h("br"), h("span", { class: "quiet small" }, `${method}, ${when(job.created_at)}`)));
+    const name = h("strong", { class: "cut" }, "…");
+    nameOf(job).then((text) => { name.textContent = text; });
+    return h("a", { class: "choice", href: `#/job/${job.id}`, title: "Open this job" }, thumbnail(`v1/images/${job.image_id}/preview.png?side=256`, signal), name,
+      h("span", {}, h("span", { class: `chip ${job.state}` }, stateOf(job.state))), h("span", { class: "quiet small" }, `${methodOf(job.params)}, ${when(job.created_at)}`));
   })));
 }
