@@ -17,7 +17,7 @@ from reucid_client import exchange, live_messages
 from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
 from reucid_client.live import AsyncLiveSession, checked_link
 from reucid_client.models import Event, Image, Job
-from reucid_client.retrying import Retrying
+from reucid_client.retrying import Attempts, BrokenError, Retrying
 from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
 
 
@@ -154,7 +154,7 @@ class AsyncClient:
 
     async def retry(self, job_id: str) -> Job:
         """A new job with the same image and parameters."""
-        return await self._do(exchange.act(job_id, "retry"))
+        return await self._do(exchange.retry(job_id))
 
     async def describe(self, job_id: str, **changes: Any) -> Job:
         """Change `external_id`, `sample_id`, `batch` or `labels`; None takes one away."""
@@ -168,19 +168,20 @@ class AsyncClient:
         """What happens to a job, up to its end; goes on where a connection broke."""
         attempts = self._retrying.attempts()
         while True:
-            failure: httpx.TransportError | None = None
+            broken = BrokenError(f"the events of job {job_id} ended before it did")
             try:
-                async for event in self._stream_of_events(job_id, after):
+                async for event in self._stream_of_events(job_id, after, attempts):
                     after = event.id
-                    attempts.succeeded()
                     yield event
                 if (await self.job(job_id)).ended:
                     return
             except httpx.TransportError as error:
-                failure = error
-            pause = attempts.pause(None)
+                broken = BrokenError(error)
+            except BrokenError as error:
+                broken = error
+            pause = attempts.pause(broken.answer)
             if pause is None:
-                raise problem_of(None, failure, self._http.base_url) from failure
+                raise problem_of(broken.answer, broken, self._http.base_url) from broken
             await asyncio.sleep(pause)
 
     # --- many at once ---
@@ -289,7 +290,7 @@ class AsyncClient:
                     options = request.options(files)
                     async with self._http.stream(request.method, request.path, **options) as answer:
                         await _take(answer, into)
-                        if answer.is_success:
+                        if request.is_done(answer, repeated=attempts.is_repetition):
                             return answer
             except httpx.TransportError as error:
                 answer, failure = None, error
@@ -298,14 +299,17 @@ class AsyncClient:
                 raise problem_of(answer, failure, self._http.base_url) from failure
             await asyncio.sleep(pause)
 
-    async def _stream_of_events(self, job_id: str, after: int) -> AsyncIterator[Event]:
+    async def _stream_of_events(
+        self, job_id: str, after: int, attempts: Attempts
+    ) -> AsyncIterator[Event]:
         request = exchange.events(job_id, after)
         async with self._http.stream(request.method, request.path, headers=request.headers) as got:
             if not got.is_success:
                 await got.aread()
-                raise problem_of(got, None, self._http.base_url)
+                raise BrokenError(f"the server answered {got.status_code}", got)
             lines = exchange.EventLines()
             async for line in got.aiter_lines():
+                attempts.succeeded()  # also by one that only says that the server is there
                 event = lines.feed(line)
                 if event is not None:
                     yield event

@@ -13,6 +13,7 @@ import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import (
     Any,
@@ -36,6 +37,7 @@ Sources = Union[Source, Sequence[Union[str, Path]]]  # several: an EMI file with
 Images = Union[str, Path, Sequence[Image]]  # a zip of files, or what was uploaded before
 
 LONG_POLL = 25.0  # s; below what proxies allow
+CHUNK = 2**20  # bytes
 BETWEEN = 1.0  # s between looks at a batch, for which there is no long poll
 FIELDS = ("priority", "external_id", "sample_id", "batch", "labels", "metadata")
 MEDIA_TYPES = {
@@ -76,8 +78,18 @@ class Request:
             ]
         return options
 
+    def is_done(self, answer: httpx.Response, *, repeated: bool) -> bool:
+        """Whether an answer is final and good; what an earlier try has deleted is gone now."""
+        gone = repeated and self.method == "DELETE" and answer.status_code in (404, 410)
+        return answer.is_success or gone
+
 
 Exchange = Generator[Request, httpx.Response, T]
+
+
+def identified(key: str | None = None) -> dict[str, str]:
+    """The header by which the server knows a request that is sent again."""
+    return {"Idempotency-Key": key or uuid4().hex}
 
 
 def upload(source: Sources, name: str | None = None) -> Exchange[Image]:
@@ -94,7 +106,7 @@ def submit(
     params = {
         name: value for name, value in options.items() if name not in FIELDS and name != "name"
     }
-    headers = {"Idempotency-Key": key or uuid4().hex}
+    headers = identified(key)
     if isinstance(source, Image):
         body = {"image_id": source.id, "params": params, **fields}
         response = yield Request("POST", "/v1/jobs", json=body, headers=headers)
@@ -112,9 +124,15 @@ def show(job_id: str, wait: float = 0.0) -> Exchange[Job]:
     return Job.of(response.json())
 
 
-def act(job_id: str, action: str, body: Mapping[str, Any] | None = None) -> Exchange[Job]:
-    """Cancel, finish, retry or revise a job."""
-    response = yield Request("POST", f"/v1/jobs/{job_id}/{action}", json=body)
+def act(job_id: str, action: str) -> Exchange[Job]:
+    """Cancel or finish a job, which may be told twice."""
+    response = yield Request("POST", f"/v1/jobs/{job_id}/{action}")
+    return Job.of(response.json())
+
+
+def retry(job_id: str) -> Exchange[Job]:
+    """A new job like another one; sent again after a failure, the same new one."""
+    response = yield Request("POST", f"/v1/jobs/{job_id}/retry", headers=identified())
     return Job.of(response.json())
 
 
@@ -132,7 +150,7 @@ def submit_batch(
     params = {name: value for name, value in options.items() if name not in FIELDS}
     if "batch" in fields:
         fields["name"] = fields.pop("batch")
-    headers = {"Idempotency-Key": key or uuid4().hex}
+    headers = identified(key)
     if isinstance(images, (str, Path)):
         sent = {name: _as_text(value) for name, value in fields.items()}
         sent["params"] = json.dumps(params)
@@ -218,7 +236,12 @@ def key_of(source: Sources, options: Mapping[str, Any]) -> str:
     """An Idempotency-Key that the same files with the same options always have."""
     digest = hashlib.sha256(json.dumps(dict(options), sort_keys=True).encode())
     for _, content in _files(source, None):
-        digest.update(content.read_bytes() if isinstance(content, Path) else content)
+        with ExitStack() as open_files:
+            file = _opened(content, open_files)
+            for chunk in (
+                [file] if isinstance(file, bytes) else iter(partial(file.read, CHUNK), b"")
+            ):
+                digest.update(chunk)
     return f"sha256-{digest.hexdigest()}"
 
 

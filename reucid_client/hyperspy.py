@@ -18,7 +18,7 @@ def denoise(signal: Any, client: Client, *, residual: bool = False, **options: A
     Parameters
     ----------
     signal : hyperspy.signals.Signal2D
-        With at most one navigation axis; a lazy one is read frame by frame when it is sent.
+        With at most one navigation axis; of a lazy one, all pixels are read into memory.
     client : Client
     residual : bool
         Return also what was taken away.

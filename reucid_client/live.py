@@ -21,15 +21,16 @@ import numpy as np
 from reucid_client import live_messages
 from reucid_client.errors import ProblemError, ReucidClientError
 from reucid_client.exchange import Array, Exchange
-from reucid_client.live_links import BrokenError, Link, Word, by_requests, by_websocket
+from reucid_client.live_links import PASSING, Link, Word, by_requests, by_websocket
 from reucid_client.live_messages import LiveResult, Rows
 from reucid_client.models import Job
-from reucid_client.retrying import Retrying
+from reucid_client.retrying import BrokenError, Retrying
 from reucid_client.wire import problem_of
 
 if TYPE_CHECKING:
     from reucid_client.asynchronous import AsyncClient
 
+LARGEST_FRAME = 2**53 - 1
 HELD = 32  # results that wait for whoever wants all
 WAITING = {"latest": 2, "lossless": 8}  # frames that wait here, before they are sent
 UNDER_WAY = 4  # frames that are sent and not answered yet
@@ -37,7 +38,6 @@ COUNTED = (
     *("received", "processed", "superseded", "dropped", "waiting", "partial", "repeated"),
     *("newest", "shown", "sequence", "restarts", "age_ms"),
 )
-PASSING = ("live_unavailable", "rate_limited", "session_full")
 LINKS = ("auto", "websocket", "requests")
 
 T = TypeVar("T")
@@ -152,14 +152,13 @@ class AsyncLiveSession:
         Raises
         ------
         ProblemError
-            When the server has refused rows, of this call or one before: `problem["frame"]`.
+            When the server has refused rows, of this call or one before: `problem["frame"]`. Those
+            of this call are on their way all the same, unless the session has ended.
         ValueError
             When they do not fit the session.
         """
         rows = self._rows(pixels, frame, first_row, captured_at)
         self._raise()
-        if self._refused:
-            raise self._refused.pop(0)
         self._frame = rows.frame
         self._unsent.append(rows)
         self._changed.set()
@@ -170,6 +169,8 @@ class AsyncLiveSession:
             oldest = self._unsent[0].frame
             self._unsent = deque(each for each in self._unsent if each.frame != oldest)
             self.left_out += 1
+        if self._refused:
+            raise self._refused.pop(0)
         return rows.frame
 
     async def flush(self) -> None:
@@ -242,6 +243,8 @@ class AsyncLiveSession:
             raise ValueError(f"got first_row {first_row}, expected at least 0")
         if frame is None:
             frame = self._frame + 1 if first_row == 0 else max(0, self._frame)
+        if not 0 <= frame <= LARGEST_FRAME:
+            raise ValueError(f"got frame {frame}, expected a number from 0 to {LARGEST_FRAME}")
         little = pixels.astype(self.dtype.newbyteorder("<"))  # a copy: the caller's may change
         at = time.time() if captured_at is None else captured_at
         return Rows(frame, first_row, self.shape, little, at)
@@ -507,7 +510,12 @@ class LiveSession:
         await self._client.close()
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:  # the caller was interrupted, and waits for nothing any more
+            future.cancel()
+            raise
 
     def _stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

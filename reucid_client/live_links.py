@@ -16,30 +16,18 @@ import httpx
 
 from reucid_client.exchange import Request
 from reucid_client.live_messages import LiveResult, Rows, newest, put_rows
+from reucid_client.retrying import BrokenError
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
 WAIT = 20.0  # s that a request for the newest result waits
 LARGEST_WORD = 2**20  # bytes of a message beside pixels
+PASSING = ("live_unavailable", "rate_limited", "session_full")  # codes of problems with rows
 
 Word = Mapping[str, Any]  # what the server says in JSON
 Take = Callable[[Union[Word, LiveResult]], None]
-
-
-class BrokenError(Exception):
-    """A link has broken, or could not be made.
-
-    Parameters
-    ----------
-    why : object
-    answer : httpx.Response or None
-        Of a server that refused it.
-    """
-
-    def __init__(self, why: object, answer: httpx.Response | None = None) -> None:
-        super().__init__(str(why))
-        self.answer = answer
+NOTHING_NEW: Word = {"type": "standing"}
 
 
 class Link(Protocol):
@@ -145,13 +133,15 @@ class _Requests:
 
     async def send(self, rows: Rows) -> None:
         answer = await self._ask(put_rows(self._session_id, rows))
-        word = answer.json()
+        word = _word_of(answer)
         if answer.is_success:
             self._take({"type": "received", "frame": rows.frame, **word})
-        elif word.get("code") == "session_closed":
-            raise BrokenError(word["detail"], answer)
-        else:
+        elif _is_of_rows(answer, word):
             self._take({**word, "type": "problem", "frame": rows.frame})
+        else:
+            raise BrokenError(
+                word.get("detail", f"the server answered {answer.status_code}"), answer
+            )
 
     async def subscribe(self, after: int) -> None:
         self._after = after
@@ -167,6 +157,8 @@ class _Requests:
                 result = LiveResult.of_answer(answer)
                 self._after = result.sequence
                 self._take(result)
+            else:
+                self._take(NOTHING_NEW)
 
     async def _ask(self, request: Request) -> httpx.Response:
         try:
@@ -175,3 +167,21 @@ class _Requests:
                 return await self._http.request(request.method, request.path, **options)
         except httpx.TransportError as error:
             raise BrokenError(error) from error
+
+
+def _word_of(answer: httpx.Response) -> Word:
+    """What an answer says; raises `BrokenError` where that is not the server's own word."""
+    try:
+        word = answer.json()
+    except ValueError:  # a proxy's page
+        word = None
+    if isinstance(word, dict):
+        return word
+    refusal = None if answer.is_success else answer
+    raise BrokenError(f"the answer {answer.status_code} is not the server's", refusal)
+
+
+def _is_of_rows(answer: httpx.Response, problem: Word) -> bool:
+    """Whether a problem is one of the rows that were sent, and not of the server or session."""
+    code = problem.get("code")
+    return code in PASSING or (answer.status_code < 500 and code not in (None, "session_closed"))

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from reucid_client.exchange import Array, Exchange, Request
+from reucid_client.exchange import Array, Exchange, Request, identified
 from reucid_client.models import Job
 
 HEADER = struct.Struct("<4sHBBIIQIIQddII")  # docs/live.md has what each is
@@ -152,11 +152,12 @@ class LiveResult:
 
 
 def open_session(shape: Sequence[int], options: Mapping[str, Any]) -> Exchange[dict[str, Any]]:
-    """A new session."""
+    """A new session; sent again after a failure, the same one."""
     stated = {name: options[name] for name in OF_SESSIONS if options.get(name) is not None}
     params = {name: value for name, value in options.items() if name not in OF_SESSIONS}
     body = {"shape": list(shape), "params": params, **stated}
-    data: dict[str, Any] = (yield Request("POST", "/v1/sessions", json=body)).json()
+    request = Request("POST", "/v1/sessions", json=body, headers=identified())
+    data: dict[str, Any] = (yield request).json()
     return data
 
 
@@ -183,8 +184,9 @@ def newest(session_id: str, after: int, wait: float) -> Request:
 
 
 def keep(session_id: str, what: str) -> Exchange[Job]:
-    """A job of what is held."""
-    response = yield Request("POST", f"/v1/sessions/{session_id}/keep", json={"keep": what})
+    """A job of what is held; sent again after a failure, the same one."""
+    here, body = f"/v1/sessions/{session_id}/keep", {"keep": what}
+    response = yield Request("POST", here, json=body, headers=identified())
     return Job.of(response.json())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ def denoise_files(
     client : Client
     sources : iterable of paths
     folder : path
-        Is made. Results are named after the sources; ValueError where two have one name.
+        Is made. Results are named after the sources; ValueError where two have one name, or
+        where one would be written over a source.
     suffix : str
         Of the results, which says their format.
     concurrency : int
@@ -64,9 +66,16 @@ def denoise_files(
     folder = Path(folder)
     pairs = [(Path(source), folder / f"{Path(source).stem}{suffix}") for source in sources]
     targets = [target for _, target in pairs]
-    twice = sorted({str(target) for target in targets if targets.count(target) > 1})
+    twice = sorted(str(target) for target, count in Counter(targets).items() if count > 1)
     if twice:
         raise ValueError(f"got several files that would be written to {', '.join(twice)}")
+    measured = {source.resolve() for source, _ in pairs}
+    overwritten = sorted(str(target) for target in targets if target.resolve() in measured)
+    if overwritten:
+        raise ValueError(
+            f"got a folder in which results would overwrite what was measured, as "
+            f"{overwritten[0]}: expected another folder or suffix"
+        )
     exchange.format_of(folder / f"x{suffix}")
     folder.mkdir(parents=True, exist_ok=True)
     waiting = iter(pairs)

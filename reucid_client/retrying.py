@@ -12,17 +12,32 @@ PASSING = (408, 425, 429, 502, 503, 504)
 IN_FLIGHT = "in_flight"  # the code of 409 for a submission that is being received
 
 
+class BrokenError(Exception):
+    """A connection has broken, or could not be made.
+
+    Parameters
+    ----------
+    why : object
+    answer : httpx.Response or None
+        Of a server that refused it.
+    """
+
+    def __init__(self, why: object, answer: httpx.Response | None = None) -> None:
+        super().__init__(str(why))
+        self.answer = answer
+
+
 @dataclass(frozen=True)
 class Retrying:
     """How patient a client is.
 
-    Every request of this package can be repeated: images are known by their digest, and
-    submissions carry an Idempotency-Key.
+    Every request of this package can be repeated: images are known by their digest, and what makes
+    a job or a live session carries an Idempotency-Key.
 
     Parameters
     ----------
     patience : float
-        Seconds after which a request that fails is given up.
+        Seconds for which what fails is tried again, from its first failure on.
     first, longest : float
         Seconds of the first wait, doubled each time, and of the longest; what the server asks for
         (`Retry-After`) counts where it is longer.
@@ -38,21 +53,28 @@ class Retrying:
 
 
 class Attempts:
-    """How often a request has failed."""
+    """How often a request has failed since something came."""
 
     def __init__(self, retrying: Retrying) -> None:
         self._retrying = retrying
-        self.succeeded()
+        self._failed = 0
+        self._end = 0.0  # of the patience, once it has failed
+
+    @property
+    def is_repetition(self) -> bool:
+        """Whether it has failed before, though it may have reached the server."""
+        return self._failed > 0
 
     def succeeded(self) -> None:
         """Count from the beginning: something came."""
         self._failed = 0
-        self._end = time.monotonic() + self._retrying.patience
 
     def pause(self, answer: httpx.Response | None) -> float | None:
         """Seconds to wait after an answer, or after none; None when it is final."""
         if answer is not None and not _passes(answer):
             return None
+        if not self._failed:  # a connection may have lasted for hours before it broke
+            self._end = time.monotonic() + self._retrying.patience
         doubled = self._retrying.first * 2.0 ** min(self._failed, 10)
         self._failed += 1
         # Spread, so that clients that failed together do not come back together.

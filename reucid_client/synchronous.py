@@ -19,7 +19,7 @@ from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
 from reucid_client.live import LiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.progress import Progress, shown
-from reucid_client.retrying import Retrying
+from reucid_client.retrying import Attempts, BrokenError, Retrying
 from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
 
 
@@ -211,7 +211,7 @@ class Client:
 
     def retry(self, job_id: str) -> Job:
         """A new job with the same image and parameters."""
-        return self._do(exchange.act(job_id, "retry"))
+        return self._do(exchange.retry(job_id))
 
     def describe(self, job_id: str, **changes: Any) -> Job:
         """Change `external_id`, `sample_id`, `batch` or `labels`; None takes one away."""
@@ -225,19 +225,20 @@ class Client:
         """What happens to a job, up to its end; goes on where a connection broke."""
         attempts = self._retrying.attempts()
         while True:
-            failure: httpx.TransportError | None = None
+            broken = BrokenError(f"the events of job {job_id} ended before it did")
             try:
-                for event in self._stream_of_events(job_id, after):
+                for event in self._stream_of_events(job_id, after, attempts):
                     after = event.id
-                    attempts.succeeded()
                     yield event
                 if self.job(job_id).ended:
                     return
             except httpx.TransportError as error:
-                failure = error
-            pause = attempts.pause(None)
+                broken = BrokenError(error)
+            except BrokenError as error:
+                broken = error
+            pause = attempts.pause(broken.answer)
             if pause is None:
-                raise problem_of(None, failure, self._http.base_url) from failure
+                raise problem_of(broken.answer, broken, self._http.base_url) from broken
             time.sleep(pause)
 
     # --- many at once ---
@@ -358,7 +359,7 @@ class Client:
                     options = request.options(files)
                     with self._http.stream(request.method, request.path, **options) as answer:
                         _take(answer, into)
-                        if answer.is_success:
+                        if request.is_done(answer, repeated=attempts.is_repetition):
                             return answer
             except httpx.TransportError as error:
                 answer, failure = None, error
@@ -367,14 +368,15 @@ class Client:
                 raise problem_of(answer, failure, self._http.base_url) from failure
             time.sleep(pause)
 
-    def _stream_of_events(self, job_id: str, after: int) -> Iterator[Event]:
+    def _stream_of_events(self, job_id: str, after: int, attempts: Attempts) -> Iterator[Event]:
         request = exchange.events(job_id, after)
         with self._http.stream(request.method, request.path, headers=request.headers) as got:
             if not got.is_success:
                 got.read()
-                raise problem_of(got, None, self._http.base_url)
+                raise BrokenError(f"the server answered {got.status_code}", got)
             lines = exchange.EventLines()
             for line in got.iter_lines():
+                attempts.succeeded()  # also by one that only says that the server is there
                 event = lines.feed(line)
                 if event is not None:
                     yield event

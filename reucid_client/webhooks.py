@@ -13,6 +13,8 @@ from typing import Any
 
 from reucid_client.errors import ReucidClientError
 
+PREFIX = "whsec_"
+LEAST_KEY = 16  # bytes; without a secret, as of a setting that is not there, anybody could sign
 TOLERANCE = 300.0  # s between the clocks of server and receiver
 
 
@@ -45,19 +47,24 @@ def verify(
     try:
         message_id, timestamp = named["webhook-id"], named["webhook-timestamp"]
         signatures = named["webhook-signature"].split(" ")
-        key = base64.b64decode(secret[len("whsec_") :], validate=True)
+        key = base64.b64decode(secret[len(PREFIX) :], validate=True)
         apart = abs(time.time() - int(timestamp))
-    except (KeyError, ValueError, binascii.Error) as error:
+        signed = f"{message_id}.{timestamp}.".encode() + body
+        given = [each.encode() for each in signatures]
+    except (KeyError, ValueError, OverflowError, binascii.Error) as error:
         raise SignatureError(f"not a signed delivery: {error!r}") from error
+    if not secret.startswith(PREFIX) or len(key) < LEAST_KEY:
+        raise SignatureError(
+            f"got a secret of {len(secret)} characters, expected that of the webhook: {PREFIX}..."
+        )
     if apart > tolerance:
         raise SignatureError(
             f"the delivery was signed {apart:.0f} s from now by this machine's clock, expected "
             f"at most {tolerance:.0f} s: it is a repetition of an old one, or a clock is wrong"
         )
-    signed = f"{message_id}.{timestamp}.".encode() + body
     digest = hmac.new(key, signed, hashlib.sha256).digest()
     expected = b"v1," + base64.b64encode(digest)
-    if not any(hmac.compare_digest(expected, each.encode()) for each in signatures):
+    if not any(hmac.compare_digest(expected, each) for each in given):
         raise SignatureError("the signature is not that of this secret and body")
     message: dict[str, Any] = json.loads(body)
     return message

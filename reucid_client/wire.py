@@ -59,7 +59,7 @@ def problem_of(
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes its name when all of it is written."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    temporary = path.with_name(f".{uuid4().hex}.part")  # a name may be as long as names may be
     try:
         with temporary.open("xb") as file:
             yield file

@@ -27,7 +27,7 @@ from worker.formats.file_limits import FREELY_DECODED, LARGEST_RATIO
 from worker.formats.series import owner_of_series
 
 SECONDS = 300.0  # of one unpacking
-LONGEST_ANSWER = 2**22  # bytes
+LONGEST_ANSWER = 8 * zips.MAX_DIRECTORY  # bytes; JSON has up to six for one of a name
 SHOWN = 120  # characters of an entry's name
 ABSOLUTE = re.compile(r"[/\\]|[A-Za-z]:")
 SEPARATOR = re.compile(r"[/\\]+")

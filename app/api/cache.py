@@ -19,7 +19,7 @@ from starlette.responses import Response
 from app.api.drawing import check_place
 from app.http.files import send_file
 from app.http.problems import Problem
-from worker.store import DamagedError, sha256_of, write_atomic
+from worker.store import CHECKED, DamagedError, sha256_of, write_atomic
 
 MOST_RENDITIONS = 64  # of one image or job
 CLIPPED = "Reucid-Clipped-Pixels"
@@ -107,7 +107,7 @@ def _last_used(path: Path) -> float:
 def matches(path: Path, sha256: str) -> bool:
     """Whether a file is there and is what it was."""
     try:
-        return sha256_of(path) == sha256
+        return CHECKED.sha256_of(path) == sha256
     except FileNotFoundError:
         return False
 

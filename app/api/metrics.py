@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.api.services import Services
 from app.http.access import registry
 from worker.contract import WORKER_SILENCE, Priority, State
+from worker.ledger.parts import Parts
 from worker.ledger.tally import Histograms, tally
 from worker.ledger.workers import Workers
 from worker.live.transport import Totals
@@ -131,8 +132,12 @@ class _Jobs(Collector):
         alive = Workers(database).alive(within_s=WORKER_SILENCE)
         yield _gauge("reucid_workers_alive", f"Seen in the last {WORKER_SILENCE:g} s.", alive)
         unfinished = sum(n for (found, _), n in counts.items() if not State(found).terminal)
-        text = "Queued and running jobs for each worker that is alive, or for one if none is."
-        yield _gauge("reucid_load", text, unfinished / max(1, alive))
+        text = (
+            "Queued and running jobs, and parts of stacks that others than their job's worker do "
+            "or may do, for each worker that is alive, or for one if none is."
+        )
+        wanted = unfinished + Parts(database).for_others()
+        yield _gauge("reucid_load", text, wanted / max(1, alive))
         yield from _histograms(tally(database))
 
 

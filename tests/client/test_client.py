@@ -302,6 +302,24 @@ def test_files_of_one_name_are_not_written_over_each_other(client: Client, tmp_p
         list(reucid_client.denoise_files(client, ["a/x.tif", "b/x.emd"], tmp_path))
 
 
+@pytest.mark.parametrize("folder", ["", "nested/.."])
+def test_what_was_measured_is_never_overwritten(
+    client: Client, tmp_path: Path, folder: str
+) -> None:
+    (tmp_path / "nested").mkdir()
+    source = tmp_path / "scan.tif"
+    source.write_bytes(b"measured")
+    with pytest.raises(ValueError, match="overwrite what was measured"):
+        list(reucid_client.denoise_files(client, [source], tmp_path / folder, suffix=".tif"))
+    assert source.read_bytes() == b"measured"
+
+
+def test_a_file_may_have_the_longest_name(client: Client, tmp_path: Path) -> None:
+    job = client.denoise(image(39), **PARAMS).job
+    target = client.download(job.id, tmp_path / f"{'x' * 251}.npy")
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
+
+
 def test_progress_is_shown_where_it_is_wanted(
     client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

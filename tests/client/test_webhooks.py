@@ -1,5 +1,8 @@
 """Deliveries are believed when their signature and their time are right."""
 
+import base64
+import hashlib
+import hmac
 import json
 import time
 
@@ -49,3 +52,25 @@ def test_a_forgery_is_not() -> None:
         verify(SECRET, headers, BODY + b" ")
     with pytest.raises(SignatureError):
         verify("whsec_!", headers, BODY)
+
+
+@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_AAAA"])
+def test_without_a_secret_nobody_is_believed(secret: str) -> None:
+    """As of a setting that is not there: anybody could sign with that."""
+    stated = str(int(time.time()))
+    key = base64.b64decode(secret[len("whsec_") :])
+    digest = hmac.new(key, f"msg_1.{stated}.".encode() + BODY, hashlib.sha256).digest()
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": stated,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+    with pytest.raises(SignatureError, match="secret"):
+        verify(secret, headers, BODY)
+
+
+@pytest.mark.parametrize("changed", [{"webhook-timestamp": "9" * 400}, {"webhook-id": "\ud800"}])
+def test_nonsense_in_a_header_is_a_forgery_and_no_other_error(changed: dict[str, str]) -> None:
+    headers = signed(SECRET, "msg_1", int(time.time()), BODY) | changed
+    with pytest.raises(SignatureError):
+        verify(SECRET, headers, BODY)

@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 
 from worker.contract import FileInfo, ImageInfo
-from worker.decoding.parent import run_apart
+from worker.decoding.parent import is_plain, run_apart
 from worker.decoding.sandbox import enter
 from worker.pyramid.layout import Layout, beside, is_large, itself
 from worker.pyramid.making import write
@@ -26,7 +26,10 @@ def reduce_signals(folder: Path, info: FileInfo) -> None:
     """
     for index, signal in enumerate(info.signals):
         if is_large(signal.shape):
-            _reduce(folder, pixels_name(index), signal)
+            try:
+                _reduce(folder, pixels_name(index), signal)
+            except OSError as error:
+                log.warning("not_reduced", reason=str(error), shape=signal.shape)
 
 
 def _reduce(folder: Path, name: str, signal: ImageInfo) -> None:
@@ -36,7 +39,8 @@ def _reduce(folder: Path, name: str, signal: ImageInfo) -> None:
     layout = Layout.of(signal.shape)
     try:
         status = run_apart(_in_child, (folder / name, levels, tiles, layout.levels_size), SECONDS)
-        sizes = [path.stat().st_size for path in (levels, tiles)] if status == 0 else []
+        made = [path for path in (levels, tiles) if status == 0 and is_plain(path)]
+        sizes = [path.stat().st_size for path in made]
         if sizes != [layout.levels_size, layout.table_size]:
             log.warning("not_reduced", status=status, shape=signal.shape)
             return

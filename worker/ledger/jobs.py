@@ -47,7 +47,7 @@ from worker.ledger.refusals import (
     TooManyLabelsError,
     missing,
 )
-from worker.ledger.tables import Now, artifacts, events, images, jobs, labels
+from worker.ledger.tables import Now, artifacts, events, images, jobs, labels, parts
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 MOST_LABELS = 32  # of a job
@@ -352,7 +352,7 @@ def batched(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
 
 
 def used(connection: Connection, owner: str) -> int:
-    """Bytes that the files of an owner's images and jobs take."""
+    """Bytes that the files of an owner's images and jobs take, and of parts of jobs."""
     inputs = select(func.sum(images.c.stored)).where(images.c.owner == owner)
     own = (jobs.c.owner == owner, jobs.c.purged.is_(False))
     results = (
@@ -364,7 +364,10 @@ def used(connection: Connection, owner: str) -> int:
         .where(*own, events.c.type == EventType.INTERIM, events.c.attempt == jobs.c.attempt)
     )
     sums = (connection.execute(each).scalar_one() for each in (inputs, results, interims))
-    return sum(int(each or 0) for each in sums)
+    of_parts = select(parts.c.made).join(jobs, jobs.c.id == parts.c.job_id)
+    made = connection.execute(of_parts.where(jobs.c.owner == owner)).scalars()
+    held = sum(int(file["size"]) for files in made for file in files)
+    return held + sum(int(each or 0) for each in sums)
 
 
 def _enter(connection: Connection, request: JobRequest, **held: str | None) -> str:

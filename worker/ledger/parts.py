@@ -166,6 +166,14 @@ class Parts:
             workers = of_jobs.union(of_parts).subquery()
             return connection.execute(select(func.count()).select_from(workers)).scalar_one()
 
+    def for_others(self) -> int:
+        """How many parts wait for workers without a job of their own, or have one."""
+        awaited = and_(_IS_OPEN, parts.c.lost < MOST_LOST, jobs.c.finish_requested.is_(False))
+        helped = and_(_IS_RUNNING, parts.c.worker != func.coalesce(jobs.c.worker, ""))
+        query = select(func.count()).select_from(parts).join(jobs, _ALIVE)
+        with self._database.reading() as connection:
+            return connection.execute(query.where(or_(awaited, helped))).scalar_one()
+
     def again(self, part: PartRecord) -> None:
         """Have a part done once more whose files are not what the ledger vouches for."""
         here = (parts.c.id == part.id, parts.c.attempt == part.attempt)

@@ -3,8 +3,9 @@
 Their frames and results are in Valkey alone. What is here outlives it.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,11 @@ from sqlalchemy import Row, delete, func, insert, select, update
 
 from worker.contract import Mode, SessionRecord, SessionRequest, SessionState
 from worker.ledger.database import Database
-from worker.ledger.refusals import NotFoundError, SessionsFullError
+from worker.ledger.refusals import (
+    IdempotencyMismatchError,
+    NotFoundError,
+    SessionsFullError,
+)
 from worker.ledger.tables import Now, sessions
 
 MOST_LOST = 10  # workers whose process has died of a session before it fails
@@ -50,15 +55,19 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self, request: SessionRequest, room: SessionRoom) -> SessionRecord:
-        """Open a session.
+    def open(
+        self, request: SessionRequest, room: SessionRoom, *, idempotency_key: str | None = None
+    ) -> SessionRecord:
+        """Open a session; the first one, if its owner used the key for the same before.
 
         Raises
         ------
         SessionsFullError
             When there is no room for one more.
+        IdempotencyMismatchError
+            When the key was used for another session.
         """
-        session_id = uuid4().hex
+        session_id = _id_of(request.owner, idempotency_key)
         row: dict[str, Any] = {
             "id": session_id,
             "owner": request.owner,
@@ -74,6 +83,10 @@ class Sessions:
         held = select(func.count(), func.coalesce(func.sum(sessions.c.memory), 0)).where(IS_OPEN)
         same_key = sessions.c.key_id.is_not_distinct_from(request.key_id)
         with self._database.writing() as connection:
+            first = connection.execute(select(sessions).where(sessions.c.id == session_id))
+            known = first.one_or_none()
+            if known is not None:
+                return _repeated(_record(known), request)
             everyone, memory = connection.execute(held).one()
             of_key, _ = connection.execute(held.where(same_key)).one()
             for limit, value, got in (
@@ -270,6 +283,21 @@ class Binding:
         if lost:
             return _lose(self.database, self.session_id, self.worker)
         return _unbind(self.database, self.session_id, self.worker)
+
+
+def _id_of(owner: str, idempotency_key: str | None) -> str:
+    """A new session's id; of one with a key, always the same one, by which it is known again."""
+    if idempotency_key is None:
+        return uuid4().hex
+    return hashlib.sha256(f"{owner}\0{idempotency_key}".encode()).hexdigest()[:32]
+
+
+def _repeated(known: SessionRecord, request: SessionRequest) -> SessionRecord:
+    """The session that a key was used for, if it was for the same."""
+    again = replace(request, key_id=known.request.key_id, request_id=known.request.request_id)
+    if known.request != again:
+        raise IdempotencyMismatchError("the Idempotency-Key was used for another session")
+    return known
 
 
 def _lose(database: Database, session_id: str, worker: str) -> bool:

@@ -44,9 +44,9 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import ExpiredError, NotFoundError
 from worker.processes.material import Material
-from worker.processes.part import Maker, Overtaken
+from worker.processes.part import DamagedBriefError, Maker, Overtaken
 from worker.processes.patience import patiently
-from worker.processes.spreading import Spread, ranges_of
+from worker.processes.spreading import DamagedPartError, Spread, ranges_of
 from worker.settings import DAY, Settings
 from worker.store import DamagedError, Store, StoreAwayError, interim_name, sha256_of
 from worker.store.opening import open_store
@@ -146,7 +146,7 @@ class _Work:
         except JobTimeoutException:
             self._fail("timeout", f"the job took more than {self._settings.job_timeout_s} s")
             raise  # RQ's own book-keeping
-        except (ReucidError, RevisionError) as error:
+        except (ReucidError, RevisionError, DamagedPartError, DamagedBriefError) as error:
             self._fail(error.code, str(error))
         except DamagedError as error:
             log.exception("job_failed")

@@ -29,6 +29,8 @@ class Overtaken(Exception):  # noqa: N818  (not an error: somebody else has the 
 class DamagedBriefError(Exception):
     """What tells how parts are done is not what it was."""
 
+    code = "damaged_artifact"
+
 
 class UnlikeError(Exception):
     """Another worker's libraries or classifier are not those of this one."""

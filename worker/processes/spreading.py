@@ -6,6 +6,7 @@ so that the frames of a result have no gap.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,8 +34,15 @@ from worker.processes.patience import patiently
 from worker.store import Store, sha256_of
 
 LOOK = 0.1  # s between looks at parts that others do
+MOST_MADE = 3  # times that an attempt has a part made anew
 
 log = structlog.get_logger()
+
+
+class DamagedPartError(Exception):
+    """What is written of a part is damaged whenever it is read."""
+
+    code = "damaged_artifact"
 
 
 def ranges_of(material: Material, part_pixels: int) -> list[tuple[int, int]]:
@@ -81,6 +89,7 @@ class Spread:
         self._ranges: list[tuple[int, int]] = []
         self._sums = iter((Work.FIRST_SUMS, Work.SECOND_SUMS))
         self._seconds: dict[str, float] = {}
+        self._made_anew: Counter[str] = Counter()
 
     def denoise(self, ranges: list[tuple[int, int]]) -> dict[str, Any]:
         """Write all artifacts; returns the report.
@@ -88,6 +97,7 @@ class Spread:
         Raises
         ------
         Overtaken
+        DamagedPartError
         """
         attempt, noisy, params = self._attempt, self._material.noisy, self._material.params
         self._ranges = ranges
@@ -144,8 +154,19 @@ class Spread:
             sums, made_with = briefs.read(paths[SUMS])
             if made_with == self._material.made_with:
                 return sums
-        self._parts.again(part)
+        self._again(part)
         return None
+
+    def _again(self, part: PartRecord) -> None:
+        """Have a part done once more, by this worker, as long as that may be of use."""
+        self._made_anew[part.id] += 1
+        if self._made_anew[part.id] > MOST_MADE:
+            raise DamagedPartError(
+                f"what was made of frames {part.first + 1} to {part.stop} was damaged each of "
+                f"{MOST_MADE + 1} times that it was read: the disk of the store may be failing"
+            )
+        log.warning("part_made_anew", work=part.work, part=part.number)
+        self._parts.again(part)
 
     def _do_one(self, work: Work) -> None:
         """Do a part, or wait for those that others do."""
@@ -193,8 +214,7 @@ class Spread:
             return "deadline"
         with self._files_of(part) as held:
             if held is None:
-                log.warning("part_damaged", part=part.number)
-                self._parts.again(part)
+                self._again(part)
                 return None
             before = files.done
             if not before and self._seconds:  # what all share is in the first frame's report

@@ -7,6 +7,7 @@ names are the same in both: a folder that is copied into a bucket, or back, is t
 import `worker.contract`, `worker.settings` and, in `objects` alone, boto3.
 """
 
+from worker.store.checked import CHECKED
 from worker.store.errors import (
     DamagedError,
     StoreAwayError,
@@ -19,6 +20,7 @@ from worker.store.interface import Store
 from worker.store.names import ORIGINAL, companion_name, interim_name, pixels_name
 
 __all__ = [
+    "CHECKED",
     "ORIGINAL",
     "DamagedError",
     "FolderStore",

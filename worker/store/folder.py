@@ -22,6 +22,7 @@ from uuid import uuid4
 from worker.contract import Artifact, ImageRecord, JobRecord, Reduced
 from worker.pyramid.layout import beside
 from worker.pyramid.reading import Find
+from worker.store.checked import CHECKED
 from worker.store.errors import DamagedError
 from worker.store.files import made, sha256_of, sync
 from worker.store.interface import Made, Store, in_attempt, sync_all
@@ -95,7 +96,7 @@ class FolderStore(Store):
     def sent_files(self, image: ImageRecord) -> list[Path]:
         folder = self.image(image.folder)
         paths = [folder / ORIGINAL, *companions_in(folder)]
-        if not paths[0].exists() or sha256_of(*paths) != image.sha256:
+        if not paths[0].exists() or CHECKED.sha256_of(*paths) != image.sha256:
             raise DamagedError
         return paths
 

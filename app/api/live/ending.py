@@ -46,6 +46,8 @@ async def make_job(
 ) -> JobRecord:
     """A job on the newest whole frame, on all that are held, or on their sum.
 
+    With a key that was used before, the job that was made then.
+
     When this returns, the frames are on the disk and the job is in the ledger, as any other.
 
     Raises
@@ -54,6 +56,13 @@ async def make_job(
         When there is no whole frame, or no room for the job.
     """
     session, transport = admitted.session, admitted.transport
+    fingerprint = hashlib.sha256(f"{session.id} {keep}".encode()).hexdigest()
+    first = await run_in_threadpool(
+        services.jobs.repeated, session.request.owner, idempotency_key, fingerprint
+    )
+    if first is not None:
+        await run_in_threadpool(services.sessions.note_job, session.id, first.id)
+        return first
     standing = await services.live.ask(transport.standing)
     frames, pixels = await services.live.ask(_collect, transport, keep)
     if not frames:
@@ -93,9 +102,7 @@ async def make_job(
                     request_id=request_id(),
                 ),
                 idempotency_key=idempotency_key,
-                fingerprint=None
-                if idempotency_key is None
-                else hashlib.sha256(f"{session.id} {keep}".encode()).hexdigest(),
+                fingerprint=None if idempotency_key is None else fingerprint,
                 room=room(services),
             )
         )

@@ -27,7 +27,7 @@ from app.http.digests import DIGEST
 from app.http.files import send_file, sends
 from app.http.paging import PagingDep
 from app.http.problems import problems
-from worker.store import sha256_of
+from worker.store import CHECKED
 
 router = APIRouter(prefix="/images", tags=["images"])
 
@@ -125,7 +125,7 @@ def content(request: Request, image: ImageContentDep, services: ServicesDep) -> 
     """The file as it was sent; of several, the EMI file."""
     with removal_told_by(lambda: check_image(services, image)):
         path, *others = services.store.sent_files(image)
-        sha256 = sha256_of(path) if others else image.sha256
+        sha256 = CHECKED.sha256_of(path) if others else image.sha256
     return send_file(
         request, path, sha256, media_type="application/octet-stream", filename=image.name
     )

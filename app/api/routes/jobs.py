@@ -20,7 +20,7 @@ from app.api.deps import JobDep, JobToChangeDep, Services, ServicesDep
 from app.api.event_schemas import event_data
 from app.api.events import job_events, until_terminal
 from app.api.inflight import IdempotencyKey
-from app.api.quotas import check_size, check_space, check_space_for, room
+from app.api.quotas import check_size, check_space_for, room
 from app.api.routes.images import FILES
 from app.api.schemas import (
     Job,
@@ -268,14 +268,25 @@ def finish(response: Response, job: JobToChangeDep, services: ServicesDep) -> Jo
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=problems(404, 409, 410, 422, 500, 507))
-def retry(response: Response, job: JobToChangeDep, services: ServicesDep) -> Job:
+def retry(
+    response: Response,
+    job: JobToChangeDep,
+    services: ServicesDep,
+    idempotency_key: IdempotencyKey = None,
+) -> Job:
     """Submit the job again, as a new one."""
     if not job.state.terminal:
         raise Problem(409, "conflict", f"the job is {job.state}; only an ended one can be retried")
-    check_space(services, job.request.owner, 0)
+    check_space_for(services, job.request.owner, idempotency_key)
     services.models.expect(JobParams.from_json(job.request.params).choice.model)
     again = JobRequest(**{**vars(job.request), "retry_of": job.id, "request_id": request_id()})
-    new, _ = services.jobs.submit(again, room=room(services))
+    identity = f"retry {job.id}"
+    new, _ = services.jobs.submit(
+        again,
+        idempotency_key=idempotency_key,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if idempotency_key else None,
+        room=room(services),
+    )
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
     return changed(services, new)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response, WebSocket
@@ -9,6 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api.auth import ReaderDep, SubmitterDep
 from app.api.deps import ServicesDep
+from app.api.inflight import IdempotencyKey
 from app.api.live.answers import PIXELS, LiveFormat, counted, of_raw, of_result
 from app.api.live.ending import account_of, make_job
 from app.api.live.frames import captured, put, rows_of, wrong_size
@@ -62,12 +64,17 @@ Format = Annotated[
 
 @router.post("", status_code=201, responses=problems(400, 408, 413, 422, 429, 500))
 async def create(
-    spec: SessionSpec, response: Response, services: ServicesDep, caller: SubmitterDep
+    spec: SessionSpec,
+    response: Response,
+    services: ServicesDep,
+    caller: SubmitterDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> Session:
     """Open a live session: frames are denoised as they come, by what all so far have shown.
 
     It lasts until it is closed, or no frame has come for `live_idle_s`. Its frames are in memory
-    alone: what has to outlast the server is made a job by `keep` or `close`.
+    alone: what has to outlast the server is made a job by `keep` or `close`. Repeated with its
+    Idempotency-Key it is the same one, perhaps ended since.
     """
     settings = services.settings
     pixels = spec.shape[0] * spec.shape[1]
@@ -84,9 +91,11 @@ async def create(
     room = SessionRoom(
         settings.most_live_sessions, settings.live_sessions_per_key, settings.live_memory
     )
-    record = await run_in_threadpool(services.sessions.open, request, room)
-    with contextlib.suppress(Problem):  # made when the first frame comes
-        await services.live.ask(Transport(services.live.redis, record).create)
+    opened = partial(services.sessions.open, request, room, idempotency_key=idempotency_key)
+    record = await run_in_threadpool(opened)
+    if record.state is SessionState.OPEN:
+        with contextlib.suppress(Problem):  # made when the first frame comes
+            await services.live.ask(Transport(services.live.redis, record).create)
     await run_in_threadpool(wake, services.redis, record.id)
     response.headers["Location"] = f"{settings.root_path}/v1/sessions/{record.id}"
     return Session.of(record, None, settings.root_path)
@@ -252,11 +261,16 @@ async def result(
     responses=problems(400, 404, 408, 409, 413, 422, 500, 507),
 )
 async def keep(
-    kept: Kept, response: Response, services: ServicesDep, admitted: ChangeSessionDep
+    kept: Kept,
+    response: Response,
+    services: ServicesDep,
+    admitted: ChangeSessionDep,
+    idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Make a job of what is held now, and go on (the paper's interim_required)."""
     admitted.check_open()
-    job = await make_job(services, admitted, kept.keep)
+    async with services.in_flight.taken(admitted.session.request.owner, idempotency_key):
+        job = await make_job(services, admitted, kept.keep, idempotency_key)
     services.known_sessions.forget(admitted.session.id)
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{job.id}"
     return await run_in_threadpool(changed, services, job)

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from tests.support.clients import problem
 from tests.support.files import write_emi, write_ser
@@ -115,6 +116,36 @@ def test_repeated_with_its_key_without_unpacking_it(client: httpx.Client) -> Non
     problem(sent(client, packed({"0.npy": npy(0)}), key="k"), 422, "idempotency_mismatch")
     problem(sent(client, content), 429, "queue_full")
     assert len(client.get("/jobs").json()["jobs"]) == 6
+
+
+@pytest.mark.parametrize("entered", [1, 2, 3])
+def test_what_broke_off_half_way_is_completed_by_a_repetition(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch, entered: int
+) -> None:
+    """Images are entered one by one, jobs all at once."""
+    left = iter(range(entered - 1))
+
+    def away(point: str) -> None:
+        if point == "accept.entered" and next(left, None) is None:
+            raise OperationalError("insert", {}, Exception("the ledger went away"))
+
+    content = packed({f"{n}.npy": npy(n) for n in range(3)})
+    with monkeypatch.context() as patched:
+        patched.setattr("worker.acceptance.reached", away)
+        problem(sent(client, content, key="k", name="whole"), 503, "ledger_unavailable")
+    assert len(client.get("/images").json()["images"]) == entered
+    assert client.get("/jobs").json()["jobs"] == []
+    for _ in range(2):
+        again = sent(client, content, key="k", name="whole")
+        assert (again.status_code, again.json()["total"]) == (202, 3)
+    assert len(client.get("/images").json()["images"]) == 3
+    assert len(client.get("/jobs").json()["jobs"]) == 3
+
+
+def test_names_may_be_as_long_as_the_list_of_them(client: httpx.Client) -> None:
+    """What a child says of them is longer than the list of entries that a zip may have."""
+    content = packed({f"{n:02}{chr(1) * 65_000}.npy": npy(n) for n in range(11)})
+    problem(sent(client, content), 429, "queue_full")  # once it is known how many there are
 
 
 def test_what_does_not_fit_the_queue_is_not_begun(client: httpx.Client) -> None:

@@ -13,8 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.support.inprocess import Api, npy, running
 from tests.support.servers import served
 from tests.support.waiting import until
-from worker.contract import Scope, State
+from worker.contract import Scope, State, Work
+from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
+from worker.ledger.parts import Parts
 from worker.ledger.tally import tally
 
 PARAMS = {"patch_size": 5, "stacks": 2, "components": 4}
@@ -54,7 +56,7 @@ def test_jobs_in_the_figures(tmp_path: Path) -> None:
             assert plain["reucid_longest_wait_seconds"] > 0
             assert plain["reucid_store_free_bytes"] > 0
             assert (plain["reucid_ledger_up"], plain["reucid_queue_up"]) == (1, 0)
-            assert plain["reucid_workers_alive"] == 0
+            assert (plain["reucid_workers_alive"], plain["reucid_load"]) == (0, 1)
         stages = sum(
             scrape(api.url, stage=stage)["reucid_job_stage_seconds_sum"]
             for stage in ("loading", "denoising", "saving")
@@ -67,7 +69,10 @@ def test_jobs_in_the_figures(tmp_path: Path) -> None:
         figures = scrape(api.url, state="succeeded")
         assert figures["reucid_job_seconds_count"] == 2, "counters never fall"
         assert figures["reucid_jobs"] == 1
-        assert third
+        attempt = Attempt(api.database, third, 1, "worker")
+        assert attempt.claim(60)
+        assert Parts(api.database).spread(attempt, Work.FRAMES, [(0, 2), (2, 4)], 4)
+        assert scrape(api.url)["reucid_load"] == 1 + 2  # parts wait for hands
 
 
 def test_requests_are_counted_by_route(tmp_path: Path) -> None:

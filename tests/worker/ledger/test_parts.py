@@ -227,6 +227,40 @@ def test_only_the_current_attempt_of_a_job_takes_its_parts(database: Database) -
     assert not parts.spread(attempt, Work.FRAMES, RANGES, 10)
 
 
+def test_what_is_made_of_parts_counts_for_its_owner_until_it_is_gone(database: Database) -> None:
+    attempt, parts, jobs = spread(database), Parts(database), Jobs(database)
+    before = jobs.used(OWNER)
+    brief = Artifact("brief.npz", "1" * 64, 100)
+    assert parts.spread(attempt, Work.FIRST_SUMS, RANGES, 10, (uuid4().hex, brief))
+    part = parts.take(attempt, Work.FRAMES, LEASE)
+    assert part is not None
+    assert Doing(database, part).commit([*MADE, Artifact("coverage.npy", "0" * 64, 7)], 4)
+    assert jobs.used(OWNER) == before + 100 + 1 + 7
+    assert jobs.used("another") == 0
+    for part_id in parts.all_of_job(attempt.job_id):
+        parts.forget(part_id)
+    assert jobs.used(OWNER) == before
+
+
+def test_how_many_parts_want_other_workers(database: Database) -> None:
+    attempt, parts = spread(database), Parts(database)
+    assert parts.for_others() == 3
+    own = parts.take(attempt, Work.FRAMES, LEASE)
+    assert parts.for_others() == 2
+    helped = parts.help(attempt.job_id, "helper", LEASE)
+    assert helped is not None
+    assert parts.for_others() == 2  # one of them has a worker
+    assert do(database, own)
+    assert Doing(database, helped).leave(to_job=True)
+    assert parts.for_others() == 1
+    Jobs(database).request_finish(attempt.job_id, owner=OWNER)
+    assert parts.for_others() == 0
+    assert spread(database, "another").job_id
+    assert parts.for_others() == 3
+    Jobs(database).cancel(attempt.job_id, owner=OWNER)
+    assert parts.for_others() == 3
+
+
 def test_what_was_done_by_another_brief_is_done_anew(database: Database) -> None:
     attempt, parts = spread(database), Parts(database)
     told = Artifact("brief.npz", "1" * 64, 1)

@@ -7,7 +7,11 @@ import pytest
 from tests.support.live import ROOM, opened, request_of
 from worker.contract import SessionState
 from worker.ledger.database import Database
-from worker.ledger.refusals import NotFoundError, SessionsFullError
+from worker.ledger.refusals import (
+    IdempotencyMismatchError,
+    NotFoundError,
+    SessionsFullError,
+)
 from worker.ledger.sessions import MOST_LOST, Binding, Sessions
 
 
@@ -45,6 +49,20 @@ def test_no_more_than_there_is_room_for(
     assert refused.value.limit == limit
     assert sessions.end(first.id, SessionState.CLOSED, "closed", {})
     sessions.open(request_of(), room)
+
+
+def test_a_key_makes_one_session(database: Database) -> None:
+    sessions, one = Sessions(database), replace(ROOM, per_key=1)
+    asked = replace(request_of(), pixel_size=(0.1, 0.2), labels={"a": "b"}, request_id="1")
+    first = sessions.open(asked, one, idempotency_key="k")
+    again = replace(asked, request_id="2", key_id="another")
+    assert sessions.open(again, one, idempotency_key="k") == first
+    assert sessions.open_now() == 1
+    with pytest.raises(IdempotencyMismatchError):
+        sessions.open(replace(asked, history=1), one, idempotency_key="k")
+    assert sessions.open(request_of(owner="b"), ROOM, idempotency_key="k").id != first.id
+    sessions.end(first.id, SessionState.CLOSED, "closed", {})
+    assert sessions.open(asked, one, idempotency_key="k").state is SessionState.CLOSED
 
 
 def test_one_worker_at_a_time(database: Database) -> None:

@@ -22,7 +22,7 @@ from worker.contract import EventType, PartState, State, Work
 from worker.denoising.artifacts import COVERAGE, EIGENPATCHES, REPORT, RESULT
 from worker.ledger.attempt import Attempt
 from worker.ledger.parts import Doing, Parts
-from worker.processes import helping, job, part
+from worker.processes import helping, job, part, spreading
 from worker.processes.sweep import Sweeper
 from worker.store import StoreAwayError
 from worker.store.bucket import BucketStore
@@ -264,6 +264,25 @@ def test_a_part_whose_files_are_not_what_they_were_is_done_again(
     attempts = [(each["worker"], each["attempt"]) for each in files.pop("parts")]
     assert attempts == [("helper", 1), ("in-process", 2), ("helper", 1)]
     assert files[RESULT] == expected[RESULT]
+
+
+@pytest.mark.parametrize("params", [PAPER, PAPER | {"frames": "joint"}])
+def test_a_disk_that_damages_whatever_is_written_ends_the_job(
+    api: Api, stack: bytes, params: dict[str, Any]
+) -> None:
+    job_id = submit(api, stack, params)
+    looks = iter(range(20))
+
+    def damaged(path: Path) -> str:
+        assert next(looks, None) is not None, f"{path.name} is done again and again"
+        return "0" * 64
+
+    with patch.object(spreading, "sha256_of", damaged):
+        api.work(job_id)
+    failure = api.jobs.get(job_id).failure
+    assert failure is not None
+    assert failure.code == "damaged_artifact"
+    assert "frames 1 to 2" in failure.detail
 
 
 def test_what_another_version_has_made_is_made_again(api: Api, stack: bytes) -> None:

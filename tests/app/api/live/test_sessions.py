@@ -247,6 +247,25 @@ def test_a_job_of_what_is_there_while_the_session_goes_on(client: httpx.Client) 
     assert client.get(f"/sessions/{session_id}").json()["jobs"] == [made.json()["id"]]
 
 
+def test_what_is_sent_again_with_its_key_makes_nothing_more(client: httpx.Client) -> None:
+    key = {"Idempotency-Key": "one"}
+    opened = [client.post("/sessions", json=SPEC, headers=key) for _ in range(2)]
+    assert {each.status_code for each in opened} == {201}
+    (session_id,) = {each.json()["id"] for each in opened}
+    other = client.post("/sessions", json=SPEC | {"history": 1}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+    kept = []
+    for frame in range(2):
+        put(client, session_id, frame)
+        here = f"/sessions/{session_id}/keep"
+        kept.append(client.post(here, json={"keep": "last"}, headers=key).json()["id"])
+    assert kept[0] == kept[1]
+    assert client.get(f"/sessions/{session_id}").json()["jobs"] == kept[:1]
+    assert len(client.get("/images").json()["images"]) == 1
+    refused = client.post(here, json={"keep": "stack"}, headers=key)
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_mismatch")
+
+
 def test_a_session_that_cannot_end_goes_on(client: httpx.Client) -> None:
     session_id = open_session(client)
     assert client.post(f"/sessions/{session_id}/close", json={}).status_code == 409
