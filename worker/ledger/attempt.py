@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from worker.contract import Artifact, EventType, Failure, JobRecord, PartState, Stage, State
+from worker.faultpoints import reached
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import Now, artifacts, jobs, parts
@@ -116,6 +117,7 @@ class Attempt:
             ]
             connection.execute(insert(artifacts), rows)
             self._event(connection, EventType.SUCCEEDED)
+            reached("job.committing")
         return True
 
     def fail(self, failure: Failure) -> bool:

@@ -1,0 +1,251 @@
+"""`python -m tests.partitions`: the long form, with a table of figures.
+
+Several servers at once, each on hosts of its own (`tests.partitions.deployment`): all workers of a
+server but one are cut off from ledger, queue and store, for a short and a long while, in each
+direction, at every stage of a job. One more server has slow links. Then every promise is checked.
+Exit status 1 when one was broken; where no namespaces can be made nothing is done, and it says why.
+"""
+
+import argparse
+import json
+import os
+import queue
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.faults.__main__ import Report, _machine
+from tests.faults.cases import SIZE, Case, cases, stacks
+from tests.faults.history import Submission
+from tests.partitions import network
+from tests.partitions.cuts import SERVICES, STAGES, Cut, Tried, all_cuts, try_cut
+from tests.partitions.deployment import Deployment, WorkerHost, deployed
+from tests.support.buckets import CREDENTIALS, NoS3Error
+from tests.support.buckets import program as s3_program
+from tests.support.postgres import NoPostgresError, binaries
+
+FRAMES, PARTS = 12, 6
+STATED = {"part_pixels": FRAMES // PARTS * SIZE**2}
+LOST = ("accepted, and not in the ledger", "accepted, and still")
+DOUBLED = (" jobs", "twice", "one key was answered")
+
+
+@dataclass
+class Row:
+    """What came of one cut, or of a run on slow links."""
+
+    cut: Cut | None
+    jobs: int
+    again: int  # attempts beyond the first
+    lost: int
+    doubled: int
+    broken: list[str]
+    ended_s: list[float]  # of each job, from the cut (or its submission) to its end
+    back_s: float
+
+
+def main() -> None:
+    """Run everything, print figures, write them."""
+    options = _options()
+    try:
+        network.check()
+        binaries()
+        s3_program()
+    except (network.NoNetworkError, NoPostgresError, NoS3Error) as error:
+        print(f"skipped: {error}")  # noqa: T201
+        return
+    os.environ |= CREDENTIALS
+    report, begun = Report(), time.monotonic()
+    report.say("machine", _machine())
+    report.say("options", {name: str(value) for name, value in vars(options).items()})
+    rows = _all_rows(options)
+    _tell(rows, options, report)
+    report.say("load at the end", round(os.getloadavg()[0], 1))
+    report.say("minutes", round((time.monotonic() - begun) / 60, 1))
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(report.figures | {"broken": report.broken}, indent=1))
+    sys.exit(bool(report.broken))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.partitions", description=__doc__)
+    parser.add_argument("--seconds", type=float, nargs="*", default=[5, 60], help="of the cuts")
+    parser.add_argument("--stages", nargs="*", default=list(STAGES), choices=STAGES)
+    parser.add_argument("--services", nargs="*", default=list(SERVICES), choices=SERVICES)
+    parser.add_argument("--deployments", type=int, default=3, help="servers at the same time")
+    parser.add_argument("--workers", type=int, default=4, help="of a server; one is never cut off")
+    parser.add_argument("--slow-jobs", type=int, default=100, help="on slow links")
+    parser.add_argument("--delay", type=float, default=0.1, help="s each way on a slow link")
+    parser.add_argument("--loss", type=float, default=0.05, help="share lost each way")
+    parser.add_argument("--minutes", type=float, default=60.0, help="after which no cut begins")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, default=Path("build/partitions.json"))
+    return parser.parse_args()
+
+
+def _all_rows(options: argparse.Namespace) -> list[Row]:
+    """Of all servers, each a process with threads of its own."""
+    wanted = [
+        cut
+        for cut in all_cuts(options.seconds, options.seed)
+        if cut.stage in options.stages and cut.service in options.services
+    ]
+    number = options.deployments
+    with ProcessPoolExecutor(number + 1, mp_context=get_context("spawn")) as pool:
+        running = [
+            pool.submit(_cut_again_and_again, wanted[n::number], options, n)
+            for n in range(number if wanted else 0)
+        ]
+        if options.slow_jobs:
+            running.append(pool.submit(_on_slow_links, options))
+        return [row for each in running for row in each.result()]
+
+
+# --- one server ---
+
+
+def _cut_again_and_again(
+    wanted: Sequence[Cut], options: argparse.Namespace, number: int
+) -> list[Row]:
+    """All cuts of one server, shared among its workers but one."""
+    images, frames = cases(16), stacks(2, FRAMES)
+    left: queue.SimpleQueue[Cut] = queue.SimpleQueue()
+    for cut in wanted:
+        left.put(cut)
+    end = time.monotonic() + 60 * options.minutes
+
+    def lane(n: int, host: WorkerHost) -> list[Tried]:
+        tried = []
+        with server.client(1000 * options.seed + 100 * number + n) as client:
+            while time.monotonic() < end:
+                try:
+                    cut = left.get_nowait()
+                except queue.Empty:
+                    break
+                tried.append(try_cut(server, host, cut, client, images, frames))
+                print(f"  {left.qsize()} left of server {number}: {cut}", flush=True)  # noqa: T201
+        return tried
+
+    with (
+        tempfile.TemporaryDirectory(prefix="reucid-partitions-") as name,
+        deployed(Path(name), options.workers, STATED) as server,
+    ):
+        lanes = server.hosts[:-1]
+        with ThreadPoolExecutor(len(lanes)) as pool:
+            tried = [each for some in pool.map(lane, range(len(lanes)), lanes) for each in some]
+        found = server.check()
+        rows = [_row(server, each, found) for each in tried]
+        rows[-1].broken += [line for line in found if not line.startswith(("job ", "key "))]
+        return rows
+
+
+def _row(server: Deployment, tried: Tried, found: list[str]) -> Row:
+    row = _judged(server, tried.cut, tried.jobs, found)
+    row.ended_s = [_end_of(server, each) - tried.begun for each in tried.jobs]
+    row.back_s = tried.back_s
+    if not tried.went_on:
+        row.broken.append(f"the worker's process ended: {tried.cut}")
+    return row
+
+
+def _judged(
+    server: Deployment, cut: Cut | None, jobs: Sequence[Submission], found: list[str]
+) -> Row:
+    """What the checker said of some jobs."""
+    names = {f"job {each.job_id}:" for each in jobs} | {f"key {each.key}:" for each in jobs}
+    ours = [line for line in found if any(line.startswith(name) for name in names)]
+    again = sum(server.jobs.get(each.job_id).attempt - 1 for each in jobs)
+    lost = sum(any(word in line for word in LOST) for line in ours)
+    doubled = sum(any(word in line for word in DOUBLED) for line in ours)
+    return Row(cut, len(jobs), again, lost, doubled, ours, [], 0.0)
+
+
+def _end_of(server: Deployment, wanted: Submission) -> float:
+    ended = server.jobs.get(wanted.job_id).finished_at
+    return float("inf") if ended is None else ended
+
+
+def _on_slow_links(options: argparse.Namespace) -> list[Row]:
+    """Many jobs on workers whose links are slow."""
+    images, frames = cases(16), stacks(2, FRAMES)
+    known = [*images, *frames]
+
+    def live(seed: int) -> None:
+        with server.client(seed) as client:
+            client.live(known, options.slow_jobs // 4)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="reucid-partitions-") as name,
+        deployed(Path(name), 2, STATED, delay_s=options.delay, loss=options.loss) as server,
+    ):
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(live, range(4)))
+        found = server.check()
+        row = _judged(server, None, server.history.accepted, found)
+        records = [server.jobs.get(each.job_id) for each in server.history.accepted]
+        row.ended_s = [(job.finished_at or float("inf")) - job.created_at for job in records]
+        row.broken = found + [
+            f"{host.name}'s process ended"
+            for host in server.hosts
+            if host.member.process.poll() is not None
+        ]
+        return [row]
+
+
+# --- what is told ---
+
+
+def _tell(rows: list[Row], options: argparse.Namespace, report: Report) -> None:
+    """A line for each service, length and direction, and one of the slow links."""
+    report.broken += [line for row in rows for line in row.broken]
+    for length in options.seconds:
+        for service in options.services:
+            for direction in network.Direction:
+                kind = (length, service, direction)
+                some = [row for row in rows if row.cut and _kind(row.cut) == kind]
+                report.say(f"{service}, {length:g} s, {direction}", _figures(some))
+    slow = [row for row in rows if row.cut is None]
+    if slow:
+        report.say("slow links", _figures(slow))
+    cut_rows = [row for row in rows if row.cut]
+    report.say("cuts", len(cut_rows))
+    report.say("cuts at each stage", dict(Counter(row.cut.stage for row in cut_rows if row.cut)))
+    report.say("jobs", sum(row.jobs for row in rows))
+    report.say("lost, doubled", (sum(r.lost for r in rows), sum(r.doubled for r in rows)))
+    report.say("broken promises", len(report.broken))
+    for line in report.broken[:20]:
+        print("   ", line[:400])  # noqa: T201
+
+
+def _kind(cut: Cut) -> tuple[float, str, network.Direction]:
+    return cut.seconds, cut.service, cut.direction
+
+
+def _figures(rows: list[Row]) -> dict[str, Any]:
+    ended = [seconds for row in rows for seconds in row.ended_s]
+    return {
+        "cuts": sum(row.cut is not None for row in rows),
+        "jobs": sum(row.jobs for row in rows),
+        "lost": sum(row.lost for row in rows),
+        "doubled": sum(row.doubled for row in rows),
+        "made again": sum(row.again for row in rows),
+        "s until the end, median, most": _spread(ended),
+        "s until the worker was back, most": round(max((r.back_s for r in rows), default=0.0), 1),
+    }
+
+
+def _spread(seconds: list[float]) -> list[float]:
+    return [round(float(np.percentile(seconds, p)), 1) for p in (50, 100)] if seconds else []
+
+
+if __name__ == "__main__":
+    main()
