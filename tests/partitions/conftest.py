@@ -5,13 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.cases import SIZE, Case, cases, stacks
+from tests.faults.cases import Case, cases, stacks
 from tests.partitions import network
-from tests.partitions.deployment import Deployment, deployed
+from tests.partitions.deployment import FRAMES, Deployment, deployed
 from tests.support.buckets import CREDENTIALS, NoS3Error
 from tests.support.postgres import NoPostgresError
-
-FRAMES, PARTS = 12, 6
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +26,12 @@ def frames() -> list[Case]:
 def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """With two workers; every promise is checked at its end, too."""
     folder = tmp_path_factory.mktemp("partitions")
-    stated = {"model": model, "part_pixels": FRAMES // PARTS * SIZE**2}
     with pytest.MonkeyPatch.context() as environment:
         for name, value in CREDENTIALS.items():
             environment.setenv(name, value)
         try:
             network.check()
-            running = deployed(folder, 2, stated)
+            running = deployed(folder, 2, model)
             made = running.__enter__()
         except (network.NoNetworkError, NoPostgresError, NoS3Error) as error:
             pytest.skip(str(error))

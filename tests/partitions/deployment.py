@@ -1,11 +1,12 @@
-"""A whole server on hosts of its own: one each for control, ledger, queue, store and every worker."""
+"""A whole server on hosts of its own: control, ledger, queue, store, and one for each worker."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.cases import SIZE
 from tests.faults.catching import Catcher
 from tests.faults.checker import OWNER, check
 from tests.faults.history import Client, History
@@ -28,6 +29,7 @@ from worker.store.opening import open_store
 
 LEASE = 8.0  # s, the shortest that is allowed
 PATIENCE = 300.0  # s for a server to start beside others
+FRAMES, PARTS = 12, 6  # of the stacks that its workers share
 LATELY = 5.0  # s within which a worker that is well was heard of
 
 
@@ -57,9 +59,7 @@ class Deployment:
         self.settings = settings
         self.database = Database.open(settings.ledger_url)
         self.store: Store = open_store(settings)
-        _, self._key = Keyring(self.database).create(
-            owner=OWNER, scopes={Scope.SUBMIT, Scope.READ}
-        )
+        _, self._key = Keyring(self.database).create(owner=OWNER, scopes={Scope.SUBMIT, Scope.READ})
         self._members = Members(folder, settings)
         self.hosts: list[WorkerHost] = []
 
@@ -124,7 +124,7 @@ class Deployment:
 def deployed(
     folder: Path,
     workers: int,
-    stated: Mapping[str, object] | None = None,
+    model: Path | None = None,
     *,
     delay_s: float = 0.0,
     loss: float = 0.0,
@@ -164,7 +164,8 @@ def deployed(
             lease_s=LEASE,
             min_free_mib=0,
             rate_limit="",
-            **(stated or {}),  # type: ignore[arg-type]
+            model=model,
+            part_pixels=FRAMES // PARTS * SIZE**2,
         )
         server = Deployment(network, folder, settings)
         stack.callback(server.stop)

@@ -179,8 +179,7 @@ def _run(*command: str) -> None:
 def _remove_left_over() -> None:
     """Namespaces of processes that were killed."""
     with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(NAMESPACES):
-            first, _, rest = name.partition("-")
-            pid = rest.partition("-")[0]
-            if first == PREFIX and pid.isdigit() and not Path("/proc", pid).exists():
-                subprocess.run(["ip", "netns", "del", name], check=False)
+        for namespace in NAMESPACES.glob(f"{PREFIX}-*-*"):
+            pid = namespace.name.split("-")[1]
+            if not Path("/proc", pid).exists():
+                subprocess.run(["ip", "netns", "del", namespace.name], check=False)

@@ -29,7 +29,9 @@ def test_a_worker_that_is_cut_off_costs_and_doubles_nothing(
     assert tried.went_on, f"its process has ended; see {host.member.log}"
     assert server.check() == []
     if cut.service != "ledger":  # whoever has the ledger keeps the job
-        assert [server.jobs.get(each.job_id).attempt for each in tried.jobs] == [1] * len(tried.jobs)
+        assert [server.jobs.get(each.job_id).attempt for each in tried.jobs] == [1] * len(
+            tried.jobs
+        )
 
 
 def test_a_lost_answer_to_commit_is_looked_up_and_the_job_not_made_twice(
@@ -63,5 +65,5 @@ def test_the_ledger_lets_go_of_whoever_is_gone(server: Deployment) -> None:
 
 def sessions_from(server: Deployment, address: str) -> int:
     with server.database.reading() as connection:
-        query = text("SELECT count(*) FROM pg_stat_activity WHERE client_addr = inet(:address)")
+        query = text("SELECT count(*) FROM pg_stat_activity WHERE host(client_addr) = :address")
         return int(connection.execute(query, {"address": address}).scalar_one())

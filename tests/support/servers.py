@@ -268,9 +268,7 @@ class Members:
     settings: Settings
     running: list[Member] = field(default_factory=list)
 
-    def start(
-        self, role: str, beside: Mapping[str, str] | None = None, **more: object
-    ) -> Member:
+    def start(self, role: str, beside: Mapping[str, str] | None = None, **more: object) -> Member:
         """Start one more member; its log has its role's name and number. `more` are settings."""
         number = sum(each.role == role for each in self.running)
         name = f"{role}-{number}"

@@ -30,6 +30,15 @@ MIGRATIONS = str(Path(__file__).parent / "migrations")
 BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
 STUCK_TIMEOUT = 5.0  # s after which PostgreSQL ends a transaction whose process says nothing
 CONNECT_TIMEOUT = 5  # s
+# How long either end of a connection waits for the other one's network before it gives the
+# connection up; libpq's names, which the server knows as well. Shorter than a lease by default, so
+# that whoever is cut off is missed by nobody else first.
+LINK: dict[str, int] = {
+    "keepalives_idle": 4,  # s
+    "keepalives_interval": 2,  # s
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8000,  # ms that what was sent may go unacknowledged
+}
 MOST_FAULTS = 3  # that are told of
 # As many connections as are of use while one writes; who finds none waits for one.
 POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}
@@ -266,7 +275,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _open_postgresql(url: URL) -> Engine:
+    link = {name: url.query.get(name, value) for name, value in LINK.items()}
     options = [
+        *(f"-c tcp_{name.removeprefix('tcp_')}={value}" for name, value in link.items()),
         str(url.query.get("options", "")),
         f"-c lock_timeout={1000 * BUSY_TIMEOUT:.0f}",
         f"-c idle_in_transaction_session_timeout={1000 * STUCK_TIMEOUT:.0f}",
@@ -278,6 +289,7 @@ def _open_postgresql(url: URL) -> Engine:
             **POOL,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT,
+                **link,
                 "client_encoding": "utf8",  # text comes as bytes from a cluster that has none
                 "options": " ".join(options),
             },
