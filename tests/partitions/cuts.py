@@ -43,15 +43,15 @@ class Tried:
 
 
 def all_cuts(seconds: Sequence[float], seed: int) -> list[Cut]:
-    """Every cut once, in an order of chance, the long ones first."""
+    """Every cut once, in an order of chance."""
     cuts = [
         Cut(service, length, direction, stage)
         for length, service, direction, stage in itertools.product(
-            sorted(seconds, reverse=True), SERVICES, Direction, STAGES
+            seconds, SERVICES, Direction, STAGES
         )
     ]
     Random(seed).shuffle(cuts)
-    return sorted(cuts, key=lambda cut: -cut.seconds)
+    return cuts
 
 
 def try_cut(

@@ -104,6 +104,10 @@ class Database:
         """A transaction that writes; it is the only one from its first statement."""
         return writing(self.engine)
 
+    def noting(self) -> AbstractContextManager[Connection]:
+        """Signs of life: statements that stand for themselves and wait for nobody's turn."""
+        return noting(self.engine)
+
     def ping(self) -> None:
         """Raise SQLAlchemy's error when the database cannot be read."""
         with self.reading() as connection:
@@ -177,6 +181,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes; it is the only one from its first statement."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def noting(engine: Engine) -> Iterator[Connection]:
+    """Signs of life: statements that stand for themselves and wait for nobody's turn.
+
+    They give no numbers, on whose order readers rely, so PostgreSQL needs no writer's lock for
+    them. Who is far away, for whom a transaction is many slow answers, would lose its lease while
+    it waits for the lock or, worse, have all others wait for it.
+    """
+    if engine.dialect.name == "sqlite":
+        with writing(engine) as connection:
+            yield connection
+    else:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
 
 
 def check_place(url: str) -> None:
