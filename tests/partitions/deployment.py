@@ -1,6 +1,5 @@
 """A whole server on hosts of its own: control, ledger, queue, store, and one for each worker."""
 
-import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
 from worker.ledger.workers import Workers
-from worker.membership import this_member
 from worker.settings import Settings
 from worker.store import Store
 from worker.store.opening import open_store
 
 LEASE = 8.0  # s, the shortest that is allowed
-PATIENCE = 300.0  # s for a server to start beside others
+PATIENCE = 900.0  # s for a server to start beside others, on a busy machine
 FRAMES, PARTS = 12, 6  # of the stacks that its workers share
 LATELY = 5.0  # s within which a worker that is well was heard of
 
@@ -104,13 +102,14 @@ class Deployment:
 
     def await_back(self, host: WorkerHost) -> bool:
         """Wait until a worker gives signs of life; False, and another one, if it has ended."""
-        name = this_member("worker").name.replace(str(os.getpid()), str(host.member.process.pid))
         others = members.Members(self.database)
 
         def back() -> bool:
-            if host.member.process.poll() is not None:
-                return True
-            return name in {each.name for each in others.alive(within_s=LATELY)}
+            process = host.member.process
+            alive = others.alive(within_s=LATELY)
+            return process.poll() is not None or any(
+                each.name.endswith(f":{process.pid}") for each in alive
+            )
 
         until(back, f"{host.name} is back; see {host.member.log}")
         if host.member.process.poll() is None:

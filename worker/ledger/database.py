@@ -3,7 +3,7 @@
 The ledger's promises rest on one writer at a time: SQLite has no other way, PostgreSQL is held to
 it by an advisory lock. So numbers are visible in the order in which they are given (a reader that
 resumes after an event or a job misses none), and what a transaction has counted stays true until
-it ends.
+it ends. Signs of life alone need no turn.
 """
 
 import sqlite3
