@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt $(PIP_ARGS)
 
 .PHONY: install demo serve test faults abuse soak fuzz lint check contract bench load weights fields evaluation formats openapi codes \
-	clients containers machines \
+	clients containers machines partitions \
 	wheel wheel-check clean python
 
 demo: $(VENV)/.plots ## denoise the bundled micrograph through a server of its own
@@ -69,6 +69,9 @@ containers: $(VENV)/.dev ## build and run what docker/ holds, and break it; figu
 
 machines: $(VENV)/.dev ## 50 clients of two APIs behind nginx, one of which dies often; build/machines.json
 	$(BIN)/python -m tests.machines
+
+partitions: $(VENV)/.dev ## cut workers off from ledger, queue and store; as root; build/partitions.json
+	$(BIN)/python -m tests.partitions
 
 weights: $(VENV)/.lab ## train the bundled classifiers anew
 	$(BIN)/reucid train --overwrite

@@ -8,7 +8,6 @@ import threading
 from functools import partial
 
 import structlog
-from redis import Redis
 
 from worker import logs
 from worker.deployment import open_deployment
@@ -18,6 +17,7 @@ from worker.processes.beside import beside
 from worker.processes.dispatch import Dispatcher
 from worker.processes.horse import ReucidWorker
 from worker.processes.sweep import Sweeper
+from worker.redis_client import open_redis
 from worker.settings import Settings
 from worker.store import UnusableStoreError
 from worker.webhooks.delivery import PATIENCE, Deliverer
@@ -25,6 +25,7 @@ from worker.webhooks.delivery import PATIENCE, Deliverer
 log = structlog.get_logger()
 
 REDIS_TIMEOUT = 2.0  # s; leases must be looked after while a hung Redis does not answer
+WORKER_REDIS_TIMEOUT = 4.0  # s, twice as long as RQ waits for a job at a time
 
 
 def work(settings: Settings) -> None:
@@ -44,7 +45,7 @@ def work(settings: Settings) -> None:
         sys.exit(1)
     gc.collect()
     gc.freeze()  # a collection in a work horse would copy all that it shares with its parent
-    connection = Redis.from_url(settings.redis_url or "")
+    connection = open_redis(settings.redis_url, WORKER_REDIS_TIMEOUT)
     ReucidWorker(database, connection, settings, member).work(logging_level="WARNING")
 
 
@@ -61,7 +62,7 @@ def live(settings: Settings) -> None:
         log.debug("live_ready", loop=loop.__name__)
     gc.collect()
     gc.freeze()
-    connection = Redis.from_url(settings.redis_url or "")
+    connection = open_redis(settings.redis_url, WORKER_REDIS_TIMEOUT)
     LiveWorker(database, connection, settings, member).work(logging_level="WARNING")
 
 
@@ -71,7 +72,7 @@ def dispatch(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     database, store = open_deployment(settings)
-    redis = Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT)
+    redis = open_redis(settings.redis_url, REDIS_TIMEOUT)
     member = admit(database, "dispatcher")
     alive = beside(partial(keep, database, member), "member", patience=PATIENCE)
     sweeper = Sweeper(database, store, settings)

@@ -12,7 +12,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import psutil
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,10 +39,12 @@ from worker.ledger.keys import Keyring
 from worker.ledger.members import Members
 from worker.ledger.workers import Workers
 from worker.processes.supervisor import run_time_folder
+from worker.redis_client import open_redis
 from worker.settings import MIB, Settings
 from worker.store import UnusableStoreError
 
 RESTORE = "stop the server, look at the disk, restore the backup (docs/operations.md)"
+QUEUE_TIMEOUT = 2.0  # s
 LARGEST_OFFSET = 2.0  # s between two machines' clocks
 
 Level = Literal["ok", "warning", "fault"]
@@ -197,9 +198,7 @@ def _queue(settings: Settings) -> Iterator[Finding]:
         yield _embedded_queue()
         return
     try:
-        with Redis.from_url(
-            settings.redis_url, socket_timeout=2, socket_connect_timeout=2
-        ) as redis:
+        with open_redis(settings.redis_url, QUEUE_TIMEOUT) as redis:
             redis.ping()
             policy = redis.config_get("maxmemory-policy")["maxmemory-policy"]
     except (RedisError, OSError) as error:

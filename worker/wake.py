@@ -7,6 +7,8 @@ from redis.exceptions import RedisError
 
 from worker.contract import WAKE_CHANNEL
 
+WAKE_TIMEOUT = 0.5  # s of a client that is there to wake; a job waits for it
+
 
 def wake(redis: Redis, job_id: str) -> None:
     """Wake dispatcher and readers. Nothing is lost when it fails: they look again by themselves."""

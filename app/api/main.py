@@ -9,7 +9,6 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi_offline import FastAPIOffline
-from redis import Redis
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
@@ -59,6 +58,7 @@ from worker.deployment import open_deployment
 from worker.kernel import give_memory_back
 from worker.membership import admit, keep
 from worker.processes.beside import beside
+from worker.redis_client import open_redis
 from worker.settings import Settings
 
 EXPOSED = [
@@ -114,9 +114,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             Wakes(redis_url, waiting).listening(database) as wakes,
             Feeds(redis_url, live).listening() as feeds,
         ):
-            redis = Redis.from_url(
-                redis_url, socket_timeout=REDIS_TIMEOUT, socket_connect_timeout=REDIS_TIMEOUT
-            )
+            redis = open_redis(redis_url, REDIS_TIMEOUT)
             app.state.services = services = Services(
                 settings=settings,
                 database=database,

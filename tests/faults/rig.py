@@ -3,8 +3,8 @@
 import contextlib
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -13,6 +13,7 @@ import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
+from tests.faults.catching import Catcher, Find
 from tests.support.servers import SERVE, free_port, ready, start_python
 from tests.support.waiting import until
 from worker.ledger.database import Database
@@ -45,11 +46,11 @@ class Rig:
     data_dir: Path | None = None
     kills: list[Kill] = field(default_factory=list)
     extra: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    held: set[int] = field(default_factory=set)  # stopped processes that a test keeps
 
     def __post_init__(self) -> None:
-        for name in ("stop-at", "run"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "run").mkdir(parents=True, exist_ok=True)
+        self.catcher = Catcher(self.folder / "stop-at", self._roots)
+        self.held = self.catcher.held  # stopped processes that a test keeps
         self.port = free_port()
         self.settings = Settings(
             data_dir=self.data_dir or self.folder / "data",
@@ -86,8 +87,7 @@ class Rig:
         """Start Python as a part of this server, with its settings."""
         environment = {
             "XDG_RUNTIME_DIR": str(self.folder / "run"),
-            "REUCID_STOP_AT": str(self.folder / "stop-at"),
-        }
+        } | self.catcher.environment
         return start_python(
             *command,
             log=self.log,
@@ -149,32 +149,17 @@ class Rig:
         (api,) = self.processes("api")
         return str(api.environ()["REUCID_REDIS_URL"])
 
-    @contextmanager
-    def stopped_at(self, point: str) -> Iterator[Callable[[], psutil.Process]]:
+    def stopped_at(self, point: str) -> AbstractContextManager[Find]:
         """Have the next process that comes to a named point stop there; find it."""
-        armed = self.folder / "stop-at" / point
-        armed.touch()
-
-        def find() -> psutil.Process:
-            until(lambda: not armed.exists(), f"{point} is reached")
-            until(self.stopped, f"somebody has stopped at {point}")
-            return self.stopped()[0]
-
-        try:
-            yield find
-        finally:
-            armed.unlink(missing_ok=True)
+        return self.catcher.stopped_at(point)
 
     def stopped(self) -> list[psutil.Process]:
         """Processes that were stopped, but for those that a test keeps so."""
+        return self.catcher.stopped()
+
+    def _roots(self) -> list[subprocess.Popen[bytes]]:
         assert self.process is not None
-        found = []
-        roots = [psutil.Process(each.pid) for each in (self.process, *self.extra)]
-        for process in [*roots, *(each for root in roots for each in root.children(True))]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if process.status() == psutil.STATUS_STOPPED and process.pid not in self.held:
-                    found.append(process)
-        return found
+        return [self.process, *self.extra]
 
     # --- breaking ---
 

@@ -28,6 +28,7 @@ POINTS = {
     "job.claimed": "horse",
     "job.written": "horse",
     "job.sealed": "horse",
+    "job.committing": "horse",
     "job.committed": "horse",
     "worker.popped": "worker",
     "worker.settling": "worker",

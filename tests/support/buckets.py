@@ -67,6 +67,7 @@ class S3Server:
     """A running S3 server; `bucket` makes a bucket and gives the URL of a store in it."""
 
     folder: Path
+    address: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     process: Popen[bytes] | None = None
     _numbers: "count[int]" = field(default_factory=count)
@@ -81,7 +82,7 @@ class S3Server:
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.address}:{self.port}"
 
     def start(self) -> None:
         """Start it, or start it again with what it held."""
@@ -92,8 +93,8 @@ class S3Server:
             program(),
             "server",
             f"-dir={data}",
-            "-ip=127.0.0.1",
-            "-ip.bind=127.0.0.1",
+            f"-ip={self.address}",
+            f"-ip.bind={self.address}",
             *(f"-{name}={port}" for name, port in self._ports.items()),
             *SMALL,
             f"-s3.port={self.port}",
@@ -140,9 +141,9 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
+def s3_server(folder: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
     """A server that lasts as long as the context."""
-    server = S3Server(folder)
+    server = S3Server(folder, address)
     server.start()
     try:
         yield server

@@ -1,4 +1,7 @@
-"""A PostgreSQL of the tests' own: a private cluster on a Unix socket, gone when they end."""
+"""A PostgreSQL of the tests' own: a private cluster on a Unix socket, gone when they end.
+
+With an address it listens there, too, for other hosts of a network of the tests' own.
+"""
 
 import os
 import pwd
@@ -51,11 +54,12 @@ class Cluster:
     """A running PostgreSQL; `start` and `stop` may be called again."""
 
     folder: Path
+    address: str = ""  # to listen on, beside the socket
     process: subprocess.Popen[bytes] | None = None
     _numbers: "count[int]" = field(default_factory=count)
 
     @classmethod
-    def make(cls) -> "Cluster":
+    def make(cls, address: str = "") -> "Cluster":
         """A new cluster, in a folder short enough for its socket."""
         programs, who = binaries(), unprivileged()
         folder = Path(tempfile.mkdtemp(prefix="reucid-pg-", dir="/tmp"))
@@ -68,7 +72,9 @@ class Cluster:
             cwd="/",
             **who,
         )
-        cluster = cls(folder)
+        with (folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")
+        cluster = cls(folder, address)
         cluster.start()
         return cluster
 
@@ -76,7 +82,7 @@ class Cluster:
         options = {
             "fsync": "off",
             "full_page_writes": "off",
-            "listen_addresses": "",
+            "listen_addresses": self.address,
             "unix_socket_directories": self.folder,
             "max_connections": 200,
             "log_min_messages": "fatal",
@@ -113,6 +119,8 @@ class Cluster:
         name = f"ledger{next(self._numbers)}"
         with self._connect() as connection:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        if self.address:
+            return f"postgresql+psycopg://reucid@{self.address}/{name}"
         return f"postgresql+psycopg://reucid@/{name}?host={self.folder}"
 
     def _connect(self) -> "psycopg.Connection[Any]":

@@ -127,14 +127,15 @@ class Valkey:
 
 
 @contextlib.contextmanager
-def valkey_server(folder: Path) -> Iterator[Valkey]:
-    """A Valkey of the test's own, on a Unix socket."""
+def valkey_server(folder: Path, address: str = "") -> Iterator[Valkey]:
+    """A Valkey of the test's own, on a Unix socket; with an address, on a port there, too."""
     path = folder / "valkey.sock"
-    options = ("--port", "0", "--unixsocket", path, "--save", "")
+    listening = ("--bind", address, "--protected-mode", "no") if address else ("--port", "0")
+    options = (*listening, "--unixsocket", path, "--save", "")
     process = start(get_binary_path(), *options, log=folder / "valkey.log", environment={})
     try:
         until(path.exists, f"a queue at {path}")
-        yield Valkey(f"unix://{path}", process)
+        yield Valkey(f"redis://{address}:6379" if address else f"unix://{path}", process)
     finally:
         process.kill()
         process.wait()
@@ -238,6 +239,7 @@ class Member:
     settings: Settings
     log: Path
     url: str = ""  # of an API
+    beside: Mapping[str, str] = field(default_factory=dict)  # of its environment, no settings
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Its exit status."""
@@ -266,25 +268,27 @@ class Members:
     settings: Settings
     running: list[Member] = field(default_factory=list)
 
-    def start(self, role: str) -> Member:
-        """Start one more member; its log has its role's name and number."""
+    def start(self, role: str, beside: Mapping[str, str] | None = None, **more: object) -> Member:
+        """Start one more member; its log has its role's name and number. `more` are settings."""
         number = sum(each.role == role for each in self.running)
         name = f"{role}-{number}"
         stated: dict[str, object] = {"heartbeat_file": self.folder / f"{name}.alive"}
         if role == "api":
             stated["port"] = free_port()
-        settings = self.settings.model_copy(update=stated)
-        url = f"http://127.0.0.1:{settings.port}" if role == "api" else ""
-        return self._run(role, settings, self.folder / f"{name}.log", url)
+        settings = self.settings.model_copy(update=stated | more)
+        url = f"http://{settings.host}:{settings.port}" if role == "api" else ""
+        return self._run(role, settings, self.folder / f"{name}.log", url, beside or {})
 
     def start_again(self, member: Member) -> Member:
         """Start another process in the place of one that has ended."""
-        return self._run(member.role, member.settings, member.log, member.url)
+        return self._run(member.role, member.settings, member.log, member.url, member.beside)
 
-    def _run(self, role: str, settings: Settings, log: Path, url: str) -> Member:
-        environment = settings.as_environment()
+    def _run(
+        self, role: str, settings: Settings, log: Path, url: str, beside: Mapping[str, str]
+    ) -> Member:
+        environment = settings.as_environment() | dict(beside)
         process = start_python("-m", "app", role, log=log, environment=environment)
-        self.running.append(member := Member(role, process, settings, log, url))
+        self.running.append(member := Member(role, process, settings, log, url, beside))
         return member
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from worker.contract import Artifact, EventType, Failure, JobRecord, PartState, Stage, State
+from worker.faultpoints import reached
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import Now, artifacts, jobs, parts
@@ -50,19 +51,12 @@ class Attempt:
 
     def renew(self, lease_s: float) -> bool:
         """Renew the lease. False when the attempt is over and its process must end."""
-        if self._unclaimed():  # asked first: a claim in between leaves a lease to be renewed
-            return True
-        with self.database.writing() as connection:
-            renewed = connection.execute(
-                update(jobs).where(*self.fence()).values(lease_until=Now() + lease_s)
-            ).rowcount
-            if renewed:  # and with it that of the part that it is doing
-                connection.execute(
-                    update(parts)
-                    .where(*_done_by(self.job_id, self.worker))
-                    .values(lease_until=Now() + lease_s)
-                )
-        return bool(renewed)
+        with self.database.noting() as connection:
+            return (
+                self._renewed(connection, lease_s)
+                or self._unclaimed(connection)
+                or self._renewed(connection, lease_s)  # claimed in between
+            )
 
     def enter(self, stage: Stage) -> bool:
         """Note what the attempt is doing now."""
@@ -116,6 +110,7 @@ class Attempt:
             ]
             connection.execute(insert(artifacts), rows)
             self._event(connection, EventType.SUCCEEDED)
+            reached("job.committing")
         return True
 
     def fail(self, failure: Failure) -> bool:
@@ -177,18 +172,25 @@ class Attempt:
             jobs.c.worker == self.worker,
         )
 
-    def _unclaimed(self) -> bool:
+    def _renewed(self, connection: Connection, lease_s: float) -> bool:
+        """Renew the lease, and that of the part that is being done, unless the attempt is over."""
+        lease_until = Now() + lease_s
+        if not connection.execute(
+            update(jobs).where(*self.fence()).values(lease_until=lease_until)
+        ).rowcount:
+            return False
+        mine = _done_by(self.job_id, self.worker)
+        connection.execute(update(parts).where(*mine).values(lease_until=lease_until))
+        return True
+
+    def _unclaimed(self, connection: Connection) -> bool:
         """Whether this attempt's process has yet to claim the job."""
-        with self.database.reading() as connection:
-            return bool(
-                connection.execute(
-                    select(jobs.c.id).where(
-                        jobs.c.id == self.job_id,
-                        jobs.c.attempt == self.number,
-                        jobs.c.state == State.QUEUED,
-                    )
-                ).scalar_one_or_none()
-            )
+        query = select(jobs.c.id).where(
+            jobs.c.id == self.job_id,
+            jobs.c.attempt == self.number,
+            jobs.c.state == State.QUEUED,
+        )
+        return connection.execute(query).scalar_one_or_none() is not None
 
 
 BACK_TO_QUEUE: dict[str, Any] = {

@@ -3,7 +3,7 @@
 The ledger's promises rest on one writer at a time: SQLite has no other way, PostgreSQL is held to
 it by an advisory lock. So numbers are visible in the order in which they are given (a reader that
 resumes after an event or a job misses none), and what a transaction has counted stays true until
-it ends.
+it ends. Signs of life alone need no turn.
 """
 
 import sqlite3
@@ -30,6 +30,15 @@ MIGRATIONS = str(Path(__file__).parent / "migrations")
 BUSY_TIMEOUT = 10.0  # s a transaction waits for another writer
 STUCK_TIMEOUT = 5.0  # s after which PostgreSQL ends a transaction whose process says nothing
 CONNECT_TIMEOUT = 5  # s
+# How long either end of a connection waits for the other one's network before it gives the
+# connection up; libpq's names, which the server knows as well. Shorter than a lease by default, so
+# that whoever is cut off is missed by nobody else first.
+LINK: dict[str, int] = {
+    "keepalives_idle": 4,  # s
+    "keepalives_interval": 2,  # s
+    "keepalives_count": 2,
+    "tcp_user_timeout": 8000,  # ms that what was sent may go unacknowledged
+}
 MOST_FAULTS = 3  # that are told of
 # As many connections as are of use while one writes; who finds none waits for one.
 POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}
@@ -94,6 +103,10 @@ class Database:
     def writing(self) -> AbstractContextManager[Connection]:
         """A transaction that writes; it is the only one from its first statement."""
         return writing(self.engine)
+
+    def noting(self) -> AbstractContextManager[Connection]:
+        """Signs of life: statements that stand for themselves and wait for nobody's turn."""
+        return noting(self.engine)
 
     def ping(self) -> None:
         """Raise SQLAlchemy's error when the database cannot be read."""
@@ -168,6 +181,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes; it is the only one from its first statement."""
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def noting(engine: Engine) -> Iterator[Connection]:
+    """Signs of life: statements that stand for themselves and wait for nobody's turn.
+
+    They give no numbers, on whose order readers rely, so PostgreSQL needs no writer's lock for
+    them. Who is far away, for whom a transaction is many slow answers, would lose its lease while
+    it waits for the lock or, worse, have all others wait for it.
+    """
+    if engine.dialect.name == "sqlite":
+        with writing(engine) as connection:
+            yield connection
+    else:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
 
 
 def check_place(url: str) -> None:
@@ -266,7 +295,9 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _open_postgresql(url: URL) -> Engine:
+    link = {name: url.query.get(name, value) for name, value in LINK.items()}
     options = [
+        *(f"-c tcp_{name.removeprefix('tcp_')}={value}" for name, value in link.items()),
         str(url.query.get("options", "")),
         f"-c lock_timeout={1000 * BUSY_TIMEOUT:.0f}",
         f"-c idle_in_transaction_session_timeout={1000 * STUCK_TIMEOUT:.0f}",
@@ -278,6 +309,7 @@ def _open_postgresql(url: URL) -> Engine:
             **POOL,
             connect_args={
                 "connect_timeout": CONNECT_TIMEOUT,
+                **link,
                 "client_encoding": "utf8",  # text comes as bytes from a cluster that has none
                 "options": " ".join(options),
             },

@@ -277,7 +277,7 @@ class Help:
     def renew(self, lease_s: float) -> bool:
         """Renew the lease of what is being done; False when the job has ended."""
         mine = (parts.c.worker == self.worker, _IS_RUNNING)
-        with self.database.writing() as connection:
+        with self.database.noting() as connection:
             connection.execute(update(parts).where(*mine).values(lease_until=Now() + lease_s))
             goes_on = exists().where(jobs.c.id == self.job_id, jobs.c.state.in_(ACTIVE))
             return bool(connection.execute(select(goes_on)).scalar_one())

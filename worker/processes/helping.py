@@ -7,7 +7,6 @@ worker if need be, which meets the same fault and says so in its own name.
 import os
 
 import structlog
-from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,8 +16,9 @@ from worker.ledger.parts import Doing, Parts
 from worker.processes.job import ledger_at, store_at
 from worker.processes.material import Material
 from worker.processes.part import Maker, Overtaken
+from worker.redis_client import open_redis
 from worker.settings import Settings
-from worker.wake import wake
+from worker.wake import WAKE_TIMEOUT, wake
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ def run(job_id: str, _attempt: int = 0) -> None:
     database, worker = ledger_at(settings.ledger_url), os.environ["RQ_WORKER_ID"]
     parts = Parts(database)
     with (
-        Redis.from_url(settings.redis_url or "", socket_timeout=0.5) as redis,
+        open_redis(settings.redis_url, WAKE_TIMEOUT) as redis,
         structlog.contextvars.bound_contextvars(job_id=job_id, helping=True),
     ):
         reached("help.forked")

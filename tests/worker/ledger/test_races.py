@@ -9,13 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from sqlalchemy import select
+
 from tests.support.lattices import OWNER, add_image
+from tests.support.postgres import Cluster
 from worker.contract import Artifact, JobRequest, Stage, State
 from worker.ledger.attempt import Attempt
 from worker.ledger.backlog import Backlog
 from worker.ledger.database import Database
 from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
+from worker.ledger.members import Member, Members
+from worker.ledger.parts import Help
 from worker.ledger.refusals import ConflictError, NotFoundError
 from worker.ledger.retention import Retention
 from worker.ledger.workers import Workers
@@ -224,3 +229,25 @@ def test_a_reader_never_sees_half_of_a_success(database: Database, jobs: Jobs) -
 def test_workers_beat_at_once(database: Database) -> None:
     all_at_once(database, lambda own, n: [Workers(own).beat(f"worker{n}") for _ in range(5)])
     assert Workers(database).alive(within_s=60) == AT_ONCE
+
+
+def test_signs_of_life_wait_for_nobody_who_writes(postgres: Cluster) -> None:
+    """He may be far away; on SQLite, all are on one machine and take their turns."""
+    database = Database.open(postgres.create())
+    image = add_image(database)
+    job_id = Jobs(database).submit(JobRequest(OWNER, image.id, {}))[0].id
+    attempt, member = Attempt(database, job_id, 1, worker="w"), Member("host:1", "worker", "1.0")
+    with database.writing() as held:
+        held.execute(select(1))
+        assert attempt.renew(8.0), "its process has yet to claim it"
+    assert attempt.claim(8.0) is not None
+    with database.writing() as held:
+        held.execute(select(1))
+        assert attempt.renew(8.0)
+        assert Help(database, job_id, "helper").renew(8.0)
+        Workers(database).beat("w")
+        Members(database).beat(member)
+    assert Workers(database).alive(within_s=60) == 1
+    assert Members(database).alive(within_s=60) == [member]
+    assert not Attempt(database, job_id, 2, worker="w").renew(8.0), "not its attempt"
+    database.close()
