@@ -38,7 +38,11 @@ def forked(work: Callable[[Order], None] = lambda _: None) -> Spare:
 
 def test_it_does_what_it_is_told_and_ends(tmp_path: Path) -> None:
     done = tmp_path / "done"
-    spare = forked(lambda order: done.write_text(order["job"]) and None)
+
+    def work(order: Order) -> None:
+        done.write_text(order["job"])
+
+    spare = forked(work)
     assert spare.lives
     assert spare.give({"job": "7"})
     assert os.waitpid(spare.pid, 0) == (spare.pid, 0)
