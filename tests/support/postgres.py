@@ -55,11 +55,12 @@ class Cluster:
 
     folder: Path
     address: str = ""  # to listen on, beside the socket
+    durable: bool = False  # against a power cut, which no test makes
     process: subprocess.Popen[bytes] | None = None
     _numbers: "count[int]" = field(default_factory=count)
 
     @classmethod
-    def make(cls, address: str = "") -> "Cluster":
+    def make(cls, address: str = "", *, durable: bool = False) -> "Cluster":
         """A new cluster, in a folder short enough for its socket."""
         programs, who = binaries(), unprivileged()
         folder = Path(tempfile.mkdtemp(prefix="reucid-pg-", dir="/tmp"))
@@ -74,14 +75,14 @@ class Cluster:
         )
         with (folder / "data" / "pg_hba.conf").open("a") as rules:
             rules.write("host all all samenet trust\n")
-        cluster = cls(folder, address)
+        cluster = cls(folder, address, durable)
         cluster.start()
         return cluster
 
     def start(self) -> None:
         options = {
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
             "listen_addresses": self.address,
             "unix_socket_directories": self.folder,
             "max_connections": 200,
