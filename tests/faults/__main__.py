@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import numpy as np
@@ -31,9 +32,14 @@ from tests.faults.checker import check
 from tests.faults.deliveries import check_told, told_by
 from tests.faults.history import Client, History
 from tests.faults.rig import DELIVERING, Rig
+from tests.faults.stored import PREFIX, InBucket, InFolder, Stored
+from tests.support.buckets import CREDENTIALS, NoS3Error, S3Server, s3_server
+from tests.support.buckets import program as s3_program
 from tests.support.postgres import Cluster, NoPostgresError
 from tests.support.waiting import until
 from worker.contract import Event, EventType
+from worker.ledger.images import Images
+from worker.store.interface import in_attempt
 from worker.store.names import PIXELS
 
 PERCENTILES = (50, 95, 99, 100)
@@ -65,15 +71,21 @@ def main() -> None:
     report.say("machine", _machine())
     report.say("options", vars(options) | {"output": str(options.output)})
     known = cases(64)
-    with _folder() as folder, _database(options.database) as environment:
-        rig = Rig(folder / "main", environment | DELIVERING, workers=options.workers)
+    with _folder() as folder, _database(options.database) as ledger, _bucket(options.store) as s3:
+        bucket = s3.bucket() if s3 else ""
+        environment = (
+            DELIVERING | ledger | ({"REUCID_STORE_URL": s3.url(bucket, PREFIX)} if s3 else {})
+        )
+        rig = Rig(folder / "main", environment, workers=options.workers)
+        root = rig.settings.data_dir
+        stored = InBucket(s3, bucket, root) if s3 else InFolder(root)
         rig.start()
         history = History()
         try:
             _storm(rig, history, known, options, report)
             _outages(rig, history, known, options, report)
             _cancels(rig, history, known, options, report)
-            _flips(rig, history, known, options, report)
+            _flips(rig, stored, history, known, options, report)
             _duplicates(rig, history, known, options, report)
         finally:
             rig.stop()
@@ -96,6 +108,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--outages", type=float, nargs="*", default=[1, 10, 60], metavar="SECONDS")
     parser.add_argument("--cancels", type=int, default=20)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--store", choices=["folder", "bucket"], default="folder")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("build/faults.json"))
     return parser.parse_args()
@@ -120,6 +133,20 @@ def _database(kind: str) -> Iterator[dict[str, str]]:
         yield {"REUCID_DATABASE_URL": cluster.create()}
     finally:
         cluster.remove()
+
+
+@contextmanager
+def _bucket(kind: str) -> Iterator[S3Server | None]:
+    """A server with buckets, and its account in the environment, where the store is one."""
+    if kind == "folder":
+        yield None
+        return
+    try:
+        s3_program()
+    except NoS3Error as error:
+        sys.exit(str(error))
+    with _folder() as folder, s3_server(folder) as s3, patch.dict(os.environ, CREDENTIALS):
+        yield s3
 
 
 def _storm(
@@ -269,7 +296,12 @@ def _cancels(
 
 
 def _flips(
-    rig: Rig, history: History, known: list[Case], options: argparse.Namespace, report: Report
+    rig: Rig,
+    stored: Stored,
+    history: History,
+    known: list[Case],
+    options: argparse.Namespace,
+    report: Report,
 ) -> None:
     """One flipped bit anywhere in a stored result or image is reported, never served."""
     rng = Random(options.seed)
@@ -277,22 +309,19 @@ def _flips(
     with Client(rig.url, history, options.seed * 1000 + 960) as client:
         wanted = client.submit(known[0])
         client.follow(wanted)
-        job = rig.jobs.get(wanted.job_id)
-        for file, path in (
-            (rig.store.attempt(job.id, job.attempt) / "result.npy", "result?format=tiff"),
-            (rig.store.attempt(job.id, job.attempt) / "report.json", "report"),
-            (rig.store.image(job.request.image_id) / PIXELS, "residual"),
-        ):
-            good = file.read_bytes()
-            for _ in range(50):
-                bad = bytearray(good)
-                bad[rng.randrange(len(bad))] ^= 1 << rng.randrange(8)
-                file.write_bytes(bad)
-                answer = httpx.get(
-                    f"{rig.url}/v1/jobs/{job.id}/{path}", trust_env=False, timeout=20
-                )
+    job = rig.jobs.get(wanted.job_id)
+    attempt = in_attempt(job.id, job.attempt)
+    image = Images(rig.database).get(job.request.image_id)
+    for name, path in (
+        (f"{attempt}/result.npy", "result?format=tiff"),
+        (f"{attempt}/report.json", "report"),
+        (f"images/{image.folder}/{PIXELS}", "residual"),
+    ):
+        with stored.damaged(name, rng, 50) as flips:
+            for _ in flips:
+                url = f"{rig.url}/v1/jobs/{job.id}/{path}"
+                answer = httpx.get(url, trust_env=False, timeout=20)
                 codes[f"{answer.status_code} {answer.json().get('code')}"] += 1
-            file.write_bytes(good)
     report.say("flipped bits: answers", dict(codes))
     if codes != {"500 damaged_artifact": 100, "500 damaged_image": 50}:
         report.broken.append(f"a flipped bit was answered with {dict(codes)}")

@@ -9,6 +9,7 @@ from tests.faults.cases import Case, cases
 from tests.faults.checker import check
 from tests.faults.history import History
 from tests.faults.rig import DELIVERING, Rig
+from tests.faults.stored import InFolder, Stored
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +40,11 @@ def make_rig(
 @pytest.fixture(scope="module")
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     return make_rig(DELIVERING)
+
+
+@pytest.fixture(scope="module")
+def stored(rig: Rig) -> Stored:
+    return InFolder(rig.settings.data_dir)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from worker.store.opening import open_store
 
 MOST_JOBS = 1_000_000
 LEASE = 8.0  # s, the shortest that is allowed
+PATIENCE = 300.0  # s for a whole server to start, beside much else
 DELIVERING = {"REUCID_WEBHOOK_PRIVATE": "true"}  # to this machine
 ROLES = ("api", "dispatcher", "worker", "horse", "spare", "valkey", "supervisor")
 
@@ -102,7 +103,7 @@ class Rig:
         return process
 
     def await_ready(self, url: str | None = None) -> None:
-        until(lambda: ready(url or self.url), f"ready; see {self.log}")
+        until(lambda: ready(url or self.url), f"ready; see {self.log}", PATIENCE)
 
     def stop(self) -> None:
         """End everything at once, and see that it has ended."""

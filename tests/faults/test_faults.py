@@ -17,11 +17,13 @@ from tests.faults.checker import check
 from tests.faults.deliveries import check_told, told_by
 from tests.faults.history import Client, History, Submission
 from tests.faults.rig import Rig
+from tests.faults.stored import Stored
 from tests.support.postgres import Cluster
 from tests.support.servers import free_port
 from tests.support.waiting import until
 from worker.contract import State
 from worker.ledger.workers import Workers
+from worker.store.interface import in_attempt
 
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
@@ -152,25 +154,23 @@ def test_a_stream_of_events_has_no_gap_whatever_is_wiped(
         assert wanted.read_to_the_end
 
 
-def test_a_flipped_byte_is_reported_and_never_served(
-    rig: Rig, history: History, known: list[Case]
+def test_a_flipped_bit_is_reported_and_never_served(
+    rig: Rig, stored: Stored, history: History, known: list[Case]
 ) -> None:
     with Client(rig.url, history, 9) as client:
         wanted = client.submit(known[5])
         client.follow(wanted)
         job = rig.jobs.get(wanted.job_id)
-        path = rig.store.attempt(job.id, job.attempt) / "result.npy"
-        good = path.read_bytes()
-        for place in (0, len(good) // 2, len(good) - 1):
-            bad = bytearray(good)
-            bad[place] ^= 1
-            path.write_bytes(bad)
-            answer = httpx.get(f"{rig.url}/v1/jobs/{job.id}/result?format=tiff", trust_env=False)
-            assert (answer.status_code, answer.json()["code"]) == (500, "damaged_artifact")
-        path.write_bytes(good)
+        name = f"{in_attempt(job.id, job.attempt)}/result.npy"
+        with stored.damaged(name, Random(9), 3) as flips:
+            for _ in flips:
+                url = f"{rig.url}/v1/jobs/{job.id}/result?format=tiff"
+                answer = httpx.get(url, trust_env=False)
+                assert (answer.status_code, answer.json()["code"]) == (500, "damaged_artifact")
         client.fetch(wanted)
         rendition = rig.store.renditions(job.id) / "result.npy"
-        rendition.write_bytes(bytes(bad))
+        rendition.parent.mkdir(parents=True, exist_ok=True)
+        rendition.write_bytes(b"another one")
         client.fetch(wanted)
         assert wanted.results == [known[5].sha256] * 2
 
