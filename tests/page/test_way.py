@@ -108,6 +108,9 @@ def test_a_stack_is_looked_through_frame_by_frame(
         visit.press("+")
     visit.page.locator("canvas[aria-label='raw']").focus()
     visit.press("Shift+ArrowRight")
+    visit.page.wait_for_function(
+        "() => /[0-9]$/.test(document.querySelector(\".readout [data-value='raw']\").textContent)"
+    )
     place = visit.value("place").replace(",", "").split()
     row, column = int(place[1]), int(place[3])
     assert float(visit.value("raw").split()[-1]) == stack[2, row, column]

@@ -64,6 +64,7 @@ export class Pane {
     const context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     if (!painter || !this.shown) return void context.clearRect(0, 0, wide, tall);
     if (painter.draw(this.canvas, this.shown, look, density)) this.say("");
+    else if (this.veil.hidden) this.say("Loading…"); // another image, such as the next frame
     drawMarks(context, density, this, look);
   }
 
