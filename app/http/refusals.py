@@ -16,8 +16,8 @@ class Refusals:
     a_second : float
         Of one name.
     within : float
-        Seconds within which they are answered; where that many a second do not suffice for it,
-        the more that are held, the closer they follow, and never many at once.
+        Seconds within which so many are answered as the rate allows; the more that are held beyond
+        that, the closer they follow, and never many at once.
     most_held : int
         In all; more than that are answered at once, which costs no memory.
     """
@@ -46,8 +46,11 @@ class Refusals:
             self._held[name] -= 1
             if not self._held[name]:
                 del self._held[name]
-                self._forget_the_past()
+                self._forget(name)
 
-    def _forget_the_past(self) -> None:
+    def _forget(self, name: str) -> None:
+        """Forget the turns that are past, and those of a name whose clients hung up."""
         now = asyncio.get_running_loop().time()
+        if name in self._next:
+            self._next[name] = min(self._next[name], now + self._apart)
         self._next = {name: turn for name, turn in self._next.items() if turn > now}

@@ -19,7 +19,7 @@ from reucid_client import (
     live_messages,
 )
 from reucid_client.live_links import by_requests
-from reucid_client.live_messages import Rows
+from reucid_client.live_messages import LiveResult, Rows
 from reucid_client.retrying import BrokenError
 from tests.client.conftest import IMPATIENT
 from tests.client.test_client import PARAMS, Flaky, image
@@ -220,3 +220,21 @@ def test_rows_are_sent_though_those_before_were_refused() -> None:
             return len(session._unsent)
 
     assert asyncio.run(scan()) == 2
+
+
+def test_a_result_that_comes_again_after_a_break_is_one_result() -> None:
+    pixels = np.zeros((4, 4), np.float32)
+
+    def result(sequence: int) -> LiveResult:
+        return LiveResult(sequence, 0, (4, 4), 0, pixels, True, True, None, 0)
+
+    async def look() -> list[int]:
+        async with (
+            AsyncClient("http://127.0.0.1:9", retrying=IMPATIENT) as client,
+            client.connected(SESSION, after=3) as session,
+        ):
+            for sequence in (3, 4, 4, 5, 4):
+                session._take(result(sequence))
+            return [each.sequence for each in session._results]
+
+    assert asyncio.run(look()) == [4, 5]
