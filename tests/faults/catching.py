@@ -45,8 +45,14 @@ class Catcher:
 
         def find() -> psutil.Process:
             until(lambda: self.is_reached(point), f"{point} is reached")
-            until(self.stopped, f"somebody has stopped at {point}")
-            return self.stopped()[0]
+            found: list[psutil.Process] = []
+
+            def is_caught() -> bool:  # one look: whoever it is may be killed before another one
+                found[:] = self.stopped()
+                return bool(found)
+
+            until(is_caught, f"somebody has stopped at {point}")
+            return found[0]
 
         try:
             yield find

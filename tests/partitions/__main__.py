@@ -22,7 +22,7 @@ import numpy as np
 from tests.faults.__main__ import Report, _machine
 from tests.partitions import network
 from tests.partitions.cuts import SERVICES, STAGES, Cut, all_cuts
-from tests.partitions.servers import Row, cut_again_and_again, on_slow_links
+from tests.partitions.servers import Outcome, Row, cut_again_and_again, on_slow_links
 from tests.support.buckets import NoS3Error
 from tests.support.buckets import program as s3_program
 from tests.support.postgres import NoPostgresError, binaries
@@ -41,8 +41,9 @@ def main() -> None:
     report, begun = Report(), time.monotonic()
     report.say("machine", _machine())
     report.say("options", {name: str(value) for name, value in vars(options).items()})
-    rows = _all_rows(options)
-    _tell(rows, options, report)
+    outcomes = _all_outcomes(options)
+    report.broken += [line for each in outcomes for line in each.broken]
+    _tell([row for each in outcomes for row in each.rows], options, report)
     report.say("load at the end", round(os.getloadavg()[0], 1))
     report.say("minutes", round((time.monotonic() - begun) / 60, 1))
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -60,13 +61,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--slow-jobs", type=int, default=60, help="on slow links")
     parser.add_argument("--delay", type=float, default=0.1, help="s each way on a slow link")
     parser.add_argument("--loss", type=float, default=0.05, help="share lost each way")
-    parser.add_argument("--minutes", type=float, default=60.0, help="after which no cut begins")
+    parser.add_argument("--minutes", type=float, default=60.0, help="after which none begins")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, default=Path("build/partitions.json"))
     return parser.parse_args()
 
 
-def _all_rows(options: argparse.Namespace) -> list[Row]:
+def _all_outcomes(options: argparse.Namespace) -> list[Outcome]:
     """Of all servers, each a process with threads of its own."""
     wanted = [
         cut
@@ -81,12 +82,11 @@ def _all_rows(options: argparse.Namespace) -> list[Row]:
         ]
         if options.slow_jobs:
             running.append(pool.submit(on_slow_links, options))
-        return [row for each in running for row in each.result()]
+        return [each.result() for each in running]
 
 
 def _tell(rows: list[Row], options: argparse.Namespace, report: Report) -> None:
     """A line for each service, length and direction, and one of the slow links."""
-    report.broken += [line for row in rows for line in row.broken]
     for length in options.seconds:
         for service in options.services:
             for direction in network.Direction:
@@ -117,6 +117,7 @@ def _figures(rows: list[Row]) -> dict[str, Any]:
         "jobs": sum(row.jobs for row in rows),
         "lost": sum(row.lost for row in rows),
         "doubled": sum(row.doubled for row in rows),
+        "failed": sum(row.failed for row in rows),
         "made again": sum(row.again for row in rows),
         "s until the end, median, most": _spread(ended),
         "s until the worker was back, most": round(max((r.back_s for r in rows), default=0.0), 1),

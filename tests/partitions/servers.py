@@ -15,6 +15,7 @@ from tests.faults.history import Submission
 from tests.partitions.cuts import Cut, Tried, try_cut
 from tests.partitions.deployment import FRAMES, Deployment, WorkerHost, deployed
 from tests.support.buckets import CREDENTIALS
+from worker.contract import State
 
 LOST = ("accepted, and not in the ledger", "accepted, and still")
 DOUBLED = (" jobs", "twice", "one key was answered")
@@ -27,16 +28,22 @@ class Row:
     cut: Cut | None
     jobs: int
     again: int  # attempts beyond the first
+    failed: int
     lost: int
     doubled: int
-    broken: list[str]
     ended_s: list[float]  # of each job, from the cut (or its submission) to its end
     back_s: float
 
 
-def cut_again_and_again(
-    wanted: Sequence[Cut], options: argparse.Namespace, number: int
-) -> list[Row]:
+@dataclass
+class Outcome:
+    """Of one server: its rows, and every broken promise."""
+
+    rows: list[Row]
+    broken: list[str]
+
+
+def cut_again_and_again(wanted: Sequence[Cut], options: argparse.Namespace, number: int) -> Outcome:
     """All cuts of one server, shared among its workers but one."""
     os.environ |= CREDENTIALS
     images, frames = cases(16), stacks(2, FRAMES)
@@ -68,19 +75,14 @@ def cut_again_and_again(
         with ThreadPoolExecutor(len(lanes)) as pool:
             tried = [each for some in pool.map(lane, range(len(lanes)), lanes) for each in some]
         found = server.check()
-        rows = [_row(server, each, found) for each in tried]
-        rows[-1].broken += failed + [
-            line for line in found if not line.startswith(("job ", "key "))
-        ]
-        return rows
+        failed += [f"the worker's process ended: {each.cut}" for each in tried if not each.went_on]
+        return Outcome([_row(server, each, found) for each in tried], failed + found)
 
 
 def _row(server: Deployment, tried: Tried, found: list[str]) -> Row:
     row = _judged(server, tried.cut, tried.jobs, found)
     row.ended_s = [_end_of(server, each) - tried.begun for each in tried.jobs]
     row.back_s = tried.back_s
-    if not tried.went_on:
-        row.broken.append(f"the worker's process ended: {tried.cut}")
     return row
 
 
@@ -90,10 +92,12 @@ def _judged(
     """What the checker said of some jobs."""
     names = {f"job {each.job_id}:" for each in jobs} | {f"key {each.key}:" for each in jobs}
     ours = [line for line in found if any(line.startswith(name) for name in names)]
-    again = sum(server.jobs.get(each.job_id).attempt - 1 for each in jobs)
+    records = [server.jobs.get(each.job_id) for each in jobs]
+    again = sum(job.attempt - 1 for job in records)
+    failed = sum(job.state is State.FAILED for job in records)
     lost = sum(any(word in line for word in LOST) for line in ours)
     doubled = sum(any(word in line for word in DOUBLED) for line in ours)
-    return Row(cut, len(jobs), again, lost, doubled, ours, [], 0.0)
+    return Row(cut, len(jobs), again, failed, lost, doubled, [], 0.0)
 
 
 def _end_of(server: Deployment, wanted: Submission) -> float:
@@ -101,15 +105,17 @@ def _end_of(server: Deployment, wanted: Submission) -> float:
     return float("inf") if ended is None else ended
 
 
-def on_slow_links(options: argparse.Namespace) -> list[Row]:
+def on_slow_links(options: argparse.Namespace) -> Outcome:
     """Many jobs on workers whose links are slow."""
     os.environ |= CREDENTIALS
     images, frames = cases(16), stacks(2, FRAMES)
-    known = [*images, *frames]
+    known, end = [*images, *frames], time.monotonic() + 60 * options.minutes
 
     def live(seed: int) -> None:
         with server.client(seed) as client:
-            client.live(known, options.slow_jobs // 4)
+            for _ in range(options.slow_jobs // 4):
+                if time.monotonic() < end:
+                    client.see_through(known)
 
     with (
         tempfile.TemporaryDirectory(prefix="reucid-partitions-") as name,
@@ -121,9 +127,5 @@ def on_slow_links(options: argparse.Namespace) -> list[Row]:
         row = _judged(server, None, server.history.accepted, found)
         records = [server.jobs.get(each.job_id) for each in server.history.accepted]
         row.ended_s = [(job.finished_at or float("inf")) - job.created_at for job in records]
-        row.broken = found + [
-            f"{host.name}'s process ended"
-            for host in server.hosts
-            if host.member.process.poll() is not None
-        ]
-        return [row]
+        ended = [host.name for host in server.hosts if host.member.process.poll() is not None]
+        return Outcome([row], found + [f"the process of {name} ended" for name in ended])

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from tests.support.disks import set_pragmas
 from tests.support.lattices import OWNER, add_image
@@ -188,3 +189,20 @@ def test_what_sqlite_has_committed_outlasts_a_power_failure(tmp_path: Path) -> N
     set_pragmas(connection, None)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
     connection.close()
+
+
+def test_how_long_a_silent_network_is_borne_can_be_stated() -> None:
+    engine = open_engine("postgresql://u@127.0.0.1:9/x?tcp_user_timeout=20000")
+    seen: dict[str, str | int] = {}
+
+    @event.listens_for(engine, "do_connect")
+    def note(_dialect: object, _record: object, _args: object, stated: dict[str, str]) -> None:
+        seen.update(stated)
+
+    with pytest.raises(OperationalError), engine.connect():
+        pass
+    assert seen["tcp_user_timeout"] == "20000"
+    assert seen["keepalives_idle"] == 4
+    options = str(seen["options"])
+    assert "-c tcp_user_timeout=20000" in options
+    assert "-c tcp_keepalives_idle=4" in options
