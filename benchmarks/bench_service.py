@@ -18,15 +18,18 @@ from bench_core import micrograph
 from machine import machine
 
 from tests.support.servers import served
+from tests.support.waiting import until
 
 
 @contextmanager
 def server(workers: int) -> Iterator[str]:
-    """A server of its own on a free port."""
+    """A server of its own on a free port, once all its workers have loaded what they need."""
     with (
         tempfile.TemporaryDirectory() as folder,
         served(Path(folder) / "data", "--workers", str(workers)) as server,
     ):
+        alive = f"reucid_workers_alive {workers}.0"
+        until(lambda: alive in httpx.get(f"{server.url}/metrics").text, "all workers work")
         yield server.url
 
 

@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 QUEUE = "reucid"
 JOB_FUNCTION = "worker.processes.job.run"
-WAKE_CHANNEL = "reucid:wake"  # Redis pub/sub; the payload is a job id, the truth is in the ledger
+# Redis pub/sub; the payload is a job id, the truth is in the ledger
+WAKE_CHANNEL = "reucid:wake"  # for dispatchers and readers
+NEWS_CHANNEL = "reucid:news"  # for readers alone: how far a job is
 PART_FUNCTION = "worker.processes.helping.run"
 LIVE_QUEUE = "reucid-live"
 LIVE_FUNCTION = "worker.processes.live_job.run"

@@ -22,7 +22,8 @@ from reucid_core.errors import ModelError
 from reucid_core.params import ScanNoise
 from worker.contract import WORKER_SILENCE
 from worker.decoding import landlock
-from worker.decoding.parent import decode, warm_up
+from worker.decoding.apart import warm_up
+from worker.decoding.parent import decode
 from worker.decoding.terms import Limits
 from worker.denoising.model_files import Models
 from worker.deployment import store_of

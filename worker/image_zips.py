@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from worker import zips
-from worker.decoding.parent import is_plain, run_apart
+from worker.decoding.apart import run_apart
+from worker.decoding.parent import is_plain
 from worker.decoding.sandbox import Allowance, enter
 from worker.decoding.terms import ANSWER, DISK_FULL, DecoderError
 from worker.formats.errors import FormatError, LimitError, exceeded

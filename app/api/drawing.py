@@ -23,7 +23,8 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.lanes import step_aside
 from app.http.problems import Limit, Problem
 from app.http.turns import CrowdedError, Turns
-from worker.decoding.parent import printed, run_apart
+from worker.decoding.apart import run_apart
+from worker.decoding.parent import printed
 from worker.decoding.sandbox import enter
 from worker.decoding.terms import ANSWER, DISK_FULL
 from worker.store import DamagedError, sha256_of

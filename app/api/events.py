@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.waiting import Waiting
-from worker.contract import WAKE_CHANNEL, Event, JobRecord
+from worker.contract import NEWS_CHANNEL, WAKE_CHANNEL, Event, JobRecord
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.keys import Keyring
@@ -79,7 +79,7 @@ class Wakes:
         while True:
             try:
                 async with Redis.from_url(self._url) as redis, redis.pubsub() as pubsub:
-                    await pubsub.subscribe(WAKE_CHANNEL)
+                    await pubsub.subscribe(WAKE_CHANNEL, NEWS_CHANNEL)
                     async for message in pubsub.listen():
                         if message["type"] == "message":
                             self._tell(message["data"].decode())

@@ -54,7 +54,7 @@ from app.http.problems import problems
 from app.http.requestid import RequestIdMiddleware
 from worker import logs
 from worker.decoding import forkserver
-from worker.decoding.parent import warm_up
+from worker.decoding.apart import keep_spares, warm_up
 from worker.deployment import open_deployment
 from worker.kernel import give_memory_back
 from worker.membership import admit, keep
@@ -81,6 +81,7 @@ MODULES = (  # archives before jobs, whose ids they would be
 )
 MEMORY_BACK = 15.0  # s
 MEMBER_PATIENCE = 5.0  # s for the ledger to take note that this process ends
+SPARE_CHILDREN = 1  # that wait for a file to decode or a picture to draw
 REDIS_TIMEOUT = 0.5  # s; a slow queue must not make a slow API
 
 DESCRIPTION = """\
@@ -106,6 +107,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         forkserver.preload("app.api.painting")
         forkserver.preload("worker.image_zips")
         await run_in_threadpool(warm_up)
+        await run_in_threadpool(keep_spares, SPARE_CHILDREN)
         database, store = await run_in_threadpool(open_deployment, settings)
         member = await run_in_threadpool(admit, database, "api")
         waiting = Waiting(settings.max_waiting_per_key, settings.max_waiting)
@@ -133,6 +135,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             with beside(partial(keep, database, member), "member", patience=MEMBER_PATIENCE):
                 yield
             giving_back.cancel()
+            await run_in_threadpool(keep_spares, 0)
             services.redis.close()
             live.redis.close()
         database.close()

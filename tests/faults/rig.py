@@ -17,13 +17,14 @@ from tests.support.servers import SERVE, free_port, ready, start_python
 from tests.support.waiting import until
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
+from worker.processes.spare import NAME as SPARE
 from worker.settings import Settings
 from worker.store.opening import open_store
 
 MOST_JOBS = 1_000_000
 LEASE = 8.0  # s, the shortest that is allowed
 DELIVERING = {"REUCID_WEBHOOK_PRIVATE": "true"}  # to this machine
-ROLES = ("api", "dispatcher", "worker", "horse", "valkey", "supervisor")
+ROLES = ("api", "dispatcher", "worker", "horse", "spare", "valkey", "supervisor")
 
 
 @dataclass
@@ -139,7 +140,9 @@ class Rig:
         if command[-1:] == ["dispatch"]:
             return "dispatcher"
         if command[-1:] == ["work"]:
-            return "worker" if process.ppid() == self.process.pid else "horse"
+            if process.ppid() == self.process.pid:
+                return "worker"
+            return "spare" if process.name() == SPARE else "horse"
         return "other"
 
     @property

@@ -47,6 +47,7 @@ SPREAD_POINTS = {
 # How often each kind of fault is drawn.
 WEIGHTS = {
     "horse": 6,
+    "spare": 2,
     "worker": 5,
     "api": 4,
     "dispatcher": 4,

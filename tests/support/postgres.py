@@ -51,11 +51,12 @@ class Cluster:
     """A running PostgreSQL; `start` and `stop` may be called again."""
 
     folder: Path
+    durable: bool = False  # against a power cut, which no test makes
     process: subprocess.Popen[bytes] | None = None
     _numbers: "count[int]" = field(default_factory=count)
 
     @classmethod
-    def make(cls) -> "Cluster":
+    def make(cls, *, durable: bool = False) -> "Cluster":
         """A new cluster, in a folder short enough for its socket."""
         programs, who = binaries(), unprivileged()
         folder = Path(tempfile.mkdtemp(prefix="reucid-pg-", dir="/tmp"))
@@ -68,14 +69,14 @@ class Cluster:
             cwd="/",
             **who,
         )
-        cluster = cls(folder)
+        cluster = cls(folder, durable)
         cluster.start()
         return cluster
 
     def start(self) -> None:
         options = {
-            "fsync": "off",
-            "full_page_writes": "off",
+            "fsync": "on" if self.durable else "off",
+            "full_page_writes": "on" if self.durable else "off",
             "listen_addresses": "",
             "unix_socket_directories": self.folder,
             "max_connections": 200,

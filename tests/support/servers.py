@@ -22,6 +22,7 @@ from worker.kernel import die_with
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 from worker.ledger.workers import Workers
+from worker.processes.spare import NAME as SPARE
 from worker.settings import Settings
 from worker.store import Store
 from worker.store.opening import open_store
@@ -223,6 +224,16 @@ class Server:
 
     @property
     def horses(self) -> list[psutil.Process]:
+        """Those that have a job."""
+        return [each for each in self._forked if each.name() != SPARE]
+
+    @property
+    def spares(self) -> list[psutil.Process]:
+        """Horses that wait for a job."""
+        return [each for each in self._forked if each.name() == SPARE]
+
+    @property
+    def _forked(self) -> list[psutil.Process]:
         return [each for each in self.processes("work") if each.ppid() != self.process.pid]
 
 

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from worker.decoding.parent import is_plain, run_apart
+from worker.decoding.apart import run_apart
+from worker.decoding.parent import is_plain
 from worker.decoding.sandbox import enter
 from worker.decoding.terms import ANSWER, DISK_FULL
 from worker.zips import ArchiveError, Unpacked, unpack_zip

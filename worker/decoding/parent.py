@@ -1,8 +1,8 @@
 """Decoding of files that nobody vouches for, in a child process with limits.
 
-A child is forked from a server that has the readers loaded and nothing else in it, so it costs
-milliseconds. It may use so much memory and time and no more (`worker.decoding.sandbox`), and
-leaves arrays and a JSON file, which are checked here like a stranger's: nothing is unpickled.
+A child (`worker.decoding.apart`) may use so much memory and time and no more
+(`worker.decoding.sandbox`), and leaves arrays and a JSON file, which are checked here like a
+stranger's: nothing is unpickled.
 """
 
 import errno
@@ -12,10 +12,7 @@ import os
 import shutil
 import signal
 import stat
-import threading
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,32 +21,20 @@ import structlog
 from pydantic import TypeAdapter
 
 from worker.contract import FileInfo, ImageInfo
-from worker.decoding import forkserver
+from worker.decoding.apart import run_apart
 from worker.decoding.budget import within_budget
 from worker.decoding.terms import ANSWER, DISK_FULL, PRINTED, DecoderError, Limits
 from worker.formats.errors import FormatError
-from worker.kernel import give_way
 from worker.store import pixels_name
 
-NICENESS = 5  # of a child: whoever only asks is answered first
 LONGEST_ANSWER = 16 * 2**20  # bytes
 LONGEST_TEXT = 2**16  # characters of one text in an answer
 LONGEST_PRINTED = 2000  # bytes that go to the log
 FAILED = "the decoder failed, which is no word on the file: a fault of the program; it was logged"
 
-_context = forkserver.context
-_children = threading.Lock()  # starting a child looks at how all others ended, and takes it away
 _file_info = TypeAdapter(FileInfo)
 
 log = structlog.get_logger()
-
-
-def warm_up() -> None:
-    """Start the server of children, so that the first upload need not wait for it."""
-    forkserver.start()
-    process = _context.Process(target=os.getpid)
-    process.start()
-    process.join()
 
 
 def decode(source: Path, folder: Path, limits: Limits, companions: Sequence[Path] = ()) -> FileInfo:
@@ -84,42 +69,6 @@ def _run(files: Sequence[Path], folder: Path, limits: Limits) -> int | None:
     if status is None:
         raise _too_slow(limits)
     return status
-
-
-def run_apart(work: Callable[..., None], arguments: tuple[Any, ...], seconds: float) -> int | None:
-    """Have a child do something; its exit status, or None when its time was up.
-
-    `work` enters the sandbox itself, and is found by its name.
-    """
-    process = start_apart(_beside, (work, arguments))
-    in_time = bool(wait([process.sentinel], seconds))
-    if not in_time:
-        process.kill()
-        wait([process.sentinel])
-    status = end_apart(process)
-    return status if in_time else None
-
-
-def start_apart(work: Callable[..., None], arguments: tuple[Any, ...]) -> BaseProcess:
-    """Start a child, which is to be waited for by `end_apart`."""
-    process = _context.Process(target=work, args=arguments)
-    forkserver.start()
-    with _children:
-        process.start()
-    return process
-
-
-def end_apart(process: BaseProcess) -> int | None:
-    """The exit status of a child that ends."""
-    wait([process.sentinel])
-    with _children:
-        process.join()
-        return process.exitcode
-
-
-def _beside(work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    give_way(NICENESS)
-    work(*arguments)
 
 
 def _in_child(files: Sequence[Path], folder: Path, limits: Limits) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 
 from worker.contract import FileInfo, ImageInfo
-from worker.decoding.parent import run_apart
+from worker.decoding.apart import run_apart
 from worker.decoding.sandbox import enter
 from worker.pyramid.layout import Layout, beside, is_large, itself
 from worker.pyramid.making import write

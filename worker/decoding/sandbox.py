@@ -28,6 +28,14 @@ GRACE = 1  # s, after which the child ends itself if its parent has not done so
 
 ENVIRONMENT = {"TIFFFILE_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # there can be no thread
 SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/zoneinfo", "/dev/null")
+PLACES = ("stdlib", "platstdlib", "purelib", "platlib")
+# Where Python and its packages lie; what a reader imports late has to be found. Asked once, before
+# any child is forked: it takes milliseconds.
+LIBRARIES = [
+    Path(worker.__file__).parent,
+    Path(site.getusersitepackages()),
+    *(Path(each) for each in (*(sysconfig.get_path(place) for place in PLACES), *SYSTEM)),
+]
 
 
 def enter(
@@ -52,7 +60,7 @@ def enter(
     _limit(resource.RLIMIT_NPROC, 0)
     libraries.close()
     mapped = _mapped()
-    landlock.restrict([*files, *_libraries()], [folder])
+    landlock.restrict([*files, *LIBRARIES], [folder])
     return Allowance(mapped + sum(path.stat().st_size for path in files))
 
 
@@ -75,13 +83,6 @@ class Allowance:
         written = decoded if written is None else written
         _limit(resource.RLIMIT_AS, memory, for_good=for_good)
         _limit(resource.RLIMIT_FSIZE, BASE_OUTPUT + written, for_good=for_good)
-
-
-def _libraries() -> list[Path]:
-    """Where Python and its packages lie; what a reader imports late has to be found."""
-    places = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = [*(sysconfig.get_path(place) for place in places), *SYSTEM]
-    return [Path(worker.__file__).parent, Path(site.getusersitepackages()), *map(Path, folders)]
 
 
 def _forget_environment() -> None:

@@ -64,7 +64,10 @@ OPENED = {
 }
 WIDEST = 8  # bytes of a float
 # What is denoised when nobody chose: the first signal by the first of these that any fits.
-PREFERRED = (r"haadf", r"(?<![a-z])[ml]?a?adf|annular dark|(?<![a-z])df[0-9]*(?![a-z])")
+PREFERRED = tuple(
+    re.compile(each, re.IGNORECASE)
+    for each in (r"haadf", r"(?<![a-z])[ml]?a?adf|annular dark|(?<![a-z])df[0-9]*(?![a-z])")
+)
 
 
 @dataclass(frozen=True)
@@ -260,7 +263,7 @@ def default_signal(signals: Sequence[ImageInfo]) -> int:
     return 0
 
 
-def _matching(signals: Sequence[ImageInfo], pattern: str) -> Iterator[int]:
+def _matching(signals: Sequence[ImageInfo], pattern: re.Pattern[str]) -> Iterator[int]:
     for index, signal in enumerate(signals):
-        if re.search(pattern, f"{signal.detector or ''} {signal.title}", re.IGNORECASE):
+        if pattern.search(f"{signal.detector or ''} {signal.title}"):
             yield index

@@ -19,6 +19,7 @@ from worker.formats.tiff_tags import texts
 CHANNELS = "CS"  # axes whose items are images of their own
 NO_IMAGEJ = "ImageJ's properties could not be read"
 LONGEST_TITLE = 80
+MARKUP = re.compile(r"[=<>{}\n\r]")
 IN_ITS_OWN = ("ome", "imagej", "shaped")  # kinds of series that say themselves what they hold
 
 
@@ -157,7 +158,7 @@ def _name(page: tifffile.TiffPage) -> str:
     """The name of a page, or a description that is one: short, and no program's."""
     for name, text in texts(page):
         words = str(text).strip()
-        short = len(words) <= LONGEST_TITLE and not re.search(r"[=<>{}\n\r]", words)
+        short = len(words) <= LONGEST_TITLE and not MARKUP.search(words)
         if name in ("PageName", "ImageDescription") and words and short:
             return words
     return ""

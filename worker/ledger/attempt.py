@@ -64,25 +64,21 @@ class Attempt:
                 )
         return bool(renewed)
 
-    def enter(self, stage: Stage) -> bool:
-        """Note what the attempt is doing now."""
-        return self._write({"stage": stage}, EventType.STAGE, {"stage": stage})
+    def enter(self, stage: Stage, warnings: Sequence[str] = ()) -> bool:
+        """Note what the attempt is doing now, and tell the client what it should know."""
+        told = [(EventType.WARNING, {"message": message}) for message in warnings]
+        return self._write({"stage": stage}, (EventType.STAGE, {"stage": stage}), *told)
 
     def stack_done(self, done: int, stacks: int, data: Mapping[str, Any]) -> bool:
         """Note a finished stack and the interim result it left."""
         return self._write(
             {"stacks_done": done, "stacks": stacks},
-            EventType.INTERIM,
-            {"n": done, "stacks": stacks} | dict(data),
+            (EventType.INTERIM, {"n": done, "stacks": stacks} | dict(data)),
         )
 
     def shown(self, n: int, stacks: int, data: Mapping[str, Any]) -> bool:
         """Note an interim result of a job whose parts count what is done."""
-        return self._write({}, EventType.INTERIM, {"n": n, "stacks": stacks} | dict(data))
-
-    def warn(self, message: str) -> bool:
-        """Tell the client something it should know."""
-        return self._write({}, EventType.WARNING, {"message": message})
+        return self._write({}, (EventType.INTERIM, {"n": n, "stacks": stacks} | dict(data)))
 
     def stands(self) -> bool:
         """Whether this attempt is the one that counts."""
@@ -128,7 +124,7 @@ class Attempt:
             "failure_detail": failure.detail,
         }
         return self._write(
-            values, EventType.FAILED, {"code": failure.code, "detail": failure.detail}
+            values, (EventType.FAILED, {"code": failure.code, "detail": failure.detail})
         )
 
     def hand_back(self, reason: str = "the worker was stopped") -> bool:
@@ -154,13 +150,14 @@ class Attempt:
         self.commit([], expires_in_s=0.0)
         self.fail(Failure("", ""))
 
-    def _write(self, values: Mapping[str, Any], event: EventType, data: Mapping[str, Any]) -> bool:
+    def _write(self, values: Mapping[str, Any], *told: tuple[EventType, Mapping[str, Any]]) -> bool:
         with self.database.writing() as connection:
             # Every write is a sign of life, and never an empty UPDATE.
             changes = {"worker": self.worker} | dict(values)
             if not connection.execute(update(jobs).where(*self.fence()).values(changes)).rowcount:
                 return False
-            self._event(connection, event, data)
+            for event, data in told:
+                self._event(connection, event, data)
         return True
 
     def _event(

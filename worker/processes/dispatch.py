@@ -84,11 +84,16 @@ class Dispatcher:
             try:
                 with self.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
                     pubsub.subscribe(WAKE_CHANNEL)
+                    recovers_at = 0.0
                     while not stop.is_set():
                         beat(self.settings)
                         begun = time.monotonic()
                         with ledger_may_be_away():
-                            self.step()
+                            if begun < recovers_at:  # woken: of a job, it need not wait for more
+                                self.top_up()
+                            else:
+                                recovers_at = begun + IDLE
+                                self.step()
                         stop.wait(min(IDLE, RESTS * (time.monotonic() - begun)))
                         if pubsub.get_message(timeout=IDLE):
                             _drain(pubsub)
@@ -102,6 +107,10 @@ class Dispatcher:
     def step(self) -> None:
         """Recover lost jobs, then top up the queue."""
         self._recover()
+        self.top_up()
+
+    def top_up(self) -> None:
+        """Put what the workers need into the queue."""
         queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
         in_queue = set(queue.get_job_ids())
         for job in Backlog(self.database).waiting(self._wanted()):

@@ -2,6 +2,7 @@
 
 RQ forks a work horse for each job and its worker watches the horse. Ours also
 
+- has a work horse forked ahead of time, which waits for the next job;
 - renews the job's lease while it watches, in the parent, so that no native code can block it, and
   kills the horse when the ledger says that the attempt is over;
 - takes the horse with it when it dies, by the parent-death signal;
@@ -23,6 +24,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.exceptions import StopRequested
+from rq.executions import Execution
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -36,6 +38,7 @@ from worker.ledger.members import Member, Members
 from worker.ledger.parts import Help
 from worker.ledger.workers import Workers
 from worker.processes.heartbeat import beat
+from worker.processes.spare import Order, Spare
 from worker.settings import Settings
 from worker.wake import wake
 
@@ -52,6 +55,7 @@ class ReucidWorker(Worker):
 
     queue_name = QUEUE
     max_connection_wait_time = 2.0  # s between attempts to reach Redis
+    keeps_spare = True  # a horse forked ahead of time
 
     def __init__(
         self, database: Database, connection: Redis, settings: Settings, member: Member
@@ -68,6 +72,7 @@ class ReucidWorker(Worker):
         self._member = member
         self._pid = os.getpid()
         self._attempt: Attempt | Help | None = None
+        self._spare: Spare | None = None
         self._late_at = 0.0
         self._next_beat = 0.0
         self._stop_at_once = False
@@ -77,7 +82,6 @@ class ReucidWorker(Worker):
         reached("worker.popped")
         self._attempt = self._asked_for(job)
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
-        self._database.close()  # no connection may be open across the fork
         try:
             self.watch(job, queue)
         finally:
@@ -96,9 +100,55 @@ class ReucidWorker(Worker):
             super().execute_job(job, queue)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Give the job to the horse that waits for one, or else to a new one."""
+        if self._give_to_spare(job):
+            return
+        self._database.close()  # no connection may be open across the fork
         super().fork_work_horse(job, queue)
         with contextlib.suppress(OSError):  # the horse does so too, but maybe not soon enough:
             os.setpgid(self.horse_pid, self.horse_pid)  # killing its group must not kill ours
+
+    def _give_to_spare(self, job: Job) -> bool:
+        spare, self._spare = self._spare, None
+        execution = self.execution
+        if spare is None or execution is None:
+            return False
+        if not spare.give({"job": job.id, "execution": execution.id}):
+            log.warning("spare_lost", pid=spare.pid)
+            return False
+        self._horse_pid = spare.pid
+        return True
+
+    def _keep_spare(self) -> None:
+        """Have a horse ready for the next job; one that was killed is replaced."""
+        if self._spare is not None and not self._spare.lives:
+            os.close(self._spare.order)
+            self._spare = None
+        if self._spare is None:
+            self._database.close()  # no connection may be open across the fork
+            self._spare = Spare.fork(self._get_ready, self._work_as_ordered)
+            with contextlib.suppress(OSError):  # as in `fork_work_horse`
+                os.setpgid(self._spare.pid, self._spare.pid)
+
+    def _get_ready(self) -> None:
+        """In the spare horse, before it knows its job."""
+        from worker.processes.job import get_ready  # loaded by then where jobs are worked on
+
+        os.environ["RQ_WORKER_ID"] = self.name
+        self._stop_requested = False
+        give_way(NICENESS)
+        get_ready()
+        with redis_may_be_away():
+            self.connection.ping()
+
+    def _work_as_ordered(self, order: Order) -> None:
+        """In the spare horse, which RQ takes for one that it has just forked."""
+        os.environ["RQ_JOB_ID"] = order["job"]
+        job = Job.fetch(order["job"], connection=self.connection, serializer=self.serializer)
+        execution = Execution(order["execution"], job.id, self.connection, self.name)
+        execution._job = job
+        self.execution = execution
+        super().main_work_horse(job, self.queues[0])
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         die_with(self._pid)
@@ -135,6 +185,8 @@ class ReucidWorker(Worker):
             with ledger_may_be_away():
                 Workers(self._database).beat(self.name)
                 Members(self._database).beat(self._member)
+        if self.keeps_spare and not self._has_work and not self.is_horse:
+            self._keep_spare()
         with redis_may_be_away():
             super().heartbeat(timeout, pipeline)
 
@@ -169,6 +221,9 @@ class ReucidWorker(Worker):
         """Suspension is not used, and asking Redis for it would end the worker when it is away."""
 
     def teardown(self) -> None:
+        if self._spare is not None:
+            self._spare.dismiss()
+            self._spare = None
         with redis_may_be_away():
             super().teardown()  # type: ignore[no-untyped-call]
         with ledger_may_be_away():

@@ -6,8 +6,8 @@ Runs in a work horse, a process forked from a worker that holds the default clas
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from typing import Any, get_args
 
@@ -40,7 +40,8 @@ from worker.denoising.revising import Source, revise_signal
 from worker.denoising.run import Step, denoise_signal
 from worker.faultpoints import reached
 from worker.ledger.attempt import Attempt
-from worker.ledger.database import Database
+from worker.ledger.database import Database, ledger_may_be_away
+from worker.ledger.images import Images
 from worker.ledger.jobs import Jobs
 from worker.ledger.refusals import ExpiredError, NotFoundError
 from worker.processes.material import Material
@@ -50,7 +51,7 @@ from worker.processes.spreading import Spread, ranges_of
 from worker.settings import DAY, Settings
 from worker.store import DamagedError, Store, StoreAwayError, interim_name, sha256_of
 from worker.store.opening import open_store
-from worker.wake import wake
+from worker.wake import tell_readers, wake
 
 log = structlog.get_logger()
 
@@ -96,6 +97,20 @@ def prepare(settings: Settings) -> None:
         pass
 
 
+def get_ready() -> None:
+    """Do ahead of the job what every horse does first; to be called after the fork.
+
+    A connection to the ledger is opened, and memory that is shared with the worker touched, which
+    copies it. Where the ledger is away, the job will find out.
+    """
+    database = ledger_at(Settings().ledger_url)
+    with ledger_may_be_away():
+        Attempt(database, "", 0, worker="").claim(0.0)
+        for of in (Jobs(database), Images(database)):
+            with suppress(NotFoundError):
+                of.get("")
+
+
 def run(job_id: str, attempt: int) -> None:
     """Make one attempt at a job, if it is still to be made."""
     settings = Settings()
@@ -112,7 +127,7 @@ def run(job_id: str, attempt: int) -> None:
             log.info("not_claimed")
             return
         structlog.contextvars.bind_contextvars(request_id=job.request.request_id)
-        _Work(this, job, settings, store_at(settings), lambda: wake(redis, job_id)).do()
+        _Work(this, job, settings, store_at(settings), redis).do()
     database.close()
 
 
@@ -125,13 +140,13 @@ class _Work:
         job: JobRecord,
         settings: Settings,
         store: Store,
-        tell: Callable[[], None],
+        redis: Redis,
     ) -> None:
         self._attempt = attempt
         self._job = job
         self._settings = settings
         self._store = store
-        self._tell = tell
+        self._redis = redis
         self._spread: Spread | None = None
 
     def do(self) -> None:
@@ -163,20 +178,21 @@ class _Work:
             log.exception("job_failed")
             self._fail("internal", "a fault of the server; it was logged")
         self._store.leave(self._job.id, self._attempt.number)
-        self._tell()
+        self._tell_readers()
 
     def _denoise(self) -> tuple[dict[str, Any], NDArray[Any]]:
         """Write all artifacts; returns the report, and what was denoised."""
         material = Material.of(self._job, self._attempt.database, self._settings, self._store)
         ranges = ranges_of(material, self._settings.part_pixels)
         self._enter(Stage.DENOISING)
+        self._wake()  # its place in the queue is free
         report = self._by_parts(material, ranges) if len(ranges) > 1 else self._at_once(material)
         reached("job.written")
         return report, material.chosen.pixels_of(material.signal)
 
     def _by_parts(self, material: Material, ranges: list[tuple[int, int]]) -> dict[str, Any]:
         """With the help of workers that have nothing else to do."""
-        maker = Maker(material, self._store, self._tell)
+        maker = Maker(material, self._store, self._wake)
         show = partial(self._publish, note=self._attempt.shown)
         lease_s = self._settings.lease_s
         self._spread = Spread(self._attempt, material, self._store, maker, lease_s, show)
@@ -235,12 +251,10 @@ class _Work:
             told["frame"] = step.n - 1
         if not (note or self._attempt.stack_done)(step.n, step.of, told):
             raise Overtaken
-        self._tell()
+        self._tell_readers()
 
     def _save(self, report: dict[str, Any], noisy: NDArray[Any]) -> None:
-        self._enter(Stage.SAVING)
-        for warning in report["warnings"]:
-            self._attempt.warn(warning)
+        self._enter(Stage.SAVING, report["warnings"])
         job_id, number = self._job.id, self._attempt.number
         levels = reduce_result(self._store.attempt(job_id, number), noisy)
         made = patiently(lambda: self._store.seal(job_id, number, (*names(report), *levels)))
@@ -258,10 +272,16 @@ class _Work:
         except (OSError, SQLAlchemyError) as error:
             log.warning("parts_left", reason=str(error)[:200])
 
-    def _enter(self, stage: Stage) -> None:
-        if not self._attempt.enter(stage):
+    def _enter(self, stage: Stage, warnings: Sequence[str] = ()) -> None:
+        if not self._attempt.enter(stage, warnings):
             raise Overtaken
-        self._tell()
+        self._tell_readers()
+
+    def _wake(self) -> None:
+        wake(self._redis, self._job.id)
+
+    def _tell_readers(self) -> None:
+        tell_readers(self._redis, self._job.id)
 
     def _end_by(self, error: OSError) -> None:
         """A job whose store is away goes back to the queue; what else fails will fail again."""

@@ -34,6 +34,7 @@ class LiveWorker(ReucidWorker):
     """A worker of the queue of live sessions."""
 
     queue_name = LIVE_QUEUE
+    keeps_spare = False
 
     def __init__(
         self, database: Database, connection: Redis, settings: Settings, member: Member

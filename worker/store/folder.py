@@ -23,8 +23,8 @@ from worker.contract import Artifact, ImageRecord, JobRecord, Reduced
 from worker.pyramid.layout import beside
 from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
-from worker.store.files import made, sha256_of, sync
-from worker.store.interface import Made, Store, in_attempt, sync_all
+from worker.store.files import made, sha256_of, sync, syncing
+from worker.store.interface import Made, Store, in_attempt
 from worker.store.names import (
     IDENTITY,
     ORIGINAL,
@@ -70,11 +70,11 @@ class FolderStore(Store):
     # --- images ---
 
     def accept(self, upload: Path, folder: str) -> None:
-        sync_all(upload)
-        os.utime(upload)  # from now on it may wait for its row as long as any other
-        sync(upload)
-        upload.rename(self.image(folder))
-        sync(self.root / "images")
+        with syncing(list(upload.iterdir())):
+            os.utime(upload)  # from now on it may wait for its row as long as any other
+        accepted = upload.rename(self.image(folder))
+        for above in (accepted, accepted.parent):  # now, as that takes the new name, too
+            sync(above)
 
     def image(self, folder: str) -> Path:
         """Where the files of an image are."""
@@ -115,20 +115,19 @@ class FolderStore(Store):
 
     def publish(self, job_id: str, attempt: int, name: str) -> Artifact:
         path = self.root / in_attempt(job_id, attempt) / name
-        sync(path)
+        with syncing([path]):
+            artifact = _artifact(path)
         sync(path.parent)
-        return Artifact(name, sha256_of(path), path.stat().st_size)
+        return artifact
 
     def seal(self, job_id: str, attempt: int, names: Sequence[str]) -> list[Artifact]:
         folder = self.attempt(job_id, attempt)
-        for name in names:
-            sync(folder / name)
+        paths = [folder / name for name in names]
+        with syncing(paths):
+            artifacts = [_artifact(path) for path in paths]
         for above in (folder, folder.parent, folder.parent.parent, self.root / "jobs"):
             sync(above)  # a file outlasts a power cut only with every folder above it
-        return [
-            Artifact(name, sha256_of(folder / name), (folder / name).stat().st_size)
-            for name in names
-        ]
+        return artifacts
 
     def artifact(self, job: Made, name: str) -> Path:
         return self.root / in_attempt(job.id, job.attempt) / name
@@ -161,3 +160,7 @@ class FolderStore(Store):
     def remove_replaced(self, job_id: str, current: int, *, older_than_s: float) -> None:
         for number in range(1, current):
             self._remove_old(self.root / in_attempt(job_id, number), older_than_s)
+
+
+def _artifact(path: Path) -> Artifact:
+    return Artifact(path.name, sha256_of(path), path.stat().st_size)

@@ -17,7 +17,7 @@ from worker.contract import Artifact, FileInfo, ImageRecord, JobRecord, Reduced
 from worker.pyramid.layout import beside
 from worker.pyramid.reading import Find
 from worker.store.errors import DamagedError
-from worker.store.files import age, age_of_file, sha256_of, size_of_files, sync
+from worker.store.files import age, age_of_file, sha256_of, size_of_files
 from worker.store.names import ID, checked, pixels_name
 
 
@@ -266,9 +266,3 @@ class Store(ABC):
 def in_attempt(job_id: str, attempt: int) -> str:
     """Where the files of an attempt are, from the store's beginning."""
     return f"jobs/{checked(job_id)}/attempts/{int(attempt)}"
-
-
-def sync_all(upload: Path) -> None:
-    """Bring the files of a folder to disk."""
-    for path in upload.iterdir():
-        sync(path)

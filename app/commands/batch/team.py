@@ -13,7 +13,7 @@ from app.commands.batch.record import Entry, Stamp, content_of, stamp_of
 from app.commands.batch.rows import Row
 from app.commands.batch.task import Task
 from worker.decoding import forkserver
-from worker.decoding.parent import end_apart, start_apart
+from worker.decoding.apart import end_apart, start_apart
 from worker.formats.errors import FormatError
 from worker.local.decoding import decode
 from worker.settings import Settings

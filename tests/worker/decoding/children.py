@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.worker.decoding import insiders
-from worker.decoding import parent
+from worker.decoding import apart
 from worker.decoding.terms import PRINTED
 
 
 def in_child(act: Callable[..., Any], folder: Path, *arguments: Any) -> Any:
     """What a function returns when a child has entered its limits."""
     folder.mkdir(exist_ok=True)
-    process = parent._context.Process(target=insiders.act_inside, args=(act, folder, arguments))
+    process = apart._context.Process(target=insiders.act_inside, args=(act, folder, arguments))
     process.start()
     process.join(60)
     assert process.exitcode == 0, (folder / PRINTED).read_text()

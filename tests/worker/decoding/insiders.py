@@ -217,3 +217,7 @@ LIES = [
     *(other_shape, no_pixels, pickle, short_pixels, link_to_pixels, hard_link_to_pixels),
     *(link_to_answer, pipe_for_answer, odd_refusal, odd_limit, killed, crashed, asleep),
 ]
+
+
+def pid(_: Allowance) -> int:
+    return os.getpid()

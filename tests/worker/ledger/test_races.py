@@ -108,7 +108,7 @@ def test_a_reader_that_resumes_after_an_event_misses_none(database: Database, jo
 
     def write(own: Database, n: int) -> None:
         for _ in range(20):
-            assert Attempt(own, job_id.id, 1, "worker").warn(f"{n}")
+            assert Attempt(own, job_id.id, 1, "worker").shown(n, 1, {})
 
     with meanwhile(look):
         all_at_once(database, write)
