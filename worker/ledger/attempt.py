@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from worker.contract import Artifact, EventType, Failure, JobRecord, PartState, Stage, State
 from worker.ledger.database import Database
@@ -52,7 +52,7 @@ class Attempt:
         """Renew the lease. False when the attempt is over and its process must end."""
         if self._unclaimed():  # asked first: a claim in between leaves a lease to be renewed
             return True
-        with self.database.writing() as connection:
+        with self.database.writing(durable=False) as connection:
             renewed = connection.execute(
                 update(jobs).where(*self.fence()).values(lease_until=Now() + lease_s)
             ).rowcount
@@ -67,18 +67,18 @@ class Attempt:
     def enter(self, stage: Stage, warnings: Sequence[str] = ()) -> bool:
         """Note what the attempt is doing now, and tell the client what it should know."""
         told = [(EventType.WARNING, {"message": message}) for message in warnings]
-        return self._write({"stage": stage}, (EventType.STAGE, {"stage": stage}), *told)
+        return self._go_on({"stage": stage}, (EventType.STAGE, {"stage": stage}), *told)
 
     def stack_done(self, done: int, stacks: int, data: Mapping[str, Any]) -> bool:
         """Note a finished stack and the interim result it left."""
-        return self._write(
+        return self._go_on(
             {"stacks_done": done, "stacks": stacks},
             (EventType.INTERIM, {"n": done, "stacks": stacks} | dict(data)),
         )
 
     def shown(self, n: int, stacks: int, data: Mapping[str, Any]) -> bool:
         """Note an interim result of a job whose parts count what is done."""
-        return self._write({}, (EventType.INTERIM, {"n": n, "stacks": stacks} | dict(data)))
+        return self._go_on({}, (EventType.INTERIM, {"n": n, "stacks": stacks} | dict(data)))
 
     def stands(self) -> bool:
         """Whether this attempt is the one that counts."""
@@ -123,9 +123,12 @@ class Attempt:
             "failure_code": failure.code,
             "failure_detail": failure.detail,
         }
-        return self._write(
-            values, (EventType.FAILED, {"code": failure.code, "detail": failure.detail})
-        )
+        data = {"code": failure.code, "detail": failure.detail}
+        with self.database.writing() as connection:
+            if not connection.execute(update(jobs).where(*self.fence()).values(values)).rowcount:
+                return False
+            self._event(connection, EventType.FAILED, data)
+        return True
 
     def hand_back(self, reason: str = "the worker was stopped") -> bool:
         """Return the job to the queue, for another attempt, without counting this one as lost."""
@@ -150,11 +153,13 @@ class Attempt:
         self.commit([], expires_in_s=0.0)
         self.fail(Failure("", ""))
 
-    def _write(self, values: Mapping[str, Any], *told: tuple[EventType, Mapping[str, Any]]) -> bool:
-        with self.database.writing() as connection:
+    def _go_on(self, values: Mapping[str, Any], *told: tuple[EventType, Mapping[str, Any]]) -> bool:
+        """Note how far the job is, which lasts at the latest when its end does."""
+        fence = {"its_id": self.job_id, "its_number": self.number, "its_worker": self.worker}
+        with self.database.writing(durable=False) as connection:
             # Every write is a sign of life, and never an empty UPDATE.
             changes = {"worker": self.worker} | dict(values)
-            if not connection.execute(update(jobs).where(*self.fence()).values(changes)).rowcount:
+            if not connection.execute(_GOING_ON, fence | changes).rowcount:
                 return False
             for event, data in told:
                 self._event(connection, event, data)
@@ -187,6 +192,14 @@ class Attempt:
                 ).scalar_one_or_none()
             )
 
+
+# The same as a statement that is made once: making it takes longer than executing it.
+_GOING_ON = update(jobs).where(
+    jobs.c.id == bindparam("its_id"),
+    jobs.c.attempt == bindparam("its_number"),
+    jobs.c.state == State.RUNNING,
+    jobs.c.worker == bindparam("its_worker"),
+)
 
 BACK_TO_QUEUE: dict[str, Any] = {
     "state": State.QUEUED,

@@ -47,7 +47,7 @@ class Backlog:
 
     def dispatch(self, job: Waiting) -> Waiting | None:
         """Count up a job's dispatches, before it goes into the queue; None if it is gone."""
-        with self._database.writing() as connection:
+        with self._database.writing(durable=False) as connection:  # a lost count is counted anew
             dispatch = connection.execute(
                 update(jobs)
                 .where(

@@ -91,9 +91,14 @@ class Database:
         """A transaction that only reads, all of it at the same moment."""
         return reading(self.engine)
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """A transaction that writes; it is the only one from its first statement."""
-        return writing(self.engine)
+    def writing(self, *, durable: bool = True) -> AbstractContextManager[Connection]:
+        """A transaction that writes; it is the only one from its first statement.
+
+        What is not `durable` may be lost when PostgreSQL crashes, until something durable has been
+        written after it, and others need not wait for the disk meanwhile: for signs of life and how
+        far a job is. SQLite keeps it, too: it would give the number of a lost event once more.
+        """
+        return writing(self.engine, durable=durable)
 
     def ping(self) -> None:
         """Raise SQLAlchemy's error when the database cannot be read."""
@@ -164,9 +169,10 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine) -> Iterator[Connection]:
+def writing(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
     """A transaction that writes; it is the only one from its first statement."""
-    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+    options = {"writes": True, "durable": durable}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -291,5 +297,9 @@ def _open_postgresql(url: URL) -> Engine:
 
 
 def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("writes", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+    options = connection.get_execution_options()
+    if options.get("writes", False):
+        asked = [f"pg_advisory_xact_lock({WRITER_LOCK})"]
+        if not options.get("durable", True):
+            asked.append("set_config('synchronous_commit', 'off', true)")
+        connection.exec_driver_sql(f"SELECT {', '.join(asked)}")

@@ -11,7 +11,7 @@ index, so that nothing here is sorted, however many wait.
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, tuple_
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, tuple_
 
 from worker.contract import JobRequest, Priority, State
 from worker.ledger.tables import jobs
@@ -26,6 +26,20 @@ _PLACES = select(jobs.c.id, jobs.c.priority, *_PLACE)
 _ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(
     jobs.c.dispatched_at, *_PLACE
 )
+
+
+def _first(order: Any, *where: Any) -> Select[Any]:
+    """One turn at most, found by the index however many jobs are queued."""
+    one = select(jobs.c.turn).where(jobs.c.priority == bindparam("priority"), *where)
+    return one.order_by(order).limit(1)
+
+
+_RUNNING = jobs.c.state == State.RUNNING
+_OWN = jobs.c.owner == bindparam("owner")
+_LATEST, _NEWEST = jobs.c.turn.desc(), jobs.c.serial.desc()  # of one owner they are the same
+_FIRST_QUEUED, _LATEST_RUNNING = _first(jobs.c.turn, _QUEUED), _first(_LATEST, _RUNNING)
+_OWN_QUEUED, _OWN_RUNNING = _first(_NEWEST, _QUEUED, _OWN), _first(_NEWEST, _RUNNING, _OWN)
+
 _BETWEEN = select(func.count()).where(
     _QUEUED,
     jobs.c.priority == bindparam("priority"),
@@ -77,17 +91,13 @@ def positions(connection: Connection, ids: Collection[str]) -> dict[str, int]:
 
 def next_turn(connection: Connection, request: JobRequest) -> int:
     """The turn of a job that is about to be entered."""
-    queued, running = jobs.c.state == State.QUEUED, jobs.c.state == State.RUNNING
-    own = jobs.c.owner == request.owner
+    values = {"priority": request.priority, "owner": request.owner}
 
-    def first(order: Any, *where: Any) -> list[int]:
-        """One turn at most, found by the index however many jobs are queued."""
-        one = select(jobs.c.turn).where(jobs.c.priority == request.priority, *where)
-        return list(connection.execute(one.order_by(order).limit(1)).scalars())
+    def turns(*queries: Select[Any]) -> list[int]:
+        return [turn for each in queries for turn in connection.execute(each, values).scalars()]
 
-    latest, newest = jobs.c.turn.desc(), jobs.c.serial.desc()  # of one owner they are the same
-    now = min(first(jobs.c.turn, queued) + first(latest, running), default=0)
-    own_last = max(first(newest, queued, own) + first(newest, running, own), default=None)
+    now = min(turns(_FIRST_QUEUED, _LATEST_RUNNING), default=0)
+    own_last = max(turns(_OWN_QUEUED, _OWN_RUNNING), default=None)
     return now if own_last is None else max(now, own_last + 1)
 
 

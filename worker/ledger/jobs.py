@@ -341,6 +341,16 @@ _JOB = (
     .join(images, images.c.id == jobs.c.image_id)
     .where(jobs.c.id == bindparam("id"))
 )
+_USE = (
+    update(images)
+    .where(
+        images.c.id == bindparam("its_id"),
+        images.c.owner == bindparam("its_owner"),
+        images.c.expired_at.is_(None),
+    )
+    .values(used_at=Now())
+)
+_EVENT = insert(events).values(created_at=Now())
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
 )
@@ -396,10 +406,9 @@ def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0
 
 def _use(connection: Connection, image_id: str, owner: str) -> None:
     """Note that a job needs the owner's image, which therefore does not expire now."""
-    here = (images.c.id == image_id, images.c.owner == owner)
-    there = (*here, images.c.expired_at.is_(None))
-    if connection.execute(update(images).where(*there).values(used_at=Now())).rowcount:
+    if connection.execute(_USE, {"its_id": image_id, "its_owner": owner}).rowcount:
         return
+    here = (images.c.id == image_id, images.c.owner == owner)
     expired_at = connection.execute(select(images.c.expired_at).where(*here)).scalar_one_or_none()
     if expired_at is not None:
         raise ExpiredError(f"image {image_id}", expired_at)
@@ -417,11 +426,8 @@ def write_event(
 
     Webhooks are told of its end, in the same transaction.
     """
-    connection.execute(
-        insert(events).values(
-            job_id=job_id, attempt=attempt, type=type_, data=dict(data or {}), created_at=Now()
-        )
-    )
+    row = {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data or {})}
+    connection.execute(_EVENT, row)
     tell_of_job(connection, job_id, attempt, type_, data or {})
 
 

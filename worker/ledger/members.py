@@ -27,7 +27,7 @@ class Members:
     def beat(self, member: Member) -> None:
         """Note that a process is there; forget those silent for a day."""
         here = members.c.name == member.name
-        with self._database.writing() as connection:
+        with self._database.writing(durable=False) as connection:
             seen = connection.execute(update(members).where(here).values(seen_at=Now()))
             if not seen.rowcount:
                 row = {"name": member.name, "role": member.role, "version": member.version}

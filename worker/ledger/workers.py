@@ -15,7 +15,7 @@ class Workers:
 
     def beat(self, worker: str) -> None:
         """Note that a worker is alive; forget those silent for a day."""
-        with self._database.writing() as connection:
+        with self._database.writing(durable=False) as connection:
             seen = connection.execute(
                 update(workers).where(workers.c.name == worker).values(seen_at=Now())
             )

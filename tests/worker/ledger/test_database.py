@@ -145,6 +145,17 @@ def test_the_ledger_outlives_a_crash_of_its_database(postgres: Cluster) -> None:
     database.close()
 
 
+def test_how_far_a_job_is_does_not_wait_for_the_disk_and_all_else_does(postgres: Cluster) -> None:
+    database = Database.open(postgres.create())
+
+    def kept(**options: bool) -> str:
+        with database.writing(**options) as connection:
+            return str(connection.exec_driver_sql("SHOW synchronous_commit").scalar_one())
+
+    assert [kept(), kept(durable=False), kept(), kept(durable=True)] == ["on", "off", "on", "on"]
+    database.close()
+
+
 def test_a_process_stopped_within_a_write_holds_nobody_up_for_ever(
     postgres: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
