@@ -17,7 +17,7 @@ from worker.ledger.attempt import Attempt
 from worker.ledger.database import Database
 from worker.ledger.jobs import Jobs
 
-MORE_THAN_POSTGRESQL_LOGS_AT_ONCE = 40  # 32 numbers of a sequence
+AT_ONCE = 32  # numbers of a sequence that PostgreSQL notes in its log
 
 
 @pytest.fixture
@@ -38,12 +38,20 @@ def slow_log(postgres: Cluster) -> Iterator[Cluster]:
     tell(*(f"ALTER SYSTEM RESET {name}" for name in late))
 
 
-def test_a_crash_makes_no_number_of_an_event_free_again(slow_log: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("events", "checkpoint"), [(3, False), (AT_ONCE + 8, False), (3, True), (AT_ONCE + 8, True)]
+)
+def test_a_crash_makes_no_number_of_an_event_free_again(
+    slow_log: Cluster, events: int, checkpoint: bool
+) -> None:
     database = Database.open(slow_log.create())
     job_id = Jobs(database).submit(JobRequest(OWNER, add_image(database).id, {}))[0].id
     attempt = Attempt(database, job_id, 1, "worker")
     assert attempt.claim(600)
-    for _ in range(MORE_THAN_POSTGRESQL_LOGS_AT_ONCE):
+    if checkpoint:  # after which the next number is noted anew
+        with database.writing() as connection:
+            connection.execute(text("CHECKPOINT"))
+    for _ in range(events):
         assert attempt.enter(Stage.DENOISING)
     seen = Jobs(database).events(job_id)[-1].id
     slow_log.stop(signal.SIGQUIT)
