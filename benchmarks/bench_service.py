@@ -20,6 +20,9 @@ from machine import machine
 from tests.support.servers import served
 from tests.support.waiting import until
 
+WARM_UP = 3  # jobs
+CORE = "the core"
+
 
 @contextmanager
 def server(workers: int) -> Iterator[str]:
@@ -45,40 +48,58 @@ def files(count: int) -> list[bytes]:
 
 
 def latency(url: str, count: int) -> None:
-    """One client, one job after the other: request to finished job, and the core's share of it."""
-    params = json.dumps({"patch_size": 11})
-    whole, core, parts = [], [], {"to start": [], "working": [], "to answer": []}
+    """One client, one job after the other: request to finished job, and where its time goes."""
+    steps: list[dict[str, float]] = []
     with httpx.Client(base_url=f"{url}/v1", timeout=60) as client:
-        for index, content in enumerate(files(count + 3)):
-            start = time.perf_counter()
+        for content in files(count + WARM_UP):
+            sent = time.time()
             response = client.post(
                 "/jobs",
                 files={"file": ("m.tif", content)},
-                data={"params": params},
+                data={"params": json.dumps({"patch_size": 11})},
                 headers={"Prefer": "wait=30"},
             )
-            seconds = time.perf_counter() - start
-            job = response.json()
-            if index < 3:  # to warm up
-                continue
-            report = client.get(f"/jobs/{job['id']}/report").json()
-            whole.append(seconds)
-            core.append(sum(report["seconds"].values()))
-            events = _times(client, job["id"])
-            parts["to start"].append(events["started"] - events["queued"])
-            parts["working"].append(events["succeeded"] - events["started"])
-            parts["to answer"].append(seconds - events["succeeded"] + events["queued"])
+            answered = time.time()
+            job_id = response.json()["id"]
+            report = client.get(f"/jobs/{job_id}/report").json()
+            core = sum(report["seconds"].values())
+            steps.append(steps_of(sent, _times(client, job_id), answered, core))
+    measured = steps[WARM_UP:]
+    whole = [sum(each.values()) for each in measured]
+    added = [sum(each.values()) - each[CORE] for each in measured]
     print(f"512^2, {count} jobs in turn, one worker, keep-alive; medians in ms:")
-    print(f"  request to finished job {1e3 * statistics.median(whole):.0f}")
-    print(f"  of which the core       {1e3 * statistics.median(core):.0f}")
-    added = [a - b for a, b in zip(whole, core, strict=True)]
-    print(f"  added by the service    {1e3 * statistics.median(added):.0f}")
-    for name, each in parts.items():
-        print(f"    {name:<12} {1e3 * statistics.median(each):.0f}")
+    print(f"  request to finished job     {1e3 * statistics.median(whole):.0f}")
+    print(f"  added by the service        {1e3 * statistics.median(added):.0f}")
+    print("| step | ms, median | share |\n|---|---|---|")
+    for step in measured[0]:
+        ms = 1e3 * statistics.median(each[step] for each in measured)
+        share = sum(each[step] for each in measured) / sum(whole)
+        print(f"| {step} | {ms:.1f} | {100 * share:.0f} % |")
+
+
+def steps_of(
+    sent: float, times: dict[str, float], answered: float, core: float
+) -> dict[str, float]:
+    """Seconds of each step of a job; together they are those from the request to its answer.
+
+    `times` are the ledger's, which is on this machine and has its clock. An event bears the time
+    of its transaction, so what brings it to disk belongs to the step after it.
+    """
+    queued, started, succeeded = (times[name] for name in ("queued", "started", "succeeded"))
+    denoising, saving = times["stage denoising"], times["stage saving"]
+    return {
+        "upload, decoder's child, files and ledger, until it is queued": queued - sent,
+        "dispatcher, queue and horse, until it is claimed": started - queued,
+        "image and classifier at hand": denoising - started,
+        CORE: core,
+        "interim results beside the core": saving - denoising - core,
+        "result to disk, until it is committed": succeeded - saving,
+        "commit to disk, wake and answer": answered - succeeded,
+    }
 
 
 def _times(client: httpx.Client, job_id: str) -> dict[str, float]:
-    """When each kind of event happened first, in seconds of the ledger's clock."""
+    """When each kind of event, and each stage, came first, in seconds of the ledger's clock."""
     times: dict[str, float] = {}
     kind = ""
     with client.stream("GET", f"/jobs/{job_id}/events") as response:
@@ -86,8 +107,9 @@ def _times(client: httpx.Client, job_id: str) -> dict[str, float]:
             if line.startswith("event: "):
                 kind = line.removeprefix("event: ")
             elif line.startswith("data: "):
-                at = datetime.fromisoformat(json.loads(line.removeprefix("data: "))["at"])
-                times.setdefault(kind, at.timestamp())
+                told = json.loads(line.removeprefix("data: "))
+                name = f"{kind} {told['stage']}" if "stage" in told else kind
+                times.setdefault(name, datetime.fromisoformat(told["at"]).timestamp())
     return times
 
 

@@ -53,6 +53,10 @@ READING: dict[str, dict[str, Any]] = {
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
 
+_DURABLE_IF_NOTED = (
+    "SELECT set_config('synchronous_commit', 'on', true) FROM events_id_seq WHERE log_cnt >= 32"
+)
+
 log = structlog.get_logger()
 
 
@@ -105,7 +109,8 @@ class Database:
 
         What is not `durable` may be lost when PostgreSQL crashes, until something durable has been
         written after it, and others need not wait for the disk meanwhile: for signs of life and how
-        far a job is. SQLite keeps it, too: it would give the number of a lost event once more.
+        far a job is. SQLite keeps it, too: it would give the number of a lost event once more, as
+        PostgreSQL would but for `keep_numbers`.
         """
         return writing(self.engine, durable=durable)
 
@@ -203,6 +208,18 @@ def noting(engine: Engine) -> Iterator[Connection]:
     else:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
+
+
+def keep_numbers(connection: Connection) -> None:
+    """Have the numbers of events outlast a crash, in a transaction that wrote one.
+
+    PostgreSQL notes 32 numbers of a sequence at once, of which 32 are left when the first one is
+    taken. Readers must not see any of them before that note is on disk: a crash would give them
+    to other events, which a reader that resumes after them would miss.
+    """
+    options = connection.get_execution_options()
+    if connection.dialect.name == "postgresql" and not options.get("durable", True):
+        connection.exec_driver_sql(_DURABLE_IF_NOTED)
 
 
 def check_place(url: str) -> None:

@@ -34,7 +34,7 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.ledger.database import Database
+from worker.ledger.database import Database, keep_numbers
 from worker.ledger.fairness import next_turn, positions
 from worker.ledger.outbox import tell_of_job
 from worker.ledger.refusals import (
@@ -431,6 +431,7 @@ def write_event(
     """
     row = {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data or {})}
     connection.execute(_EVENT, row)
+    keep_numbers(connection)
     tell_of_job(connection, job_id, attempt, type_, data or {})
 
 

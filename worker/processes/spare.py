@@ -11,12 +11,16 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from worker.kernel import call_itself, die_with
 
 NAME = "reucid-spare"  # of the process while it waits; 15 characters at most
 LONGEST_ORDER = 4096  # bytes; what a pipe takes at once
 
 Order = dict[str, str]
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -51,6 +55,8 @@ class Spare:
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 os.close(ours)
                 status = _wait_and_work(theirs, get_ready, work)
+            except Exception:  # nobody above would say so
+                log.exception("spare_failed")
             finally:
                 os._exit(status)
         os.close(theirs)

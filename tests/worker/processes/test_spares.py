@@ -63,6 +63,17 @@ def test_one_that_fails_to_get_ready_is_replaced_by_whoever_asks() -> None:
     spare.dismiss()
 
 
+def test_one_that_fails_at_its_work_says_why(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(_: Order) -> None:
+        raise LookupError("no such job")
+
+    spare = forked(work)
+    assert spare.give({"job": "7"})
+    _, status = os.waitpid(spare.pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 1
+    assert "LookupError: no such job" in "".join(capfd.readouterr())
+
+
 def test_one_that_is_dismissed_is_gone() -> None:
     spare = forked()
     spare.dismiss()
