@@ -79,6 +79,7 @@ class Projection:
         offset: float = 0.0,
         height: int | None = None,
         threads: int | None = None,
+        out: FloatArray | None = None,
     ) -> FloatArray:
         """All patches of an image, projected, fused and divided by the terrain.
 
@@ -95,6 +96,8 @@ class Projection:
             Rows of a band that is filtered at a time; all by default.
         threads : int, optional
             Threads of the FFT.
+        out : ndarray, shape (m, n), optional
+            Where one image's result is written, apart from the image; by default a new array.
 
         Returns
         -------
@@ -102,12 +105,13 @@ class Projection:
         """
         m, n = image.shape[-2:]
         E, p = self._E, self._E.shape[-1]
+        out = np.empty(image.shape, image.dtype) if out is None else out
         q = p - 1
         dense = self._held or q <= MOST_DENSE  # else corners cost more than a small image does
         if min(m, n) < (2 * q + 1 if dense else 4 * q):
             fused = _by_eigenpatch(image.astype(E.dtype, copy=False), E) / full_terrain((m, n), p)
-            return fused.astype(image.dtype, copy=False)
-        out = np.empty(image.shape, image.dtype)
+            out[...] = fused
+            return out
         if spectrum is not None:
             self._filter_whole(spectrum, out, offset, threads)
         else:

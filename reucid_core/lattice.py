@@ -26,6 +26,7 @@ SumGrams = Callable[[int, Sequence[int]], Sums]  # of a grid's spacing and patch
 OFFERED = 1.5  # noises: eigenpatches below it are noise, whoever judges
 COARSE, FINE = 21, 41  # patch sizes in px of their grid
 MIDDLE_SIZES = 11, 21
+CLEAR = 0.02  # of the noise's variance: so much less error is a lattice's
 SHARE_OF_SIDE = 3  # a patch spans at most this part of the shorter side
 OUT_OF_BAND = 0.24  # cycles/px
 STRAY_POWER = 0.002  # of the noise's: signal out of band that forbids the coarse grid
@@ -129,26 +130,54 @@ def find_lattice(
 
 
 def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task: Task) -> Lattice:
-    """The lattice whose filter errs least in the sample, by Stein's estimate."""
-    best: tuple[float, Lattice] | None = None
-    variance: float | None = None
-    n_pixels = sum(grids.image.size for grids in sample)
-    for p, spacing in sizes:
-        transforms = (part[1] for grids in sample for part in grids.parts(spacing))
-        lattice = _decompose(grams_of(transforms, [p]), p, spacing, task)
-        if len(sizes) == 1:
-            return lattice
+    """The lattice whose filter errs least in the sample, by Stein's estimate.
+
+    Where the largest patches are clearly better than the smallest the image has a lattice, whose
+    errors fall from size to size: none in between is tried.
+    """
+    if len(sizes) == 1:
+        return _lattice_in(sample, *sizes[0], task)
+    smallest = _Trial.of(_lattice_in(sample, *sizes[0], task), sample)
+    # As it is here, so that errors of the model cancel.
+    variance = smallest.residual / (1 - smallest.lattice.passed)
+    best, least = smallest, smallest.error(variance)
+    clear = least - CLEAR * variance
+    for p, spacing in (sizes[-1], *sizes[1:-1]):
+        trial = _Trial.of(_lattice_in(sample, p, spacing, task), sample)
+        if (error := trial.error(variance)) < least:
+            best, least = trial, error
+        if least < clear:
+            break
+    for grids, image in zip(sample, best.filtered, strict=True):
+        grids.keep_from(best.lattice, image)
+    return best.lattice
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """What a lattice makes of a sample, and the mean square of what it leaves."""
+
+    lattice: Lattice
+    filtered: list[FloatArray]
+    residual: float
+    pixels: int
+
+    @classmethod
+    def of(cls, lattice: Lattice, sample: Sequence[Grids]) -> "_Trial":
         filtered = [lattice.filter(grids) for grids in sample]
-        error = sum(map(_squared_residual, sample, filtered)) / n_pixels
-        if variance is None:  # as it is here, so that errors of the model cancel
-            variance = error / (1 - lattice.passed)
-        error += 2 * lattice.passed * variance + lattice.fitted / n_pixels
-        if best is None or error < best[0]:
-            best = error, lattice
-            for grids, image in zip(sample, filtered, strict=True):
-                grids.keep_from(lattice, image)
-    assert best is not None  # noqa: S101  (there is always a candidate)
-    return best[1]
+        pixels = sum(grids.image.size for grids in sample)
+        squares = sum(map(_squared_residual, sample, filtered))
+        return cls(lattice, filtered, squares / pixels, pixels)
+
+    def error(self, variance: float) -> float:
+        """Stein's estimate of the mean squared error, plus the noise's variance."""
+        fitted = self.lattice.fitted / self.pixels
+        return self.residual + 2 * self.lattice.passed * variance + fitted
+
+
+def _lattice_in(sample: Sequence[Grids], p: int, spacing: int, task: Task) -> Lattice:
+    transforms = (part[1] for grids in sample for part in grids.parts(spacing))
+    return _decompose(grams_of(transforms, [p]), p, spacing, task)
 
 
 def _candidates(sample: Sequence[Grids], psf_size: int) -> list[tuple[int, int]]:
@@ -180,12 +209,13 @@ def filter_grids(grids: Grids, E: FloatArray, weights: Float64, spacing: int) ->
     scaled = (E[used] * np.sqrt(weights[used])[:, None, None]).astype(canvas.dtype)
     projection = Projection(scaled)  # of all parts
     for phase, transform in grids.parts(spacing):
-        canvas[phase] = projection.fuse(
+        projection.fuse(
             transform.image,
             spectrum=transform.spectrum,
             offset=transform.mean,
             height=grids.height,
             threads=grids.threads,
+            out=canvas[phase],
         )
         del transform  # before the next takes its place
     grids.forget_canvas()

@@ -51,6 +51,18 @@ def test_one_image_or_several_by_the_definition(
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-11)
 
 
+@pytest.mark.parametrize("shape", [(40, 50), (6, 50)])
+@pytest.mark.parametrize("height", [None, 16])
+def test_written_where_it_is_told(shape: tuple[int, int], height: int | None) -> None:
+    E = orthonormal(5, 3, 1)
+    image = np.random.default_rng(0).normal(3, 1, shape)
+    canvas = np.zeros((2 * shape[0], 2 * shape[1]))
+    Projection(E).fuse(image, height=height, out=canvas[::2, 1::2])
+    np.testing.assert_array_equal(canvas[::2, 1::2], Projection(E).fuse(image, height=height))
+    assert not canvas[1::2].any()
+    assert not canvas[:, ::2].any()
+
+
 @pytest.mark.parametrize("p", [MOST_DENSE + 1, MOST_DENSE + 3])
 def test_corners_with_and_without_an_operator(p: int) -> None:
     E = orthonormal(p, 3, 1)

@@ -9,8 +9,9 @@ import pytest
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from reucid_core import DenoiseParams, MemoryBudgetError, Result, denoise
+from reucid_core import DenoiseParams, MemoryBudgetError, Result, denoise, noise_floor
 from reucid_core.classifier import load_classifier
+from reucid_core.eigenpatches import Decomposition
 from reucid_core.metrics import psnr
 from reucid_core.replay import patch_energy, replay
 from reucid_core.scales import band_height
@@ -293,3 +294,19 @@ def test_no_ringing_beside_bright_edges(height: float, sigma: float) -> None:
     for part, most in ((near, borne), (np.ones_like(near), 1.0)):
         left, others = (np.mean((each - truth)[part] ** 2) for each in (two, paper))
         assert left < most * others
+
+
+@pytest.mark.parametrize(("scene", "tried"), [("lattice", [21]), ("single_atoms", [11, 21, 21])])
+def test_sizes_between_are_tried_where_there_is_no_lattice(scene: str, tried: list[int]) -> None:
+    image = TRUTH + 8 * NOISES["decay"]
+    if scene != "lattice":
+        image = noisy(SCENES[scene](1), dose=1.0, next_pixel=0.0, seed=1)
+    offered: list[int] = []
+
+    def keep_strong(decomposition: Decomposition) -> Float64:
+        offered.append(decomposition.eigenpatches.shape[-1])
+        return noise_floor(decomposition)
+
+    denoise(image, DenoiseParams(method="two-scale"), classify=keep_strong)
+    (_probe, *between), _details = offered[:-1], offered[-1]
+    assert sorted(between) == tried
