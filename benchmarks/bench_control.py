@@ -24,6 +24,7 @@ import numpy as np
 from machine import machine
 from redis import Redis
 from rq import Queue
+from rq.exceptions import DequeueTimeout
 from rq.serializers import JSONSerializer
 from sqlalchemy import Connection, select, text
 
@@ -92,9 +93,11 @@ def _work(database: Database, redis_url: str, name: str, over: Any) -> None:
     queue = Queue(QUEUE, connection=redis, serializer=JSONSerializer)
     Workers(database).beat(name)
     while not over.is_set():
-        taken = Queue.dequeue_any([queue], 1, connection=redis, serializer=JSONSerializer)
-        if taken is None:
+        try:
+            taken = Queue.dequeue_any([queue], 1, connection=redis, serializer=JSONSerializer)
+        except DequeueTimeout:
             continue
+        assert taken is not None  # as it waited
         job_id, number = taken[0].args
         taken[0].delete()
         _attempt(Attempt(database, job_id, number, worker=name), redis)
