@@ -140,14 +140,10 @@ def _least_error(sample: Sequence[Grids], sizes: Sequence[tuple[int, int]], task
     smallest = _Trial.of(_lattice_in(sample, *sizes[0], task), sample)
     # As it is here, so that errors of the model cancel.
     variance = smallest.residual / (1 - smallest.lattice.passed)
-    best, least = smallest, smallest.error(variance)
-    clear = least - CLEAR * variance
-    for p, spacing in (sizes[-1], *sizes[1:-1]):
-        trial = _Trial.of(_lattice_in(sample, p, spacing, task), sample)
-        if (error := trial.error(variance)) < least:
-            best, least = trial, error
-        if least < clear:
-            break
+    trials = [smallest, _Trial.of(_lattice_in(sample, *sizes[-1], task), sample)]
+    if trials[-1].error(variance) >= smallest.error(variance) - CLEAR * variance:
+        trials[1:1] = [_Trial.of(_lattice_in(sample, *size, task), sample) for size in sizes[1:-1]]
+    best = min(trials, key=lambda trial: trial.error(variance))
     for grids, image in zip(sample, best.filtered, strict=True):
         grids.keep_from(best.lattice, image)
     return best.lattice

@@ -253,8 +253,8 @@ def test_another_owners_session_is_not_there(live_api: Api, live_client: Client,
             assert refused.value.status == 404
             data = {**session.data, "owner": "eve"}
             with LiveSession(other._of_another_thread, data, link=link) as stolen:
-                stolen.send(frame_of(0))
-                with pytest.raises(ReucidClientError):
+                with pytest.raises(ReucidClientError):  # as soon as the server has said so
+                    stolen.send(frame_of(0))
                     stolen.flush()
 
 
