@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from reucid_client import AsyncClient, Client, LiveSession, ProblemError, UnreachableError
 from reucid_client.errors import ReucidClientError
@@ -252,10 +253,16 @@ def test_another_owners_session_is_not_there(live_api: Api, live_client: Client,
                 other.live_session(session.id)
             assert refused.value.status == 404
             data = {**session.data, "owner": "eve"}
-            with LiveSession(other._of_another_thread, data, link=link) as stolen:
-                with pytest.raises(ReucidClientError):  # as soon as the server has said so
-                    stolen.send(frame_of(0))
-                    stolen.flush()
+            with (
+                LiveSession(other._of_another_thread, data, link=link) as stolen,
+                pytest.raises(ReucidClientError),  # from either, as soon as the server has said so
+            ):
+                _send_all(stolen, frame_of(0))
+
+
+def _send_all(session: LiveSession, frame: NDArray[Any]) -> None:
+    session.send(frame)
+    session.flush()
 
 
 def test_a_link_of_no_kind_is_refused(live_client: Client) -> None:
