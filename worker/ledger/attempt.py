@@ -45,6 +45,10 @@ class Attempt:
         with self.database.writing() as connection:
             if not connection.execute(update(jobs).where(*claimable).values(values)).rowcount:
                 return None
+            # A worker does one thing at a time. A part that it was doing when the ledger went away
+            # is not done by anybody, and this attempt's signs of life would keep it for good.
+            left = parts.c.worker == self.worker, parts.c.state == PartState.RUNNING
+            connection.execute(update(parts).where(*left).values(OPEN_AGAIN))
             self._event(connection, EventType.STARTED)
             self._event(connection, EventType.STAGE, {"stage": Stage.LOADING})
         return Jobs(self.database).get(self.job_id)
