@@ -141,9 +141,7 @@ class Parts:
         `again`: it has just done another one, and takes no further if somebody else's job has been
         helped less.
         """
-        left = parts.c.worker == worker, _IS_RUNNING  # when the ledger was away: as in `claim`
         with self._database.writing() as connection:
-            _open_again(connection, *left, lost=1)
             found = list(connection.execute(_in_turn().limit(1)))
             if not found or (again and found[0].job_id != job_id):
                 return None

@@ -82,6 +82,9 @@ class ReucidWorker(Worker):
         reached("worker.popped")
         self._attempt = self._asked_for(job)
         self._late_at = time.monotonic() + self._settings.job_timeout_s + HANG_GRACE
+        if isinstance(self._attempt, Help):
+            with ledger_may_be_away():  # as it was when a part was left that nobody does any more
+                self._attempt.release(lost=True)
         try:
             self.watch(job, queue)
         finally:

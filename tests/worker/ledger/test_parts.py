@@ -299,20 +299,14 @@ def test_a_job_that_is_lost_keeps_what_is_done_and_what_others_do(database: Data
     assert do(database, last)
 
 
-@pytest.mark.parametrize("then", ["claims", "helps"])
-def test_a_part_that_a_worker_left_is_open_when_it_begins_anew(
-    database: Database, then: str
-) -> None:
-    helped, other = spread(database), spread(database, owner="another")
+def test_a_part_that_a_worker_left_is_open_when_it_claims_a_job(database: Database) -> None:
+    helped = spread(database)
     part = Parts(database).help(helped.job_id, "w", LEASE)
     assert part is not None  # and the ledger was away when its process ended
-    if then == "claims":
-        job, _ = Jobs(database).submit(JobRequest(OWNER, add_image(database).id, {}))
-        again = Attempt(database, job.id, 1, "w")
-        assert again.claim(LEASE)
-        assert again.renew(LEASE)
-    else:
-        assert Parts(database).help(other.job_id, "w", LEASE)
+    job, _ = Jobs(database).submit(JobRequest(OWNER, add_image(database).id, {}))
+    again = Attempt(database, job.id, 1, "w")
+    assert again.claim(LEASE)
+    assert again.renew(LEASE)
     assert all(each.state is PartState.OPEN for each in parts_of(helped))
     assert not do(database, part)
 
