@@ -38,7 +38,7 @@ FAINT = 0.1  # of the range between them above the background: a column is brigh
 LEVELS = 16  # of intensity, in which the residual's variance is measured
 SIGNIFICANT = 4.0  # standard errors of the variance's slope that count
 LEAST_VARIANCE = 0.1
-BLOCK = 2**20  # pixels
+BLOCK = 2**20  # pixels of a map that are compared with their neighbours at a time
 
 
 @dataclass(frozen=True)
@@ -283,17 +283,13 @@ def mark(mask: Mask, places: Places, reach: float) -> None:
 def runs_of(mask: Mask) -> list[int]:
     """Lengths of the runs of False and True in row order, in turn, beginning with False."""
     flat = mask.ravel()
-    blocks = range(
-        0, max(1, flat.size - 1), BLOCK
-    )  # a large map is not compared with itself at once
-    changes = np.concatenate(
-        [
-            start + 1 + np.flatnonzero(now[1:] != now[:-1])
-            for start in blocks
-            for now in [flat[start : start + BLOCK + 1]]
-        ]
-    )
-    edges = np.concatenate([[0], changes, [flat.size]])
+    starts = range(0, flat.size, BLOCK)
+    blocks = (flat[start : start + BLOCK + 1] for start in starts)  # and the pixel after each
+    changes = [
+        start + 1 + np.flatnonzero(block[1:] != block[:-1])
+        for start, block in zip(starts, blocks, strict=True)
+    ]
+    edges = np.concatenate([[0], *changes, [flat.size]])
     lengths: list[int] = np.diff(edges).tolist()
     return [0, *lengths] if flat[0] else lengths
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from subprocess import Popen
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import boto3
@@ -17,6 +18,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.support.servers import free_port, start
 from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
 
 KEY, SECRET = "reucid-tests", "a-secret-of-the-tests-alone"
 CREDENTIALS = {
@@ -56,7 +60,7 @@ def write_accounts(path: Path) -> Path:
     return path
 
 
-def s3_client(endpoint: str):  # type: ignore[no-untyped-def]
+def s3_client(endpoint: str) -> "S3Client":
     """Of boto3, with the tests' account."""
     with patch.dict(os.environ, CREDENTIALS):
         return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1")
@@ -119,7 +123,7 @@ class S3Server:
             self.process.wait()
 
     @property
-    def client(self):  # type: ignore[no-untyped-def]
+    def client(self) -> "S3Client":
         """Of boto3, to look and to break things."""
         return s3_client(self.endpoint)
 

@@ -47,8 +47,7 @@ class Attempt:
                 return None
             # A worker does one thing at a time. A part that it was doing when the ledger went away
             # is not done by anybody, and this attempt's signs of life would keep it for good.
-            left = parts.c.worker == self.worker, parts.c.state == PartState.RUNNING
-            connection.execute(update(parts).where(*left).values(OPEN_AGAIN))
+            connection.execute(update(parts).where(*done_by(self.worker)).values(OPEN_AGAIN))
             self._event(connection, EventType.STARTED)
             self._event(connection, EventType.STAGE, {"stage": Stage.LOADING})
         return Jobs(self.database).get(self.job_id)
@@ -237,9 +236,10 @@ def open_parts(connection: Connection, job_id: str, worker: str) -> None:
     connection.execute(update(parts).where(*_done_by(job_id, worker)).values(OPEN_AGAIN))
 
 
+def done_by(worker: str) -> tuple[Any, ...]:
+    """The part that a worker is doing."""
+    return parts.c.worker == worker, parts.c.state == PartState.RUNNING
+
+
 def _done_by(job_id: str, worker: str) -> tuple[Any, ...]:
-    return (
-        parts.c.job_id == job_id,
-        parts.c.worker == worker,
-        parts.c.state == PartState.RUNNING,
-    )
+    return parts.c.job_id == job_id, *done_by(worker)

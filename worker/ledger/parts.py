@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from worker.contract import Artifact, PartRecord, PartState, Priority, State, Work
-from worker.ledger.attempt import OPEN_AGAIN, Attempt
+from worker.ledger.attempt import OPEN_AGAIN, Attempt, done_by
 from worker.ledger.database import Database
 from worker.ledger.jobs import ACTIVE
 from worker.ledger.tables import Now, jobs, parts
@@ -276,7 +276,7 @@ class Help:
 
     def renew(self, lease_s: float) -> bool:
         """Renew the lease of what is being done; False when the job has ended."""
-        mine = (parts.c.worker == self.worker, _IS_RUNNING)
+        mine = done_by(self.worker)
         with self.database.noting() as connection:
             connection.execute(update(parts).where(*mine).values(lease_until=Now() + lease_s))
             goes_on = exists().where(jobs.c.id == self.job_id, jobs.c.state.in_(ACTIVE))
@@ -284,7 +284,7 @@ class Help:
 
     def release(self, *, lost: bool) -> bool:
         """Open the part again that its process has not ended."""
-        mine = (parts.c.worker == self.worker, _IS_RUNNING)
+        mine = done_by(self.worker)
         with self.database.writing() as connection:
             return bool(_open_again(connection, *mine, lost=int(lost)))
 

@@ -125,7 +125,7 @@ class ReucidWorker(Worker):
     def _keep_spare(self) -> None:
         """Have a horse ready for the next job; one that was killed is replaced."""
         if self._spare is not None and not self._spare.lives:
-            os.close(self._spare.order)
+            self._spare.dismiss()
             self._spare = None
         if self._spare is None:
             self._database.close()  # no connection may be open across the fork
