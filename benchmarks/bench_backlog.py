@@ -100,7 +100,7 @@ def measure(
         known.submit(JobRequest(owner, images[owner], {}), room=room)
 
     def dispatch() -> None:
-        backlog.dispatch(backlog.waiting(1)[0])
+        backlog.dispatch(backlog.waiting(1))
 
     asked: dict[str, Callable[[], object]] = {
         "submit": submit,

@@ -14,19 +14,20 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import psutil
 from machine import machine
 from redis import Redis
 from rq import Queue
 from rq.exceptions import DequeueTimeout
 from rq.serializers import JSONSerializer
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text
 
 from app.api.auth import LOCAL
 from tests.support.lattices import add_image
@@ -45,16 +46,24 @@ WORKERS, APIS = (1, 4, 16, 64), (1, 2, 4)
 COLUMNS = (
     *("ledger", "workers", "APIs", "jobs/s", "p50 s", "p95 s"),
     *("held ms", "waited ms", "lock held", "waiting", "load"),
+    *("CPU ms a job: API", "dispatcher", "workers", "database", "queue", "clients"),
 )
 PROCESSES = 2  # that the workers share
 CLIENTS = 8  # for each API
+KINDS = {  # of processes, by what is in their command lines
+    "app.api": "API",
+    "worker dispatch": "dispatcher",
+    "spawn_main": "workers",
+    "postgres": "database",
+    "valkey": "queue",
+}
 LEASE = 30.0  # s
-LOOK = 0.01  # s between two looks at PostgreSQL's locks
+LOOK = 0.05  # s between two looks at PostgreSQL's locks
 MADE = [Artifact(name, "0" * 64, 1) for name in ("result.npy", "report.json", "eigenpatches.npz")]
 
 
 class Watched(Database):
-    """A ledger that notes how long its writers wait for each other, and how long they hold it."""
+    """A ledger that notes how long attempts wait for their turn to write, and how long they take."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -62,9 +71,9 @@ class Watched(Database):
         self.held: list[float] = []
 
     @contextmanager
-    def writing(self, **options: Any) -> Iterator[Connection]:
+    def fenced(self) -> Iterator[Connection]:
         begun = time.perf_counter()
-        with super().writing(**options) as connection:
+        with super().fenced() as connection:
             mine = time.perf_counter()
             self.waited.append(mine - begun)
             yield connection
@@ -120,6 +129,19 @@ def _attempt(attempt: Attempt, redis: Redis) -> None:
 # --- one measurement ---
 
 
+def cpu_of_members() -> dict[str, float]:
+    """Seconds of processor time that each kind of process has taken so far."""
+    me = psutil.Process()
+    found = dict.fromkeys(KINDS.values(), 0.0) | {"clients": sum(me.cpu_times()[:2])}
+    for process in me.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            line = " ".join(process.cmdline())
+            kind = next((kind for mark, kind in KINDS.items() if mark in line), None)
+            if kind is not None:
+                found[kind] += sum(process.cpu_times()[:2])
+    return found
+
+
 @dataclass
 class Looks:
     """PostgreSQL's writer lock, looked at again and again."""
@@ -151,7 +173,7 @@ class Looks:
             thread.join()
 
 
-def measure(url: str, workers: int, apis: int, count: int) -> None:
+def measure(url: str | None, workers: int, apis: int, count: int) -> None:
     """Submit as fast as the APIs take them, and print a row of the table."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -168,9 +190,13 @@ def measure(url: str, workers: int, apis: int, count: int) -> None:
         looks = Looks()
         with working(settings, workers) as notes, looks.at(settings.ledger_url):
             until(lambda: Workers(database).alive(within_s=60) >= workers, "all workers are there")
-            submit(urls, add_image(database, owner=LOCAL).id, count)
+            image_id = add_image(database, owner=LOCAL).id
+            before = cpu_of_members()
+            submit(urls, image_id, count)
             until(lambda: ended(database) == count, "all jobs have ended")
-        report(database, workers, apis, notes, looks)
+            after = cpu_of_members()
+        cpu = {kind: 1e3 * (after[kind] - before[kind]) / count for kind in after}
+        report(database, workers, apis, notes, looks, cpu)
 
 
 def answers(url: str) -> bool:
@@ -217,8 +243,8 @@ def submit(urls: list[str], image_id: str, count: int) -> None:
 def ended(database: Database) -> int:
     """How many jobs have succeeded."""
     with database.reading() as connection:
-        found = connection.execute(select(jobs.c.id).where(jobs.c.state == State.SUCCEEDED))
-        return len(found.all())
+        succeeded = select(func.count()).where(jobs.c.state == State.SUCCEEDED)
+        return connection.execute(succeeded).scalar_one()
 
 
 def report(
@@ -227,6 +253,7 @@ def report(
     apis: int,
     notes: list[tuple[list[float], list[float]]],
     looks: Looks,
+    cpu: dict[str, float],
 ) -> None:
     """Print a row."""
     with database.reading() as connection:
@@ -240,7 +267,8 @@ def report(
     print(
         f"| {database.engine.dialect.name} | {workers} | {apis} "
         f"| {rate:.0f} | {p50:.2f} | {p95:.2f} | {held:.1f} | {waited:.1f} "
-        f"| {share} | {queue} | {os.getloadavg()[0]:.0f} |",
+        f"| {share} | {queue} | {os.getloadavg()[0]:.0f} "
+        f"| {' | '.join(f'{each:.1f}' for each in cpu.values())} |",
         flush=True,
     )
 

@@ -1,15 +1,16 @@
 """What the dispatcher asks of the ledger: which job is next, whose lease has run out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select, tuple_, update
 
 from worker.contract import EventType, Failure, State
 from worker.ledger.attempt import BACK_TO_QUEUE, open_parts
 from worker.ledger.database import Database
 from worker.ledger.fairness import next_ones
-from worker.ledger.jobs import write_event
+from worker.ledger.jobs import batched, write_event
 from worker.ledger.tables import Now, jobs
 
 WORKER_LOST = "worker_lost"
@@ -45,21 +46,26 @@ class Backlog:
             rows = next_ones(connection, limit, *columns)
         return [Waiting(row.id, row.attempt, row.dispatch, row.ago, row.request_id) for row in rows]
 
-    def dispatch(self, job: Waiting) -> Waiting | None:
-        """Count up a job's dispatches, before it goes into the queue; None if it is gone."""
+    def dispatch(self, waiting: Sequence[Waiting]) -> list[Waiting]:
+        """Count up the dispatches of jobs before they go into the queue, of those still there."""
+        found: dict[str, int] = {}
         with self._database.writing(durable=False) as connection:  # a lost count is counted anew
-            dispatch = connection.execute(
-                update(jobs)
-                .where(
-                    jobs.c.id == job.job_id,
-                    jobs.c.attempt == job.attempt,
-                    jobs.c.state == State.QUEUED,
-                    jobs.c.dispatch == job.dispatch,
+            for some in batched(waiting):
+                as_seen = tuple_(jobs.c.id, jobs.c.attempt, jobs.c.dispatch).in_(
+                    [(job.job_id, job.attempt, job.dispatch) for job in some]
                 )
-                .values(dispatch=jobs.c.dispatch + 1, dispatched_at=Now())
-                .returning(jobs.c.dispatch)
-            ).scalar_one_or_none()
-        return None if dispatch is None else replace(job, dispatch=dispatch, dispatched_ago=0.0)
+                counted = connection.execute(
+                    update(jobs)
+                    .where(as_seen, jobs.c.state == State.QUEUED)
+                    .values(dispatch=jobs.c.dispatch + 1, dispatched_at=Now())
+                    .returning(jobs.c.id, jobs.c.dispatch)
+                )
+                found |= {row.id: row.dispatch for row in counted}
+        return [
+            replace(job, dispatch=found[job.job_id], dispatched_ago=0.0)
+            for job in waiting
+            if job.job_id in found
+        ]
 
     def shorten(self, lease_s: float) -> int:
         """Cut leases that reach further than any can, as they do when the clock was set back."""

@@ -3,7 +3,8 @@
 The ledger's promises rest on one writer at a time: SQLite has no other way, PostgreSQL is held to
 it by an advisory lock. So numbers are visible in the order in which they are given (a reader that
 resumes after an event or a job misses none), and what a transaction has counted stays true until
-it ends. Signs of life alone need no turn.
+it ends. Attempts share the lock: each changes one job that is its own, and counts nothing. Signs
+of life need no turn at all.
 """
 
 import sqlite3
@@ -52,10 +53,6 @@ READING: dict[str, dict[str, Any]] = {
     "sqlite": {},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
-
-_DURABLE_IF_NOTED = (
-    "SELECT set_config('synchronous_commit', 'on', true) FROM events_id_seq WHERE log_cnt >= 32"
-)
 
 log = structlog.get_logger()
 
@@ -108,11 +105,18 @@ class Database:
         """A transaction that writes; it is the only one from its first statement.
 
         What is not `durable` may be lost when PostgreSQL crashes, until something durable has been
-        written after it, and others need not wait for the disk meanwhile: for signs of life and how
-        far a job is. SQLite keeps it, too: it would give the number of a lost event once more, as
-        PostgreSQL would but for `keep_numbers`.
+        written after it, and others need not wait for the disk meanwhile. It writes no event, whose
+        number would be given once more. SQLite keeps it, too.
         """
         return writing(self.engine, durable=durable)
+
+    def fenced(self) -> AbstractContextManager[Connection]:
+        """A transaction of one attempt, beside those of others; it changes its job's row first.
+
+        Nobody else changes that row until it ends, so a job's events are visible in their order,
+        and whoever `writing` has the ledger to itself all the same.
+        """
+        return writing(self.engine, beside=True)
 
     def noting(self) -> AbstractContextManager[Connection]:
         """Signs of life: statements that stand for themselves and wait for nobody's turn."""
@@ -187,9 +191,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def writing(engine: Engine, *, durable: bool = True) -> Iterator[Connection]:
-    """A transaction that writes; it is the only one from its first statement."""
-    options = {"writes": True, "durable": durable}
+def writing(engine: Engine, *, durable: bool = True, beside: bool = False) -> Iterator[Connection]:
+    """A transaction that writes; the only one that does, or `beside` others that may be."""
+    options = {"writes": True, "durable": durable, "beside": beside}
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
@@ -208,18 +212,6 @@ def noting(engine: Engine) -> Iterator[Connection]:
     else:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
-
-
-def keep_numbers(connection: Connection) -> None:
-    """Have the numbers of events outlast a crash, in a transaction that wrote one.
-
-    PostgreSQL notes 32 numbers of a sequence at once, of which 32 are left when the first one is
-    taken. Readers must not see any of them before that note is on disk: a crash would give them
-    to other events, which a reader that resumes after them would miss.
-    """
-    options = connection.get_execution_options()
-    if connection.dialect.name == "postgresql" and not options.get("durable", True):
-        connection.exec_driver_sql(_DURABLE_IF_NOTED)
 
 
 def check_place(url: str) -> None:
@@ -348,7 +340,8 @@ def _open_postgresql(url: URL) -> Engine:
 def _begin_postgresql(connection: Connection) -> None:
     options = connection.get_execution_options()
     if options.get("writes", False):
-        asked = [f"pg_advisory_xact_lock({WRITER_LOCK})"]
+        lock = "lock_shared" if options.get("beside", False) else "lock"
+        asked = [f"pg_advisory_xact_{lock}({WRITER_LOCK})"]
         if not options.get("durable", True):
             asked.append("set_config('synchronous_commit', 'off', true)")
         connection.exec_driver_sql(f"SELECT {', '.join(asked)}")

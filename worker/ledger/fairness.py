@@ -37,8 +37,12 @@ def _first(order: Any, *where: Any) -> Select[Any]:
 _RUNNING = jobs.c.state == State.RUNNING
 _OWN = jobs.c.owner == bindparam("owner")
 _LATEST, _NEWEST = jobs.c.turn.desc(), jobs.c.serial.desc()  # of one owner they are the same
-_FIRST_QUEUED, _LATEST_RUNNING = _first(jobs.c.turn, _QUEUED), _first(_LATEST, _RUNNING)
-_OWN_QUEUED, _OWN_RUNNING = _first(_NEWEST, _QUEUED, _OWN), _first(_NEWEST, _RUNNING, _OWN)
+_TURNS = select(
+    _first(jobs.c.turn, _QUEUED).scalar_subquery().label("first_queued"),
+    _first(_LATEST, _RUNNING).scalar_subquery().label("latest_running"),
+    _first(_NEWEST, _QUEUED, _OWN).scalar_subquery().label("own_queued"),
+    _first(_NEWEST, _RUNNING, _OWN).scalar_subquery().label("own_running"),
+)
 
 _BETWEEN = select(func.count()).where(
     _QUEUED,
@@ -92,13 +96,14 @@ def positions(connection: Connection, ids: Collection[str]) -> dict[str, int]:
 def next_turn(connection: Connection, request: JobRequest) -> int:
     """The turn of a job that is about to be entered."""
     values = {"priority": request.priority, "owner": request.owner}
-
-    def turns(*queries: Select[Any]) -> list[int]:
-        return [turn for each in queries for turn in connection.execute(each, values).scalars()]
-
-    now = min(turns(_FIRST_QUEUED, _LATEST_RUNNING), default=0)
-    own_last = max(turns(_OWN_QUEUED, _OWN_RUNNING), default=None)
+    turns = connection.execute(_TURNS, values).one()
+    now = min(_known(turns.first_queued, turns.latest_running), default=0)
+    own_last = max(_known(turns.own_queued, turns.own_running), default=None)
     return now if own_last is None else max(now, own_last + 1)
+
+
+def _known(*turns: int | None) -> list[int]:
+    return [turn for turn in turns if turn is not None]
 
 
 def _between(

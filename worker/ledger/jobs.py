@@ -6,7 +6,7 @@ what the dispatcher does in `worker.ledger.backlog`.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -34,7 +34,7 @@ from worker.contract import (
     Stage,
     State,
 )
-from worker.ledger.database import Database, keep_numbers
+from worker.ledger.database import Database
 from worker.ledger.fairness import next_turn, positions
 from worker.ledger.outbox import tell_of_job
 from worker.ledger.refusals import (
@@ -48,6 +48,8 @@ from worker.ledger.refusals import (
     missing,
 )
 from worker.ledger.tables import Now, artifacts, events, images, jobs, labels, parts
+
+Item = TypeVar("Item")
 
 ACTIVE = (State.QUEUED, State.RUNNING)
 MOST_LABELS = 32  # of a job
@@ -107,14 +109,7 @@ class Jobs:
     def get(self, job_id: str, *, owner: str | None = None) -> JobRecord:
         """A job, of this owner if one is given."""
         with self._database.reading() as connection:
-            row = connection.execute(_JOB, {"id": job_id}).one_or_none()
-            if row is None or owner not in (None, row.owner):
-                raise missing(connection, "job", job_id, owner)
-            job = _job(row)
-            if job.state is not State.SUCCEEDED:
-                return job
-            held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
-        return replace(job, artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
+            return read_job(connection, job_id, owner)
 
     def page(
         self,
@@ -350,15 +345,19 @@ _USE = (
     )
     .values(used_at=Now())
 )
+_QUEUED_NOW = select(
+    func.count().filter(jobs.c.owner == bindparam("its_owner")), func.count()
+).where(jobs.c.state == State.QUEUED)
+_ENTERING = insert(jobs).values(created_at=Now())
 _EVENT = insert(events).values(created_at=Now())
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
 )
 
 
-def batched(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+def batched(items: Sequence[Item], size: int = 500) -> Iterator[Sequence[Item]]:
     """Some at a time, as a statement may have only so many values."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def used(connection: Connection, owner: str) -> int:
@@ -383,11 +382,11 @@ def used(connection: Connection, owner: str) -> int:
 def _enter(connection: Connection, request: JobRequest, **held: str | None) -> str:
     """Enter a job, as the transaction's next one; its id."""
     job_id = uuid4().hex
-    row = asdict(request) | held | {"id": job_id, "state": State.QUEUED, "created_at": Now()}
+    row = asdict(request) | held | {"id": job_id, "state": State.QUEUED}
     named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
     _use(connection, request.image_id, request.owner)
     turn = next_turn(connection, request)
-    connection.execute(insert(jobs).values(row | {"turn": turn}))
+    connection.execute(_ENTERING, row | {"turn": turn})
     if named:
         connection.execute(insert(labels), named)
     write_event(connection, job_id, 1, EventType.QUEUED)
@@ -395,10 +394,7 @@ def _enter(connection: Connection, request: JobRequest, **held: str | None) -> s
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
-    queued = jobs.c.state == State.QUEUED
-    count = select(func.count()).where(queued)
-    own = connection.execute(count.where(jobs.c.owner == owner)).scalar_one()
-    everyone = connection.execute(count).scalar_one()
+    own, everyone = connection.execute(_QUEUED_NOW, {"its_owner": owner}).one()
     for limit, value, got, whose in (
         ("max_queued_per_owner", room.per_owner, own + more, owner),
         ("max_queued", room.everyone, everyone + more, "all owners"),
@@ -418,6 +414,18 @@ def _use(connection: Connection, image_id: str, owner: str) -> None:
     raise missing(connection, "image", image_id, owner)
 
 
+def read_job(connection: Connection, job_id: str, owner: str | None = None) -> JobRecord:
+    """A job, of this owner if one is given, within a transaction."""
+    row = connection.execute(_JOB, {"id": job_id}).one_or_none()
+    if row is None or owner not in (None, row.owner):
+        raise missing(connection, "job", job_id, owner)
+    job = _job(row)
+    if job.state is not State.SUCCEEDED:
+        return job
+    held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
+    return replace(job, artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
+
+
 def write_event(
     connection: Connection,
     job_id: str,
@@ -425,14 +433,27 @@ def write_event(
     type_: EventType,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a line to a job's history, within the transaction that makes it true.
+    """Add a line to a job's history, within the transaction that makes it true."""
+    write_events(connection, job_id, attempt, (type_, data or {}))
+
+
+def write_events(
+    connection: Connection,
+    job_id: str,
+    attempt: int,
+    *told: tuple[EventType, Mapping[str, Any]],
+) -> None:
+    """Add lines to a job's history, within the transaction that makes them true.
 
     Webhooks are told of its end, in the same transaction.
     """
-    row = {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data or {})}
-    connection.execute(_EVENT, row)
-    keep_numbers(connection)
-    tell_of_job(connection, job_id, attempt, type_, data or {})
+    rows = [
+        {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data)}
+        for type_, data in told
+    ]
+    connection.execute(_EVENT, rows)
+    for type_, data in told:
+        tell_of_job(connection, job_id, attempt, type_, data)
 
 
 def _job(row: Row[Any]) -> JobRecord:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 
 from worker.contract import DeliveryState, EventType, Topic
 from worker.ledger.tables import Now, deliveries, jobs, webhooks
@@ -16,6 +16,17 @@ TOPICS = {
 TOLD = ("external_id", "sample_id", "batch", "labels", "retry_of", "image_id")  # of a job
 
 
+_WANTING = select(webhooks.c.id.label("webhook_id"), webhooks.c.topics).where(
+    webhooks.c.disabled_at.is_(None)
+)
+# Made once: it is asked at the end of every job.
+_WANTING_JOB = (
+    _WANTING.add_columns(*(jobs.c[name] for name in TOLD))
+    .join(jobs, jobs.c.owner == webhooks.c.owner)
+    .where(jobs.c.id == bindparam("its_id"))
+)
+
+
 def tell_of_job(
     connection: Connection, job_id: str, attempt: int, type_: EventType, data: Mapping[str, Any]
 ) -> None:
@@ -23,24 +34,22 @@ def tell_of_job(
     topic = TOPICS.get(type_)
     if topic is None:
         return
-    job = connection.execute(
-        select(jobs.c.owner, *(jobs.c[name] for name in TOLD)).where(jobs.c.id == job_id)
-    ).one()
-    told = {"job_id": job_id, "attempt": attempt, "state": str(type_)}
-    told |= {name: job._mapping[name] for name in TOLD} | dict(data)
-    tell(connection, job.owner, topic, job_id, told)
+    wanting = connection.execute(_WANTING_JOB, {"its_id": job_id}).all()
+    for job in wanting:
+        if topic in job.topics:
+            told = {"job_id": job_id, "attempt": attempt, "state": str(type_)}
+            told |= {name: job._mapping[name] for name in TOLD} | dict(data)
+            put(connection, job.webhook_id, topic, job_id, told)
 
 
 def tell(
     connection: Connection, owner: str, topic: Topic, subject: str, data: Mapping[str, Any]
 ) -> None:
     """Put a delivery into the outbox for each webhook of an owner that wants to know."""
-    wanting = select(webhooks.c.id, webhooks.c.topics).where(
-        webhooks.c.owner == owner, webhooks.c.disabled_at.is_(None)
-    )
-    for webhook_id, topics in connection.execute(wanting).all():
-        if topic in topics:
-            put(connection, webhook_id, topic, subject, data)
+    wanting = connection.execute(_WANTING.where(webhooks.c.owner == owner)).all()
+    for webhook in wanting:
+        if topic in webhook.topics:
+            put(connection, webhook.webhook_id, topic, subject, data)
 
 
 def put(

@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from worker.contract import Artifact, PartRecord, PartState, Priority, State, Work
-from worker.ledger.attempt import OPEN_AGAIN, Attempt, done_by
+from worker.ledger.attempt import DONE_BY, FENCE, OPEN_AGAIN, Attempt
 from worker.ledger.database import Database
 from worker.ledger.jobs import ACTIVE
 from worker.ledger.tables import Now, jobs, parts
@@ -77,9 +77,8 @@ class Parts:
         here = parts.c.job_id == attempt.job_id, parts.c.work == work
         stated = [] if brief is None else [_told(brief[1])]
         with self._database.writing() as connection:
-            if not connection.execute(
-                update(jobs).where(*attempt.fence()).values(stacks=stacks)
-            ).rowcount:
+            divided = update(jobs).where(*FENCE).values(stacks=stacks)
+            if not connection.execute(divided, attempt.ids).rowcount:
                 return False
             if brief is not None:
                 known = select(parts.c.made).where(*here, parts.c.number == BRIEF)
@@ -126,11 +125,11 @@ class Parts:
 
     def take(self, attempt: Attempt, work: Work, lease_s: float) -> PartRecord | None:
         """The job's own worker takes its next part; None if there is none."""
-        alive = exists().where(*attempt.fence())
+        alive = exists().where(*FENCE)
         wanted = (parts.c.job_id == attempt.job_id, parts.c.work == work, _IS_OPEN, alive)
         with self._database.writing() as connection:
             found = select(parts.c.id).where(*wanted).order_by(parts.c.number).limit(1)
-            part_id = connection.execute(found).scalar_one_or_none()
+            part_id = connection.execute(found, attempt.ids).scalar_one_or_none()
             return None if part_id is None else _take(connection, part_id, attempt.worker, lease_s)
 
     def help(
@@ -276,15 +275,15 @@ class Help:
 
     def renew(self, lease_s: float) -> bool:
         """Renew the lease of what is being done; False when the job has ended."""
-        mine = done_by(self.worker)
+        renewed = update(parts).where(*DONE_BY).values(lease_until=Now() + lease_s)
         with self.database.noting() as connection:
-            connection.execute(update(parts).where(*mine).values(lease_until=Now() + lease_s))
+            connection.execute(renewed, {"its_worker": self.worker})
             goes_on = exists().where(jobs.c.id == self.job_id, jobs.c.state.in_(ACTIVE))
             return bool(connection.execute(select(goes_on)).scalar_one())
 
     def release(self, *, lost: bool) -> bool:
         """Open the part again that its process has not ended."""
-        mine = done_by(self.worker)
+        mine = (parts.c.worker == self.worker, _IS_RUNNING)
         with self.database.writing() as connection:
             return bool(_open_again(connection, *mine, lost=int(lost)))
 

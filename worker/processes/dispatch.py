@@ -3,8 +3,8 @@
 Harmless to run many times over: the claim decides who works, the queue only says there is work.
 """
 
-import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from threading import Event
@@ -15,7 +15,6 @@ from redis import Redis
 from redis.client import PubSub
 from redis.exceptions import RedisError
 from rq import Queue
-from rq.exceptions import DuplicateJobError
 from rq.serializers import JSONSerializer
 
 from worker.contract import JOB_FUNCTION, PART_FUNCTION, QUEUE, WAKE_CHANNEL, WORKER_SILENCE
@@ -113,10 +112,11 @@ class Dispatcher:
         """Put what the workers need into the queue."""
         queue = Queue(QUEUE, connection=self.redis, serializer=JSONSerializer)
         in_queue = set(queue.get_job_ids())
-        for job in Backlog(self.database).waiting(self._wanted()):
-            if self._is_on_its_way(job, in_queue):
-                continue
-            self._enqueue(queue, job)
+        backlog = Backlog(self.database)
+        next_ones = backlog.waiting(self._wanted())
+        missing = [job for job in next_ones if not self._is_on_its_way(job, in_queue)]
+        if missing:
+            self._enqueue(queue, backlog.dispatch(missing))
         self._call_for_help(queue, in_queue)
         self._live.step()
 
@@ -168,29 +168,29 @@ class Dispatcher:
         # Less than nothing: the clock was set back since, and says nothing of when that was.
         return job.queue_id in in_queue or 0 <= job.dispatched_ago < GRACE
 
-    def _enqueue(self, queue: Queue, waiting: Waiting) -> None:
-        job = Backlog(self.database).dispatch(waiting)
-        if job is None:
-            return
+    def _enqueue(self, queue: Queue, jobs: Sequence[Waiting]) -> None:
+        """Put jobs into the queue, together: each would be several answers of Redis."""
         reached("dispatch.counted")
-        with contextlib.suppress(DuplicateJobError):  # another dispatcher was faster
-            queue.enqueue(
+        queue.enqueue_many(
+            Queue.prepare_data(
                 JOB_FUNCTION,
                 args=(job.job_id, job.attempt),
                 job_id=job.queue_id,
-                unique=True,
-                job_timeout=self.settings.job_timeout_s,
+                timeout=self.settings.job_timeout_s,
                 result_ttl=0,
                 failure_ttl=FAILURE_TTL,
             )
-        reached("dispatch.enqueued")
-        log.info(
-            "dispatched",
-            job_id=job.job_id,
-            attempt=job.attempt,
-            dispatch=job.dispatch,
-            request_id=job.request_id,
+            for job in jobs
         )
+        reached("dispatch.enqueued")
+        for job in jobs:
+            log.info(
+                "dispatched",
+                job_id=job.job_id,
+                attempt=job.attempt,
+                dispatch=job.dispatch,
+                request_id=job.request_id,
+            )
 
 
 def _drain(pubsub: PubSub) -> None:

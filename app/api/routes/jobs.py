@@ -5,7 +5,6 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -104,31 +103,31 @@ Prefer = Annotated[
 )
 async def submit(
     request: Request,
-    response: Response,
     services: ServicesDep,
     caller: SubmitterDep,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
-) -> Job:
+) -> Response:
     """Submit a job: a multipart form with `file`, or JSON with the id of an uploaded image."""
     wait = _preferred_wait(prefer)
     match media_type(request):
         case "application/json":
-            job = await _submit_image(request, services, caller, idempotency_key)
+            spec = validated(JobSpec, await read_json(request))
+            job = await run_in_threadpool(_submit_image, spec, services, caller, idempotency_key)
         case "multipart/form-data":
             job = await _submit_file(request, services, caller, idempotency_key)
         case other:
             raise unsupported(other, "multipart/form-data or application/json")
     if wait:
         try:
-            job = await _ended(services, caller, job, wait)
+            ended = await _ended(services, caller, job.id, job.owner, wait)
+            job = await run_in_threadpool(_view, services, ended)
         except Problem:  # no place to wait, but the job is accepted
             wait = 0.0
-    response.status_code = 200 if job.state.terminal and wait else 202
-    response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{job.id}"
+    headers = {"Location": f"{services.settings.root_path}/v1/jobs/{job.id}"}
     if wait:
-        response.headers["Preference-Applied"] = f"wait={wait:g}"
-    return await run_in_threadpool(_view, services, job)
+        headers["Preference-Applied"] = f"wait={wait:g}"
+    return _answer(job, 200 if job.state.terminal and wait else 202, headers)
 
 
 @router.get("", responses=problems(422, 500))
@@ -197,23 +196,27 @@ async def show(
 ) -> Any:
     """A job; with `wait`, once it is terminal or the time is up."""
     if wait:
-        job = await _ended(services, caller, job, wait)
+        job = await _ended(services, caller, job.id, job.request.owner, wait)
     view = await run_in_threadpool(_view, services, job)
     headers = tagged(_etag(view))
-    # As it is: FastAPI would validate it once more, and clients ask for little else.
-    return not_modified(request, headers) or Response(
-        view.model_dump_json(), headers=headers, media_type="application/json"
-    )
+    return not_modified(request, headers) or _answer(view, 200, headers)
 
 
-async def _ended(services: Services, caller: Caller, job: JobRecord, wait: float) -> JobRecord:
+def _answer(job: Job, status: int, headers: dict[str, str]) -> Response:
+    """A job as it is: FastAPI would validate it once more, and clients ask for little else."""
+    return Response(job.model_dump_json(), status, headers, media_type="application/json")
+
+
+async def _ended(
+    services: Services, caller: Caller, job_id: str, owner: str, wait: float
+) -> JobRecord:
     """A job once it is terminal, or the time is up; its waiter has a place meanwhile."""
     with services.wakes.waiting.place(caller.key_id):
         return await until_terminal(
             services.database,
             services.wakes,
-            job.id,
-            owner=job.request.owner,
+            job_id,
+            owner=owner,
             seconds=wait,
             key_id=caller.key_id,
         )
@@ -309,25 +312,23 @@ def delete(job: JobToChangeDep, services: ServicesDep) -> None:
     wake(services.redis, job.id)
 
 
-async def _submit_image(
-    request: Request, services: Services, caller: Caller, key: str | None
-) -> JobRecord:
+def _submit_image(spec: JobSpec, services: Services, caller: Caller, key: str | None) -> Job:
     """A job on an uploaded image; it is the image's owner's, also where an admin submits it."""
-    spec = validated(JobSpec, await read_json(request))
     params = spec.params.of_job()
-    await run_in_threadpool(services.models.expect, params.choice.model)
-    image = await run_in_threadpool(services.images.get, spec.image_id, owner=caller.sees)
-    async with _place(services, image.owner, key):
-        params.check(image.contents)
-        await run_in_threadpool(check_space_for, services, image.owner, key)
-        return await run_in_threadpool(_submit, services, image, spec, key)
+    services.models.expect(params.choice.model)
+    image = services.images.get(spec.image_id, owner=caller.sees)
+    params.check(image.contents)
+    check_space_for(services, image.owner, key)
+    return _submit(services, image, spec, key)
 
 
 async def _submit_file(
     request: Request, services: Services, caller: Caller, key: str | None
-) -> JobRecord:
+) -> Job:
     """A job on a file that comes with it."""
-    async with _place(services, caller.owner, key):
+    if key is None:  # with one, the job may be there already
+        await run_in_threadpool(services.jobs.check_room, caller.owner, room(services))
+    async with services.in_flight.taken(caller.owner, key):
         size = check_size(services, request)
         async with incoming(services, caller.owner) as sent:
             await run_in_threadpool(sent.space.promise_to, size, key)
@@ -342,18 +343,7 @@ async def _submit_file(
         return await run_in_threadpool(_submit, services, image, fields, key)
 
 
-@asynccontextmanager
-async def _place(services: Services, owner: str, key: str | None) -> AsyncIterator[None]:
-    """A place in an owner's part of the queue and the use of a key, while a job is received."""
-    if key is None:  # with one, the job may be there already
-        await run_in_threadpool(services.jobs.check_room, owner, room(services))
-    async with services.in_flight.taken(owner, key):
-        yield
-
-
-def _submit(
-    services: Services, image: ImageRecord, fields: JobFields, key: str | None
-) -> JobRecord:
+def _submit(services: Services, image: ImageRecord, fields: JobFields, key: str | None) -> Job:
     """Enter a job, which belongs to its image's owner."""
     wish = fields.model_dump(mode="json", exclude={"image_id"})
     stated = fields.model_dump(mode="json", exclude={"image_id"}, exclude_defaults=True)
@@ -371,8 +361,7 @@ def _submit(
     )
     reached("submit.committed")
     log.info("accepted", job_id=job.id, owner=image.owner)
-    wake(services.redis, job.id)
-    return job
+    return changed(services, job)
 
 
 def changed(services: Services, job: JobRecord) -> Job:

@@ -146,7 +146,7 @@ def test_the_ledger_outlives_a_crash_of_its_database(postgres: Cluster) -> None:
     database.close()
 
 
-def test_how_far_a_job_is_does_not_wait_for_the_disk_and_all_else_does(postgres: Cluster) -> None:
+def test_only_what_says_so_does_not_wait_for_the_disk(postgres: Cluster) -> None:
     database = Database.open(postgres.create())
 
     def kept(**options: bool) -> str:

@@ -66,8 +66,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def dispatch(self) -> None:
-        for waiting in Backlog(self.database).waiting(5):
-            Backlog(self.database).dispatch(waiting)
+        Backlog(self.database).dispatch(Backlog(self.database).waiting(5))
 
     @rule()
     def cancel(self) -> None:
