@@ -1,8 +1,8 @@
 """Work in a child process, forked from a server that has the readers loaded and nothing else in it.
 
 A child does one thing and ends. Where some are kept ahead of time (`keep_spares`), the next one has
-been forked already and waits for its work; it enters the sandbox then, with the limits of that
-work, as any other.
+been forked already, has rehearsed and waits for its work; it enters the sandbox then, with the
+limits of that work, as any other.
 """
 
 import os
@@ -156,6 +156,9 @@ def _wait_for_work(orders: Connection) -> None:
     die_with(os.getppid())
     give_way(NICENESS)
     name = call_itself(SPARE_NAME)
+    from worker.decoding import rehearsal  # the server of children has it
+
+    rehearsal.rehearse()
     try:
         work, arguments = orders.recv()
     except EOFError:  # nobody needs it

@@ -9,7 +9,10 @@ import signal
 from multiprocessing import forkserver, resource_tracker
 
 context = multiprocessing.get_context("forkserver")
-PRELOADED = ["worker.decoding.mainless", "worker.decoding.parent", "worker.decoding.child"]
+PRELOADED = [
+    *("worker.decoding.mainless", "worker.decoding.parent", "worker.decoding.child"),
+    "worker.decoding.rehearsal",
+]
 context.set_forkserver_preload(PRELOADED)
 
 

@@ -14,8 +14,13 @@ from typing import Any
 
 def close() -> None:
     """Have every library of which nothing is loaded by now look as if not installed."""
-    known = sys.stdlib_module_names | {name.partition(".")[0] for name in sys.modules}
+    known = sys.stdlib_module_names | loaded()
     sys.meta_path[:] = [_Finder(each, known) for each in sys.meta_path]
+
+
+def loaded() -> set[str]:
+    """Libraries of which something is loaded."""
+    return {name.partition(".")[0] for name in sys.modules}
 
 
 class _Finder:

@@ -52,7 +52,7 @@ def enter(
         os.chdir(folder)
     except FileNotFoundError:  # who asked was interrupted and has tidied up
         sys.exit(1)
-    _forget_environment()
+    forget_environment()
     _close_files()
     _limit(resource.RLIMIT_CORE, 0)
     _limit_processor(processor_seconds or int(seconds) + GRACE)
@@ -85,7 +85,7 @@ class Allowance:
         _limit(resource.RLIMIT_FSIZE, BASE_OUTPUT + written, for_good=for_good)
 
 
-def _forget_environment() -> None:
+def forget_environment() -> None:
     """Keep no variable of the server, which may hold passwords, nor the block they came in."""
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
