@@ -63,7 +63,7 @@ MADE = [Artifact(name, "0" * 64, 1) for name in ("result.npy", "report.json", "e
 
 
 class Watched(Database):
-    """A ledger that notes how long attempts wait for their turn to write, and how long they take."""
+    """A ledger that notes how long attempts wait for their turn to write, and how long it is."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +19,15 @@ from reucid_client.exchange import Array, Exchange, Images, Request, Sources, T
 from reucid_client.live import AsyncLiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.retrying import Attempts, BrokenError, Retrying
-from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
+from reucid_client.wire import (
+    GLANCE,
+    TIMEOUT,
+    Digest,
+    checked,
+    headers_for,
+    problem_of,
+    whole_file,
+)
 
 
 @dataclass(frozen=True)
@@ -130,9 +139,11 @@ class AsyncClient:
     async def wait(self, job_id: str) -> Job:
         """The job once it has ended; bound it with `asyncio.wait_for`."""
         while True:
+            asked = time.monotonic()
             job = await self.job(job_id, exchange.LONG_POLL)
             if job.ended:
                 return job
+            await asyncio.sleep(exchange.rest(exchange.LONG_POLL, time.monotonic() - asked))
 
     async def jobs(self, **filters: Any) -> AsyncIterator[Job]:
         """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`, ..."""
@@ -316,9 +327,13 @@ class AsyncClient:
 
 
 async def _take(response: httpx.Response, into: Path | None) -> None:
+    digest = Digest(response)
     if into is None or not response.is_success:
-        await response.aread()
+        digest.feed(await response.aread())
+        digest.check()
         return
     with whole_file(into) as file:
         async for chunk in response.aiter_bytes():
+            digest.feed(chunk)
             file.write(chunk)
+        digest.check()

@@ -38,7 +38,7 @@ Images = Union[str, Path, Sequence[Image]]  # a zip of files, or what was upload
 
 LONG_POLL = 25.0  # s; below what proxies allow
 CHUNK = 2**20  # bytes
-BETWEEN = 1.0  # s between looks at a batch, for which there is no long poll
+BETWEEN = 1.0  # s between looks for which there is no long poll
 FIELDS = ("priority", "external_id", "sample_id", "batch", "labels", "metadata")
 MEDIA_TYPES = {
     ".tif": "tiff",
@@ -213,6 +213,14 @@ def format_of(path: Path) -> str:
     except KeyError:
         expected = ", ".join(MEDIA_TYPES)
         raise ValueError(f"got {path.name!r}, expected a name that ends in {expected}") from None
+
+
+def rest(wait: float, took: float) -> float:
+    """Seconds until a job is asked for again, whose answer was to come within `wait`.
+
+    A server that is about to end answers at once, again and again.
+    """
+    return max(0.0, min(wait, BETWEEN) - took)
 
 
 def has_ended(batch: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ from reucid_client.live import LiveSession, checked_link
 from reucid_client.models import Event, Image, Job
 from reucid_client.progress import Progress, shown
 from reucid_client.retrying import Attempts, BrokenError, Retrying
-from reucid_client.wire import GLANCE, TIMEOUT, checked, headers_for, problem_of, whole_file
+from reucid_client.wire import GLANCE, TIMEOUT, Digest, checked, headers_for, problem_of, whole_file
 
 
 @dataclass(frozen=True)
@@ -183,14 +183,16 @@ class Client:
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             left = exchange.LONG_POLL if end is None else end - time.monotonic()
-            wait = 1.0 if bar else exchange.LONG_POLL
-            job = self.job(job_id, max(0.0, min(left, wait)))
+            wait = max(0.0, min(left, 1.0 if bar else exchange.LONG_POLL))
+            asked = time.monotonic()
+            job = self.job(job_id, wait)
             if bar:
                 bar(job)
             if job.ended:
                 return job
             if left <= 0:
                 raise TimeoutError(f"job {job_id} is {job.state} after {timeout} s")
+            time.sleep(exchange.rest(wait, time.monotonic() - asked))
 
     def jobs(self, **filters: Any) -> Iterator[Job]:
         """Own jobs, newest first; `state`, `label="name=value"`, `external_id`, `batch`, ..."""
@@ -383,9 +385,13 @@ class Client:
 
 
 def _take(response: httpx.Response, into: Path | None) -> None:
+    digest = Digest(response)
     if into is None or not response.is_success:
-        response.read()
+        digest.feed(response.read())
+        digest.check()
         return
     with whole_file(into) as file:
         for chunk in response.iter_bytes():
+            digest.feed(chunk)
             file.write(chunk)
+        digest.check()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +57,36 @@ def problem_of(
     except ValueError:
         problem = {}
     return ProblemError(response.status_code, problem if isinstance(problem, dict) else {})
+
+
+class Digest:
+    """The SHA-256 that an answer states of its content (RFC 9530), held against what comes of it.
+
+    Of a part, or of what was packed on its way, nothing can be said.
+    """
+
+    def __init__(self, answer: httpx.Response) -> None:
+        is_whole = answer.status_code == 200 and "Content-Encoding" not in answer.headers
+        found = re.search(r"\bsha-256=:([^:]+):", answer.headers.get("Repr-Digest", ""))
+        self._stated = found.group(1) if found and is_whole else None
+        self._hash = hashlib.sha256()
+
+    def feed(self, content: bytes) -> None:
+        self._hash.update(content)
+
+    def check(self) -> None:
+        """Once all has come.
+
+        Raises
+        ------
+        httpx.TransportError
+            When it is something else: what was lost on the way can be asked for again.
+        """
+        got = base64.b64encode(self._hash.digest()).decode()
+        if self._stated not in (None, got):
+            raise httpx.RemoteProtocolError(
+                f"got content whose SHA-256 is {got}, the server states {self._stated}"
+            )
 
 
 @contextmanager

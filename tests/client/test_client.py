@@ -1,10 +1,13 @@
 """From a file or an array to a result, and what a client sees when something is wrong."""
 
 import asyncio
+import base64
+import hashlib
 import io
 import os
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -259,6 +262,64 @@ def test_a_body_that_breaks_off_leaves_no_file(tmp_path: Path) -> None:
     ):
         client.download("0" * 32, tmp_path / "result.npy")
     assert list(tmp_path.iterdir()) == []
+
+
+class Damaged:
+    """A server between which and the client something changes what it sends, so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.content = npy(40)
+
+    def __call__(self, _: httpx.Request) -> httpx.Response:
+        self.times -= 1
+        digest = base64.b64encode(hashlib.sha256(self.content).digest()).decode()
+        sent = self.content[:-1] + b"?" if self.times >= 0 else self.content
+        return httpx.Response(200, content=sent, headers={"Repr-Digest": f"sha-256=:{digest}:"})
+
+
+def test_what_was_damaged_on_its_way_is_asked_for_again(tmp_path: Path) -> None:
+    server = Damaged(times=2)
+    with Client(
+        "http://server",
+        retrying=reucid_client.Retrying(first=0.01),
+        transport=httpx.MockTransport(server),
+    ) as client:
+        path = client.download("0" * 32, tmp_path / "result.npy")
+        assert path.read_bytes() == server.content
+        server.times = 1
+        assert np.array_equal(client.pixels("0" * 32), np.load(path))
+        assert server.times == -1
+
+
+def test_what_is_damaged_again_and_again_is_no_result(tmp_path: Path) -> None:
+    with (
+        Client(
+            "http://server",
+            retrying=reucid_client.Retrying(patience=0.05, first=0.01),
+            transport=httpx.MockTransport(Damaged(times=10**6)),
+        ) as client,
+        pytest.raises(UnreachableError, match="SHA-256"),
+    ):
+        client.download("0" * 32, tmp_path / "result.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_answers_at_once_is_not_asked_on_and_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one does that is about to end."""
+    pauses: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=pauses.append)
+    job = {"id": "0" * 32, "stage": None, "progress": 0.0, "error": None}
+    states = iter(("queued", "running", "succeeded"))
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, json=job | {"state": next(states)})
+    )
+    monkeypatch.setattr("reucid_client.synchronous.time", clock)
+    with Client("http://server", transport=transport) as client:
+        assert client.wait("0" * 32).state == "succeeded"
+    assert pauses == [1.0, 1.0]
 
 
 def test_an_answer_that_is_no_problem_document_is_told_by_its_status() -> None:

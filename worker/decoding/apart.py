@@ -17,7 +17,7 @@ from worker.kernel import call_itself, die_with, give_way
 
 NICENESS = 5  # of a child: whoever only asks is answered first
 SPARE_NAME = "reucid-spare"  # of a child that waits
-PATIENCE = 5.0  # s a child that waits has to begin
+PATIENCE = 5.0  # s a child that waits has to be ready; afterwards it is not given anything
 
 Work = Callable[..., None]
 
@@ -91,11 +91,11 @@ class _Spare:
         theirs.close()
 
     def give(self, work: Work, arguments: tuple[Any, ...]) -> bool:
-        """Have it do something; False where it has died while it waited, or does not answer."""
+        """Have it do something; False where it has died while it waited, or is not ready."""
         try:
-            self._order.send((work, arguments))
             if self._order.poll(PATIENCE):
-                self._order.recv()  # it begins
+                self._order.recv()  # it is ready
+                self._order.send((work, arguments))
                 return True
         except (OSError, EOFError):  # it has died
             pass
@@ -160,10 +160,10 @@ def _wait_for_work(orders: Connection) -> None:
 
     rehearsal.rehearse()
     try:
+        orders.send("ready")
         work, arguments = orders.recv()
-    except EOFError:  # nobody needs it
+    except (OSError, EOFError):  # nobody needs it
         return
-    orders.send("begins")
     orders.close()
     call_itself(name)
     work(*arguments)

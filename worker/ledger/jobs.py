@@ -88,6 +88,8 @@ class Jobs:
         The first one holds the key: if that was used for the same before, it alone is returned.
         """
         owner = requests[0].owner
+        if idempotency_key is None:  # nothing will ever be compared with it
+            fingerprint = None
         held = {"idempotency_key": idempotency_key, "fingerprint": fingerprint}
         try:
             with self._database.writing() as connection:

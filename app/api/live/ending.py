@@ -102,7 +102,7 @@ async def make_job(
                     request_id=request_id(),
                 ),
                 idempotency_key=idempotency_key,
-                fingerprint=None if idempotency_key is None else fingerprint,
+                fingerprint=fingerprint,
                 room=room(services),
             )
         )

@@ -201,7 +201,7 @@ def _enter(
     ids, new = services.jobs.submit_all(
         requests,
         idempotency_key=entry.key,
-        fingerprint=entry.fingerprint if entry.key is not None else None,
+        fingerprint=entry.fingerprint,
         room=room(services),
     )
     first = services.jobs.get(ids[0], owner=caller.owner)

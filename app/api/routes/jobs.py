@@ -287,7 +287,7 @@ def retry(
     new, _ = services.jobs.submit(
         again,
         idempotency_key=idempotency_key,
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if idempotency_key else None,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         room=room(services),
     )
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
@@ -356,7 +356,7 @@ def _submit(services: Services, image: ImageRecord, fields: JobFields, key: str 
             **wish | {"priority": fields.priority},
         ),
         idempotency_key=key,
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if key is not None else None,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         room=room(services),
     )
     reached("submit.committed")

@@ -49,7 +49,7 @@ def revise(
     new, _ = services.jobs.submit(
         request,
         idempotency_key=idempotency_key,
-        fingerprint=hashlib.sha256(identity.encode()).hexdigest() if idempotency_key else None,
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
         room=room(services),
     )
     response.headers["Location"] = f"{services.settings.root_path}/v1/jobs/{new.id}"
