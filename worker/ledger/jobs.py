@@ -73,7 +73,7 @@ class Jobs:
         entered, new = self.submit_all(
             [request], idempotency_key=idempotency_key, fingerprint=fingerprint, room=room
         )
-        return self.get(entered[0]), new
+        return entered[0], new
 
     def submit_all(
         self,
@@ -82,8 +82,8 @@ class Jobs:
         idempotency_key: str | None = None,
         fingerprint: str | None = None,
         room: Room | None = None,
-    ) -> tuple[list[str], bool]:
-        """Enter all of an owner's jobs or none; their ids, and whether they are new.
+    ) -> tuple[list[JobRecord], bool]:
+        """Enter all of an owner's jobs or none; what they are, and whether they are new.
 
         The first one holds the key: if that was used for the same before, it alone is returned.
         """
@@ -101,7 +101,7 @@ class Jobs:
             # Whatever the reason: of a repetition, an image may have expired since.
             known = self._by_idempotency_key(owner, idempotency_key)
             if known is not None:
-                return [self._repeated(known, fingerprint).id], False
+                return [self._repeated(known, fingerprint)], False
             if isinstance(error, LedgerError):
                 raise
             missing_ones = " or ".join(sorted({request.image_id for request in requests}))
@@ -346,11 +346,12 @@ _USE = (
         images.c.expired_at.is_(None),
     )
     .values(used_at=Now())
+    .returning(images.c.name)
 )
 _QUEUED_NOW = select(
     func.count().filter(jobs.c.owner == bindparam("its_owner")), func.count()
 ).where(jobs.c.state == State.QUEUED)
-_ENTERING = insert(jobs).values(created_at=Now())
+_ENTERING = insert(jobs).values(created_at=Now()).returning(jobs.c.serial, jobs.c.created_at)
 _EVENT = insert(events).values(created_at=Now())
 _ARTIFACTS = (
     select(artifacts).where(artifacts.c.job_id == bindparam("id")).order_by(artifacts.c.name)
@@ -381,18 +382,26 @@ def used(connection: Connection, owner: str) -> int:
     return held + sum(int(each or 0) for each in sums)
 
 
-def _enter(connection: Connection, request: JobRequest, **held: str | None) -> str:
-    """Enter a job, as the transaction's next one; its id."""
+def _enter(connection: Connection, request: JobRequest, **held: str | None) -> JobRecord:
+    """Enter a job, as the transaction's next one."""
     job_id = uuid4().hex
     row = asdict(request) | held | {"id": job_id, "state": State.QUEUED}
     named = [{"job_id": job_id, "name": n, "value": v} for n, v in request.labels.items()]
-    _use(connection, request.image_id, request.owner)
+    image_name = _use(connection, request.image_id, request.owner)
     turn = next_turn(connection, request)
-    connection.execute(_ENTERING, row | {"turn": turn})
+    entered = connection.execute(_ENTERING, row | {"turn": turn}).one()
     if named:
         connection.execute(insert(labels), named)
     write_event(connection, job_id, 1, EventType.QUEUED)
-    return job_id
+    return JobRecord(
+        id=job_id,
+        serial=entered.serial,
+        request=request,
+        state=State.QUEUED,
+        attempt=1,
+        created_at=entered.created_at,
+        image_name=image_name,
+    )
 
 
 def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0) -> None:
@@ -405,10 +414,11 @@ def _check_room(connection: Connection, owner: str, room: Room, *, more: int = 0
             raise QueueFullError(limit, value, got, whose)
 
 
-def _use(connection: Connection, image_id: str, owner: str) -> None:
-    """Note that a job needs the owner's image, which therefore does not expire now."""
-    if connection.execute(_USE, {"its_id": image_id, "its_owner": owner}).rowcount:
-        return
+def _use(connection: Connection, image_id: str, owner: str) -> str:
+    """Note that a job needs the owner's image, which therefore does not expire now; its name."""
+    name = connection.execute(_USE, {"its_id": image_id, "its_owner": owner}).scalar_one_or_none()
+    if name is not None:
+        return str(name)
     here = (images.c.id == image_id, images.c.owner == owner)
     expired_at = connection.execute(select(images.c.expired_at).where(*here)).scalar_one_or_none()
     if expired_at is not None:

@@ -198,16 +198,15 @@ def _enter(
         )
         for image_id in image_ids
     ]
-    ids, new = services.jobs.submit_all(
+    entered, new = services.jobs.submit_all(
         requests,
         idempotency_key=entry.key,
         fingerprint=entry.fingerprint,
         room=room(services),
     )
-    first = services.jobs.get(ids[0], owner=caller.owner)
-    log.info("accepted", batch=name, jobs=len(ids), owner=caller.owner, new=new)
-    wake(services.redis, ids[0])
-    return first.request.batch or name
+    log.info("accepted", batch=name, jobs=len(entered), owner=caller.owner, new=new)
+    wake(services.redis, entered[0].id)
+    return entered[0].request.batch or name
 
 
 def _check(

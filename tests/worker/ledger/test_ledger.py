@@ -232,6 +232,23 @@ def test_interactive_jobs_go_before_batch_jobs(database: Database, jobs: Jobs) -
     assert jobs.queue_position(interactive) is None
 
 
+def test_a_submission_is_told_as_it_is_known_from_then_on(database: Database, jobs: Jobs) -> None:
+    request = JobRequest(
+        OWNER,
+        add_image(database).id,
+        {"patch_size": 5, "nested": [1, {"a": None}]},
+        priority=Priority.BATCH,
+        labels={"instrument": "STEM 2"},
+        metadata={"dose": 100.0},
+        batch="b",
+        request_id="r",
+    )
+    told, new = jobs.submit(request, idempotency_key="k", fingerprint="f")
+    assert new
+    assert told == jobs.get(told.id)
+    assert jobs.submit(request, idempotency_key="k", fingerprint="f") == (told, False)
+
+
 def test_the_position_told_is_the_place_in_the_line(database: Database, jobs: Jobs) -> None:
     rng = Random(1)
     for _ in range(30):
