@@ -51,12 +51,17 @@ def problem_of(
 ) -> ReucidClientError:
     """The error for an answer, or for none."""
     if response is None:
-        return UnreachableError(f"cannot reach {url}: {failure}")
+        what = "no whole answer from" if _is_of_an_answer(failure) else "cannot reach"
+        return UnreachableError(f"{what} {url}: {failure}")
     try:
         problem = response.json()
     except ValueError:
         problem = {}
     return ProblemError(response.status_code, problem if isinstance(problem, dict) else {})
+
+
+def _is_of_an_answer(failure: Exception | None) -> bool:
+    return isinstance(failure, (httpx.RemoteProtocolError, httpx.ReadError))
 
 
 class Digest:
@@ -72,7 +77,8 @@ class Digest:
         self._hash = hashlib.sha256()
 
     def feed(self, content: bytes) -> None:
-        self._hash.update(content)
+        if self._stated is not None:
+            self._hash.update(content)
 
     def check(self) -> None:
         """Once all has come.
@@ -83,7 +89,7 @@ class Digest:
             When it is something else: what was lost on the way can be asked for again.
         """
         got = base64.b64encode(self._hash.digest()).decode()
-        if self._stated not in (None, got):
+        if self._stated is not None and got != self._stated:
             raise httpx.RemoteProtocolError(
                 f"got content whose SHA-256 is {got}, the server states {self._stated}"
             )

@@ -1,5 +1,6 @@
 """The ledger, the truth about images, jobs, keys and workers, in a database.
 
-May import `worker.contract` and `worker.settings`. Promises one writer at a time, numbers that are
-visible in their order, and that every write of a running attempt is fenced.
+May import `worker.contract` and `worker.settings`. Promises one writer at a time beside running
+attempts, whose every write is fenced, and that jobs, and the events of each job, are visible in the
+order of their numbers.
 """

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from worker.contract import Artifact, EventType, Failure, JobRecord, PartState, Stage, State
 from worker.faultpoints import reached
 from worker.ledger.database import Database
-from worker.ledger.jobs import read_job, write_events
+from worker.ledger.jobs import Jobs, write_events
 from worker.ledger.tables import Now, artifacts, jobs, parts
 
 BACK_TO_QUEUE: dict[str, Any] = {
@@ -109,7 +109,7 @@ class Attempt:
                 (EventType.STARTED, {}),
                 (EventType.STAGE, {"stage": Stage.LOADING}),
             )
-            return read_job(connection, self.job_id)
+        return Jobs(self.database).get(self.job_id)
 
     def renew(self, lease_s: float) -> bool:
         """Renew the lease. False when the attempt is over and its process must end."""

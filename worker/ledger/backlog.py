@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, bindparam, select, update
 
 from worker.contract import EventType, Failure, State
 from worker.ledger.attempt import BACK_TO_QUEUE, open_parts
@@ -48,23 +48,21 @@ class Backlog:
 
     def dispatch(self, waiting: Sequence[Waiting]) -> list[Waiting]:
         """Count up the dispatches of jobs before they go into the queue, of those still there."""
-        found: dict[str, int] = {}
+        counted: dict[str, int] = {}
         with self._database.writing(durable=False) as connection:  # a lost count is counted anew
             for some in batched(waiting):
-                as_seen = tuple_(jobs.c.id, jobs.c.attempt, jobs.c.dispatch).in_(
-                    [(job.job_id, job.attempt, job.dispatch) for job in some]
-                )
-                counted = connection.execute(
-                    update(jobs)
-                    .where(as_seen, jobs.c.state == State.QUEUED)
-                    .values(dispatch=jobs.c.dispatch + 1, dispatched_at=Now())
-                    .returning(jobs.c.id, jobs.c.dispatch)
-                )
-                found |= {row.id: row.dispatch for row in counted}
+                by_id = {"ids": [job.job_id for job in some]}
+                # By their ids alone: SQLite would rather look through all that are queued.
+                rows = connection.execute(_AS_THEY_ARE, by_id).all()
+                now_are = {row.id: (row.state, row.attempt, row.dispatch) for row in rows}
+                still = [job.job_id for job in some if now_are.get(job.job_id) == _as_seen(job)]
+                if still:  # at one moment: which of them was first is told by their places
+                    connection.execute(_DISPATCHING, {"ids": still, "now": rows[0].now})
+                counted |= {job_id: now_are[job_id][-1] + 1 for job_id in still}
         return [
-            replace(job, dispatch=found[job.job_id], dispatched_ago=0.0)
+            replace(job, dispatch=counted[job.job_id], dispatched_ago=0.0)
             for job in waiting
-            if job.job_id in found
+            if job.job_id in counted
         ]
 
     def shorten(self, lease_s: float) -> int:
@@ -123,3 +121,19 @@ class Backlog:
             if row.worker is not None:
                 open_parts(connection, row.id, row.worker)
         return True
+
+
+# Made once: making a statement takes longer than executing it.
+_OF_THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
+_AS_THEY_ARE = select(
+    jobs.c.id, jobs.c.state, jobs.c.attempt, jobs.c.dispatch, Now().label("now")
+).where(_OF_THESE)
+_DISPATCHING = (
+    update(jobs)
+    .where(_OF_THESE)
+    .values(dispatch=jobs.c.dispatch + 1, dispatched_at=bindparam("now"))
+)
+
+
+def _as_seen(job: Waiting) -> tuple[State, int, int]:
+    return State.QUEUED, job.attempt, job.dispatch

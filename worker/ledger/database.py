@@ -1,10 +1,10 @@
 """Opening the ledger's database: who may write when, what is read together, migrations.
 
 The ledger's promises rest on one writer at a time: SQLite has no other way, PostgreSQL is held to
-it by an advisory lock. So numbers are visible in the order in which they are given (a reader that
-resumes after an event or a job misses none), and what a transaction has counted stays true until
-it ends. Attempts share the lock: each changes one job that is its own, and counts nothing. Signs
-of life need no turn at all.
+it by an advisory lock. So jobs are visible in the order of their numbers (a reader that resumes
+after one misses none), and what a transaction has counted stays true until it ends. Attempts share
+the lock: each changes a job of its own, whose row keeps its events in order, and counts nothing.
+Signs of life need no turn at all.
 """
 
 import sqlite3
@@ -41,7 +41,7 @@ LINK: dict[str, int] = {
     "tcp_user_timeout": 8000,  # ms that what was sent may go unacknowledged
 }
 MOST_FAULTS = 3  # that are told of
-# As many connections as are of use while one writes; who finds none waits for one.
+# As many connections as are of use while few write at once; who finds none waits for one.
 POOL: dict[str, Any] = {"pool_size": 16, "max_overflow": 0, "pool_timeout": BUSY_TIMEOUT}
 CACHE = 256  # KiB of pages that an SQLite connection keeps in memory; 2 MiB by default
 NO_TEXT = "Could not decode to UTF-8"  # sqlite3 gives this no code

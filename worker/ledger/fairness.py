@@ -22,10 +22,9 @@ AT_ONCE = 500  # ids in one statement
 # Made once: making a statement takes longer than executing it.
 _QUEUED = jobs.c.state == State.QUEUED
 _PLACE = (jobs.c.turn, jobs.c.serial)
+_DISPATCHED = (jobs.c.dispatched_at, jobs.c.priority.desc(), *_PLACE)  # interactive before batch
 _PLACES = select(jobs.c.id, jobs.c.priority, *_PLACE)
-_ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(
-    jobs.c.dispatched_at, *_PLACE
-)
+_ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(*_DISPATCHED)
 
 
 def _first(order: Any, *where: Any) -> Select[Any]:
@@ -55,7 +54,7 @@ _BETWEEN = select(func.count()).where(
 def next_ones(connection: Connection, limit: int, *columns: Any) -> list[Row[Any]]:
     """These columns of so many queued jobs, the next one first."""
     query = select(*columns).where(_QUEUED)
-    dispatched = query.where(jobs.c.dispatched_at > 0).order_by(jobs.c.dispatched_at, *_PLACE)
+    dispatched = query.where(jobs.c.dispatched_at > 0).order_by(*_DISPATCHED)
     found = list(connection.execute(dispatched.limit(limit)))
     for priority in Priority:
         if len(found) < limit:

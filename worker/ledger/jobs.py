@@ -111,7 +111,14 @@ class Jobs:
     def get(self, job_id: str, *, owner: str | None = None) -> JobRecord:
         """A job, of this owner if one is given."""
         with self._database.reading() as connection:
-            return read_job(connection, job_id, owner)
+            row = connection.execute(_JOB, {"id": job_id}).one_or_none()
+            if row is None or owner not in (None, row.owner):
+                raise missing(connection, "job", job_id, owner)
+            job = _job(row)
+            if job.state is not State.SUCCEEDED:
+                return job
+            held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
+        return replace(job, artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
 
     def page(
         self,
@@ -348,9 +355,11 @@ _USE = (
     .values(used_at=Now())
     .returning(images.c.name)
 )
-_QUEUED_NOW = select(
-    func.count().filter(jobs.c.owner == bindparam("its_owner")), func.count()
-).where(jobs.c.state == State.QUEUED)
+_QUEUED = select(func.count()).where(jobs.c.state == State.QUEUED)
+_QUEUED_NOW = select(  # two counts, each of which an index answers
+    _QUEUED.where(jobs.c.owner == bindparam("its_owner")).scalar_subquery().label("own"),
+    _QUEUED.scalar_subquery().label("everyone"),
+)
 _ENTERING = insert(jobs).values(created_at=Now()).returning(jobs.c.serial, jobs.c.created_at)
 _EVENT = insert(events).values(created_at=Now())
 _ARTIFACTS = (
@@ -424,18 +433,6 @@ def _use(connection: Connection, image_id: str, owner: str) -> str:
     if expired_at is not None:
         raise ExpiredError(f"image {image_id}", expired_at)
     raise missing(connection, "image", image_id, owner)
-
-
-def read_job(connection: Connection, job_id: str, owner: str | None = None) -> JobRecord:
-    """A job, of this owner if one is given, within a transaction."""
-    row = connection.execute(_JOB, {"id": job_id}).one_or_none()
-    if row is None or owner not in (None, row.owner):
-        raise missing(connection, "job", job_id, owner)
-    job = _job(row)
-    if job.state is not State.SUCCEEDED:
-        return job
-    held = connection.execute(_ARTIFACTS, {"id": job_id}).all()
-    return replace(job, artifacts=tuple(Artifact(a.name, a.sha256, a.size) for a in held))
 
 
 def write_event(

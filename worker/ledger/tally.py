@@ -1,8 +1,8 @@
 """How long jobs wait and take, counted up from the events of the ledger.
 
 Whoever asks for the figures counts first what has happened since; a row says how far that is. Any
-number of processes may do so: one writes at a time, and events become visible in the order of their
-numbers. The counts outlive the jobs they are of.
+number of processes may do so: each has the ledger to itself while it counts, so that no event with
+a smaller number comes later. The counts outlive the jobs they are of.
 """
 
 from bisect import bisect_left

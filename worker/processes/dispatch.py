@@ -116,7 +116,9 @@ class Dispatcher:
         next_ones = backlog.waiting(self._wanted())
         missing = [job for job in next_ones if not self._is_on_its_way(job, in_queue)]
         if missing:
-            self._enqueue(queue, backlog.dispatch(missing))
+            counted = backlog.dispatch(missing)
+            # A crash of PostgreSQL may have taken a count away: then it is there by the same id.
+            self._enqueue(queue, [job for job in counted if job.queue_id not in in_queue])
         self._call_for_help(queue, in_queue)
         self._live.step()
 

@@ -318,6 +318,8 @@ def _submit_image(spec: JobSpec, services: Services, caller: Caller, key: str | 
     services.models.expect(params.choice.model)
     image = services.images.get(spec.image_id, owner=caller.sees)
     params.check(image.contents)
+    if key is None:  # with one, the job may be there already
+        services.jobs.check_room(image.owner, room(services))
     check_space_for(services, image.owner, key)
     return _submit(services, image, spec, key)
 

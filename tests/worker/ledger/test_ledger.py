@@ -254,7 +254,8 @@ def test_the_position_told_is_the_place_in_the_line(database: Database, jobs: Jo
     for _ in range(30):
         submit(database, rng.choice("abc"), priority=rng.choice(list(Priority)))
         if rng.random() < 0.3:
-            Backlog(database).dispatch([rng.choice(Backlog(database).waiting(5))])
+            waiting = Backlog(database).waiting(8)
+            Backlog(database).dispatch(rng.sample(waiting, rng.randint(1, len(waiting))))
     line = [job.job_id for job in Backlog(database).waiting(100)]
     assert len(line) == 30
     assert [jobs.queue_position(job_id) for job_id in line] == list(range(30))

@@ -76,7 +76,7 @@ def test_the_order_is_by_priority_then_turn_then_arrival(database_url: str) -> N
         dispatched = row.dispatched_at is not None  # type: ignore[attr-defined]
         rank = list(Priority).index(row.priority)  # type: ignore[attr-defined]
         when = row.dispatched_at or 0.0  # type: ignore[attr-defined]
-        return not dispatched, when, 0 if dispatched else rank, row.turn, row.serial  # type: ignore[attr-defined]
+        return not dispatched, when, rank, row.turn, row.serial  # type: ignore[attr-defined]
 
     assert order == sorted(order, key=place)
     database.close()
