@@ -17,6 +17,7 @@ from worker.kernel import call_itself, die_with, give_way
 
 NICENESS = 5  # of a child: whoever only asks is answered first
 SPARE_NAME = "reucid-spare"  # of a child that waits
+REST = 0.1  # s until a child is replaced; by then the job of an upload has been claimed
 PATIENCE = 5.0  # s a child that waits has to be ready; afterwards it is not given anything
 
 Work = Callable[..., None]
@@ -130,9 +131,11 @@ class _Spares:
         return None
 
     def refill(self) -> None:
-        """Replace what was taken, beside whatever the caller does next."""
+        """Replace what was taken, once whatever the caller does next has had the processors."""
         if len(self._waiting) < self._wanted:
-            threading.Thread(target=self._fill, daemon=True).start()
+            later = threading.Timer(REST, self._fill)
+            later.daemon = True
+            later.start()
 
     def _fill(self) -> None:
         with self._lock:

@@ -24,6 +24,9 @@ _QUEUED = jobs.c.state == State.QUEUED
 _PLACE = (jobs.c.turn, jobs.c.serial)
 _DISPATCHED = (jobs.c.dispatched_at, jobs.c.priority.desc(), *_PLACE)  # interactive before batch
 _PLACES = select(jobs.c.id, jobs.c.priority, *_PLACE)
+_PLACES_OF = _PLACES.add_columns(jobs.c.state).where(
+    jobs.c.id.in_(bindparam("ids", expanding=True))
+)
 _ON_THEIR_WAY = _PLACES.where(_QUEUED, jobs.c.dispatched_at > 0).order_by(*_DISPATCHED)
 
 
@@ -74,8 +77,7 @@ def positions(connection: Connection, ids: Collection[str]) -> dict[str, int]:
     wanted = sorted(set(ids) - found.keys())
     places: list[Any] = []
     for start in range(0, len(wanted), AT_ONCE):
-        some = jobs.c.id.in_(wanted[start : start + AT_ONCE])
-        rows = connection.execute(_PLACES.add_columns(jobs.c.state).where(some))
+        rows = connection.execute(_PLACES_OF, {"ids": wanted[start : start + AT_ONCE]})
         # Not asked of the database, which would look through all that are queued.
         places += [row for row in rows if row.state == State.QUEUED]
     places.sort(key=_key)

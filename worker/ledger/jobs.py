@@ -456,12 +456,9 @@ def write_events(
 
     Webhooks are told of its end, in the same transaction.
     """
-    rows = [
-        {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data)}
-        for type_, data in told
-    ]
-    connection.execute(_EVENT, rows)
     for type_, data in told:
+        row = {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data)}
+        connection.execute(_EVENT, row)
         tell_of_job(connection, job_id, attempt, type_, data)
 
 
