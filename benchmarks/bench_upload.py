@@ -91,7 +91,7 @@ def parts(path: Path, count: int) -> None:
     """Where the time of an upload goes, each part alone."""
     from worker import store
     from worker.contract import FileInfo, ImageInfo
-    from worker.decoding import parent
+    from worker.decoding import apart, parent
     from worker.decoding.parent import Limits
     from worker.ledger.database import Database
     from worker.ledger.images import Images
@@ -101,7 +101,7 @@ def parts(path: Path, count: int) -> None:
         files_, limits = store.FolderStore(root / "store"), Limits(MOST_PIXELS, 30.0)
         database = Database.open(f"sqlite:///{root}/ledger.sqlite")
         uploads: list[Path] = []
-        parent.warm_up()
+        apart.warm_up()
 
         def receive(_: int) -> None:
             uploads.append(files_.new_upload())
