@@ -219,7 +219,9 @@ def _roll(project: Project, member: str, image: str) -> list[float]:
 
 
 def _version(project: Project) -> str:
-    return str(httpx.get(f"{project.url}/v1/version", trust_env=False).json()["version"])
+    return str(
+        httpx.get(f"{project.url}/v1/version", trust_env=False, timeout=60).json()["version"]
+    )
 
 
 def _ended(history: History) -> int:

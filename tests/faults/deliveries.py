@@ -77,7 +77,9 @@ def told_by(rig: Rig) -> Iterator[Told]:
     with receiver() as here:
         told = Told()
         here.answer = told.answer
-        answer = httpx.post(f"{rig.url}/v1/webhooks", json={"url": here.url}, trust_env=False)
+        answer = httpx.post(
+            f"{rig.url}/v1/webhooks", json={"url": here.url}, trust_env=False, timeout=60
+        )
         assert answer.status_code == 201, answer.text
         told.secret = answer.json()["secret"]
         yield told

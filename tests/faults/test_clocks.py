@@ -56,7 +56,10 @@ def test_a_jump_takes_no_job_from_a_living_worker(
         before = client.submit(known[0])
         client.follow(before)
         address = f"{rig.url}/v1/jobs/{before.job_id}"
-        tags = [httpx.get(f"{address}{path}", trust_env=False).headers["etag"] for path in PATHS]
+        tags = [
+            httpx.get(f"{address}{path}", trust_env=False, timeout=60).headers["etag"]
+            for path in PATHS
+        ]
         with rig.stopped_at("job.sealed") as find:
             running = client.submit(known[1])
             horse = find()
@@ -77,7 +80,7 @@ def test_a_jump_takes_no_job_from_a_living_worker(
         client.read_events(after)
         client.fetch(after)
         for path, tag in zip(PATHS, tags, strict=True):
-            answer = httpx.get(f"{address}{path}", trust_env=False)
+            answer = httpx.get(f"{address}{path}", trust_env=False, timeout=60)
             assert (answer.status_code, answer.headers["etag"]) == (200, tag)
     assert broken(rig, history) == []
     rig.stop()

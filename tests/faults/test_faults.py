@@ -165,7 +165,7 @@ def test_a_flipped_bit_is_reported_and_never_served(
         with stored.damaged(name, Random(9), 3) as flips:
             for _ in flips:
                 url = f"{rig.url}/v1/jobs/{job.id}/result?format=tiff"
-                answer = httpx.get(url, trust_env=False)
+                answer = httpx.get(url, trust_env=False, timeout=60)
                 assert (answer.status_code, answer.json()["code"]) == (500, "damaged_artifact")
         client.fetch(wanted)
         rendition = rig.store.renditions(job.id) / "result.npy"
@@ -236,7 +236,7 @@ def test_clients_that_hang_up_cost_nothing_and_leave_nothing(rig: Rig) -> None:
                 b"POST /v1/images HTTP/1.1\r\nHost: x\r\nContent-Type: image/tiff\r\n"
                 b"Content-Length: 1000\r\n\r\n" + b"x" * 500
             )
-    assert httpx.get(f"{rig.url}/livez", trust_env=False).status_code == 200
+    assert httpx.get(f"{rig.url}/livez", trust_env=False, timeout=60).status_code == 200
     until(lambda: not list((rig.settings.data_dir / "uploads").iterdir()), "all uploads are gone")
     log = rig.log.read_text()[before:]
     assert "unhandled" not in log
@@ -270,7 +270,9 @@ def _fill_up(rig: Rig, folder: Path, known: list[Case]) -> None:
                 refused = [client.try_to_submit(case)[1] for case in known]
                 assert all(answer is not None for answer in refused), "a connection was dropped"
                 assert all(answer.status_code == 507 for answer in refused if answer is not None)
-                answer = httpx.get(f"{rig.url}/v1/jobs/{before.job_id}", trust_env=False)
+                answer = httpx.get(
+                    f"{rig.url}/v1/jobs/{before.job_id}", trust_env=False, timeout=60
+                )
                 assert answer.json()["state"] == "succeeded"
                 until(lambda: not horse.is_running(), "the horse has met the full disk")
         if ended(rig, running) is State.FAILED:

@@ -121,7 +121,9 @@ def test_the_first_key_is_shown_and_used(browser: Any, tmp_path: Path) -> None:
         visit.page.get_by_role("button", name="Make a key").click()
         key = visit.page.locator(".key-shown").inner_text()
         visit.page.get_by_role("cell", name="boss").first.wait_for()
-        caller = httpx.get(f"{server.url}/v1/caller", headers={"X-API-Key": key}, trust_env=False)
+        caller = httpx.get(
+            f"{server.url}/v1/caller", headers={"X-API-Key": key}, trust_env=False, timeout=60
+        )
         assert caller.raise_for_status().json()["owner"] == "boss"
         with pytest.raises(StopIteration):
             next(visits)
@@ -143,4 +145,7 @@ def test_an_admin_makes_and_ends_keys(visit: Visit, locked: tuple[str, dict[str,
     visit.page.get_by_role("button", name="Revoke it").click()
     visit.page.get_by_role("cell", name="revoked").wait_for()
     headers = {"Authorization": f"Bearer {made}"}
-    assert httpx.get(f"{locked[0]}/v1/jobs", headers=headers, trust_env=False).status_code == 401
+    assert (
+        httpx.get(f"{locked[0]}/v1/jobs", headers=headers, trust_env=False, timeout=60).status_code
+        == 401
+    )

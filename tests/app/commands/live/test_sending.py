@@ -19,7 +19,9 @@ SIDE = 48
 
 def only_session(server: str) -> dict[str, object]:
     """The newest session."""
-    session: dict[str, object] = httpx.get(f"{server}/v1/sessions").json()["sessions"][0]
+    session: dict[str, object] = httpx.get(f"{server}/v1/sessions", timeout=60).json()["sessions"][
+        0
+    ]
     return session
 
 
@@ -40,7 +42,7 @@ def test_a_simulated_scan_is_denoised_and_its_last_frame_becomes_a_job(
     assert counts["received"] == 6
     assert counts["dropped"] == counts["partial"] == 0
     (one,) = specimens(["Si[110]"], shape=(SIDE, SIDE), drift=1, dose=100, measured=False, seed=0)
-    pixels = httpx.get(f"{server}/v1/jobs/{job}/input?format=npy").content
+    pixels = httpx.get(f"{server}/v1/jobs/{job}/input?format=npy", timeout=60).content
     measured = np.frombuffer(pixels[-2 * SIDE**2 :], "<u2").reshape(SIDE, SIDE)
     np.testing.assert_array_equal(measured, Film([one], 6)[5])
 
@@ -92,7 +94,7 @@ def test_the_script_sends_raw_frames_from_any_python(
     assert counts["received"] == 3
     assert counts["partial"] == 0
     (job,) = session["jobs"]  # type: ignore[misc]
-    pixels = httpx.get(f"{server}/v1/jobs/{job}/input?format=npy").content
+    pixels = httpx.get(f"{server}/v1/jobs/{job}/input?format=npy", timeout=60).content
     np.testing.assert_array_equal(
         np.frombuffer(pixels[-2 * SIDE**2 :], "<u2").reshape(SIDE, SIDE), frames[2]
     )
