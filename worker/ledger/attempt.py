@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from worker.contract import Artifact, EventType, Failure, JobRecord, PartState, Stage, State
 from worker.faultpoints import reached
 from worker.ledger.database import Database
-from worker.ledger.jobs import Jobs, write_events
+from worker.ledger.jobs import Jobs, write_event
 from worker.ledger.tables import Now, artifacts, jobs, parts
 
 BACK_TO_QUEUE: dict[str, Any] = {
@@ -209,7 +209,8 @@ class Attempt:
         return True
 
     def _tell(self, connection: Connection, *told: tuple[EventType, Mapping[str, Any]]) -> None:
-        write_events(connection, self.job_id, self.number, *told)
+        for type_, data in told:
+            write_event(connection, self.job_id, self.number, type_, data)
 
     def _renewed(self, connection: Connection, lease_s: float) -> bool:
         """Renew the lease, and that of the part that is being done, unless the attempt is over."""

@@ -442,24 +442,13 @@ def write_event(
     type_: EventType,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add a line to a job's history, within the transaction that makes it true."""
-    write_events(connection, job_id, attempt, (type_, data or {}))
-
-
-def write_events(
-    connection: Connection,
-    job_id: str,
-    attempt: int,
-    *told: tuple[EventType, Mapping[str, Any]],
-) -> None:
-    """Add lines to a job's history, within the transaction that makes them true.
+    """Add a line to a job's history, within the transaction that makes it true.
 
     Webhooks are told of its end, in the same transaction.
     """
-    for type_, data in told:
-        row = {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data)}
-        connection.execute(_EVENT, row)
-        tell_of_job(connection, job_id, attempt, type_, data)
+    row = {"job_id": job_id, "attempt": attempt, "type": type_, "data": dict(data or {})}
+    connection.execute(_EVENT, row)
+    tell_of_job(connection, job_id, attempt, type_, data or {})
 
 
 def _job(row: Row[Any]) -> JobRecord:
